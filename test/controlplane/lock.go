@@ -1,0 +1,61 @@
+package controlplane
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// lockInterval is how often a waiting process tries again. The kernel could wake us, but a blocking flock cannot be
+// cancelled.
+const lockInterval = 200 * time.Millisecond
+
+// lock waits until this process is the only one to hold the file, and returns the function that lets go of it. The
+// kernel lets go of it too when the process ends in any other way. While it waits it says for whom: holder is what
+// the file protects, such as "another build".
+func lock(ctx context.Context, path, holder string, progress io.Writer) (unlock func(), err error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("locking: %w", err)
+	}
+	if err := waitForLock(ctx, file, holder, progress); err != nil {
+		file.Close()
+		return nil, fmt.Errorf("locking %s: %w", path, err)
+	}
+	if err := file.Truncate(0); err == nil {
+		fmt.Fprintf(file, "%d\n", os.Getpid()) // only for the message of those who wait
+	}
+	return func() { file.Close() }, nil
+}
+
+func waitForLock(ctx context.Context, file *os.File, holder string, progress io.Writer) error {
+	retry := time.NewTicker(lockInterval)
+	defer retry.Stop()
+	for told := false; ; told = true {
+		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil || !errors.Is(err, syscall.EWOULDBLOCK) {
+			return err
+		}
+		if !told {
+			fmt.Fprintf(progress, "waiting for %s (pid %s)\n", holder, lockOwner(file.Name()))
+		}
+		select {
+		case <-retry.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func lockOwner(path string) string {
+	content, err := os.ReadFile(path)
+	if pid := strings.TrimSpace(string(content)); err == nil && pid != "" {
+		return pid
+	}
+	return "unknown"
+}
