@@ -1,0 +1,174 @@
+// Package snapshot builds, names, recognises and verifies snapshots: the
+// immutable copies of a source's contents. It is pure: what it is told of an
+// object is all that it knows, and writing one to a cluster is somebody else's
+// work.
+package snapshot
+
+import (
+	"bytes"
+	"maps"
+	"strings"
+
+	"github.com/configpin/configpin/internal/hashing"
+	"github.com/configpin/configpin/internal/wellknown"
+)
+
+// Object is as much of a source or snapshot as configpin reads, the same for
+// every kind.
+type Object struct {
+	Kind            wellknown.Kind
+	Namespace, Name string
+	UID             string
+	ResourceVersion string
+	Labels          map[string]string
+	Annotations     map[string]string
+	Terminating     bool
+
+	Immutable bool
+	Type      string // of a Secret
+	Data      map[string]string
+	Binary    map[string][]byte
+}
+
+// Digest is the digest of what the object holds, as a content of source.
+func (o Object) Digest(source string) hashing.Digest {
+	return hashing.Sum(hashing.Content{
+		Kind:   o.Kind.KubernetesKind(),
+		Source: source,
+		Type:   o.Type,
+		Data:   o.Data,
+		Binary: o.Binary,
+	})
+}
+
+// Lengths are the numbers of characters of a digest that a snapshot's name can
+// end in. The first serves unless its name is taken: at 60 bits, two contents
+// of one source share it once in 10^18 pairs, so a taken name means that
+// somebody put something else there.
+var Lengths = []int{12, 24, hashing.Length}
+
+// maxName is the length of a DNS subdomain
+// (k8s.io/apimachinery/pkg/util/validation, DNS1123SubdomainMaxLength).
+const maxName = 253
+
+// Name is the name of a source's snapshot. A source's name that would make it
+// too long is cut; the suffix alone makes it unique, since the digest covers
+// the source's whole name.
+func Name(source, suffix string) string {
+	if room := maxName - 1 - len(suffix); len(source) > room {
+		source = strings.TrimRight(source[:room], ".-")
+	}
+	return source + "-" + suffix
+}
+
+// Suffix is the part of a snapshot's name that abbreviates its digest.
+func Suffix(name string) string { return name[strings.LastIndexByte(name, '-')+1:] }
+
+// LabelValue is the value of the label by which the snapshots of a source are
+// found: the source's name if it fits, else a hash of it.
+func LabelValue(source string) string {
+	if len(source) > maxLabelValue {
+		return hashing.Name(source)
+	}
+	return source
+}
+
+// maxLabelValue is the length of a label's value, and of its key's name
+// (k8s.io/apimachinery/pkg/util/validation, LabelValueMaxLength).
+const maxLabelValue = 63
+
+// ObservedLabel is the key of the label in which a workload keeps the suffix
+// that it was last offered for a source.
+func ObservedLabel(kind wellknown.Kind, source string) string {
+	name := string(kind) + "." + source
+	if len(name) > maxLabelValue {
+		name = string(kind) + "." + hashing.Name(source)
+	}
+	return wellknown.ObservedPrefix + name
+}
+
+// Of returns the snapshot of what source holds, under a name that ends in
+// length characters of its digest. Nothing of the source's metadata is copied
+// but its change-cause: tracking labels would make a GitOps tool prune or adopt
+// the snapshot, and kubectl's last-applied annotation holds the content again.
+func Of(source Object, length int) Object {
+	digest := source.Digest(source.Name).String()
+	made := Object{
+		Kind:      source.Kind,
+		Namespace: source.Namespace,
+		Name:      Name(source.Name, digest[:length]),
+		Labels:    map[string]string{wellknown.SnapshotOf: LabelValue(source.Name)},
+		Annotations: map[string]string{
+			wellknown.Source: source.Name,
+			wellknown.Digest: digest,
+		},
+		Immutable: true,
+		Type:      source.Type,
+		Data:      source.Data,
+		Binary:    source.Binary,
+	}
+	if cause := source.Annotations[wellknown.KubernetesChangeCause]; cause != "" {
+		made.Annotations[wellknown.ChangeCause] = cause
+	}
+	return made
+}
+
+// Same says whether two objects are the same snapshot: everything that a Pod
+// could read, and everything by which it is found.
+func Same(a, b Object) bool {
+	return a.Kind == b.Kind && a.Namespace == b.Namespace && a.Name == b.Name &&
+		a.Immutable == b.Immutable && a.Type == b.Type &&
+		a.Labels[wellknown.SnapshotOf] == b.Labels[wellknown.SnapshotOf] &&
+		a.Annotations[wellknown.Source] == b.Annotations[wellknown.Source] &&
+		maps.Equal(a.Data, b.Data) && maps.EqualFunc(a.Binary, b.Binary, bytes.Equal)
+}
+
+// Claimed returns the source and the digest that an object's metadata claims,
+// if it claims to be a snapshot and its name agrees. It is enough to find
+// snapshots; before one is used, Verified must agree too.
+func Claimed(o Object) (source, digest string, claimed bool) {
+	source, digest = o.Annotations[wellknown.Source], o.Annotations[wellknown.Digest]
+	if source == "" || o.Labels[wellknown.SnapshotOf] != LabelValue(source) {
+		return "", "", false
+	}
+	return source, digest, named(o.Name, source, digest)
+}
+
+// Verified returns the source of an object that is a snapshot beyond doubt: it
+// is immutable, labelled, and named by the digest of what it holds.
+func Verified(o Object) (source string, verified bool) {
+	source = o.Annotations[wellknown.Source]
+	if source == "" || !o.Immutable || o.Labels[wellknown.SnapshotOf] != LabelValue(source) {
+		return "", false
+	}
+	return source, named(o.Name, source, o.Digest(source).String())
+}
+
+func named(name, source, digest string) bool {
+	if len(digest) != hashing.Length {
+		return false
+	}
+	for _, length := range Lengths {
+		if name == Name(source, digest[:length]) {
+			return true
+		}
+	}
+	return false
+}
+
+// Versioned says whether the object is a source. A snapshot never is, whatever
+// somebody wrote on it. invalid is the value of the annotation when nobody
+// understands it; such an object is not a source.
+func Versioned(o Object) (versioned bool, invalid string) {
+	if _, _, claimed := Claimed(o); claimed {
+		return false, ""
+	}
+	switch value := o.Annotations[wellknown.Versioned]; value {
+	case wellknown.True:
+		return true, ""
+	case wellknown.False, "":
+		return false, ""
+	default:
+		return false, value
+	}
+}

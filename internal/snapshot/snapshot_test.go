@@ -1,0 +1,168 @@
+package snapshot_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"pgregory.net/rapid"
+
+	"github.com/configpin/configpin/internal/hashing"
+	"github.com/configpin/configpin/internal/snapshot"
+	"github.com/configpin/configpin/internal/wellknown"
+)
+
+func source() snapshot.Object {
+	return snapshot.Object{
+		Kind:        wellknown.ConfigMap,
+		Namespace:   "shop",
+		Name:        "app",
+		UID:         "1",
+		Labels:      map[string]string{"app.kubernetes.io/instance": "shop"},
+		Annotations: map[string]string{wellknown.Versioned: "true", wellknown.KubernetesChangeCause: "more heap"},
+		Data:        map[string]string{"greeting": "hello"},
+	}
+}
+
+func TestOf(t *testing.T) {
+	made := snapshot.Of(source(), 12)
+	digest := source().Digest("app").String()
+	assert.Equal(t, snapshot.Object{
+		Kind:      wellknown.ConfigMap,
+		Namespace: "shop",
+		Name:      "app-" + digest[:12],
+		Labels:    map[string]string{wellknown.SnapshotOf: "app"},
+		Annotations: map[string]string{
+			wellknown.Source:      "app",
+			wellknown.Digest:      digest,
+			wellknown.ChangeCause: "more heap",
+		},
+		Immutable: true,
+		Data:      map[string]string{"greeting": "hello"},
+	}, made)
+}
+
+// names draws names that the API server accepts for a ConfigMap.
+func names() *rapid.Generator[string] {
+	return rapid.StringMatching(`[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,60}[a-z0-9])?){0,8}`).
+		Filter(func(name string) bool { return len(validation.IsDNS1123Subdomain(name)) == 0 })
+}
+
+func TestNamesAreValidAndRecognised(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := source()
+		s.Name = names().Draw(t, "name")
+		made := snapshot.Of(s, rapid.SampledFrom(snapshot.Lengths).Draw(t, "length"))
+
+		assert.Empty(t, validation.IsDNS1123Subdomain(made.Name))
+		assert.Empty(t, validation.IsValidLabelValue(made.Labels[wellknown.SnapshotOf]))
+		assert.Empty(t, validation.IsValidLabelValue(snapshot.Suffix(made.Name)))
+		assert.Empty(t, validation.IsQualifiedName(snapshot.ObservedLabel(s.Kind, s.Name)))
+
+		of, verified := snapshot.Verified(made)
+		assert.True(t, verified)
+		assert.Equal(t, s.Name, of)
+		claimedSource, digest, claimed := snapshot.Claimed(made)
+		assert.True(t, claimed)
+		assert.Equal(t, s.Name, claimedSource)
+		assert.Equal(t, s.Digest(s.Name).String(), digest)
+		assert.True(t, snapshot.Same(made, snapshot.FromConfigMap(made.ConfigMap())))
+	})
+}
+
+func TestNameIsCutToFit(t *testing.T) {
+	suffix := strings.Repeat("0", 12)
+	assert.Equal(t, strings.Repeat("a", 240)+"-"+suffix, snapshot.Name(strings.Repeat("a", 253), suffix))
+	assert.Equal(t, strings.Repeat("a", 239)+"-"+suffix, snapshot.Name(strings.Repeat("a", 239)+"."+strings.Repeat("b", 13), suffix),
+		"no dot before the dash")
+}
+
+func TestWhatIsNotASnapshot(t *testing.T) {
+	for name, change := range map[string]func(*snapshot.Object){
+		"other content":         func(o *snapshot.Object) { o.Data = map[string]string{"greeting": "bye"} },
+		"content as binary":     func(o *snapshot.Object) { o.Data, o.Binary = nil, map[string][]byte{"greeting": []byte("hello")} },
+		"mutable":               func(o *snapshot.Object) { o.Immutable = false },
+		"label taken off":       func(o *snapshot.Object) { o.Labels = nil },
+		"label of another":      func(o *snapshot.Object) { o.Labels = map[string]string{wellknown.SnapshotOf: "other"} },
+		"annotation taken off":  func(o *snapshot.Object) { o.Annotations = nil },
+		"another name":          func(o *snapshot.Object) { o.Name = "app" },
+		"a shorter name":        func(o *snapshot.Object) { o.Name = o.Name[:len(o.Name)-1] },
+		"said to be of another": func(o *snapshot.Object) { o.Annotations[wellknown.Source] = "other" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := snapshot.Of(source(), 12)
+			change(&o)
+			_, verified := snapshot.Verified(o)
+			assert.False(t, verified)
+			assert.False(t, snapshot.Same(o, snapshot.Of(source(), 12)))
+		})
+	}
+}
+
+func TestClaimedTrustsNoDigestThatContradictsTheName(t *testing.T) {
+	o := snapshot.Of(source(), 12)
+	o.Annotations[wellknown.Digest] = strings.Repeat("0", hashing.Length)
+	_, _, claimed := snapshot.Claimed(o)
+	assert.False(t, claimed)
+}
+
+func TestVersioned(t *testing.T) {
+	for value, want := range map[string]struct {
+		versioned bool
+		invalid   string
+	}{
+		"":      {false, ""},
+		"true":  {true, ""},
+		"false": {false, ""},
+		"yes":   {false, "yes"},
+	} {
+		o := source()
+		o.Annotations[wellknown.Versioned] = value
+		versioned, invalid := snapshot.Versioned(o)
+		assert.Equal(t, want.versioned, versioned, value)
+		assert.Equal(t, want.invalid, invalid, value)
+	}
+	made := snapshot.Of(source(), 12)
+	made.Annotations[wellknown.Versioned] = "true"
+	versioned, _ := snapshot.Versioned(made)
+	assert.False(t, versioned, "a snapshot is never a source")
+}
+
+func TestKeysOfLongNames(t *testing.T) {
+	long := strings.Repeat("a", 64)
+	assert.Equal(t, hashing.Name(long), snapshot.LabelValue(long))
+	assert.Equal(t, "observed.configpin.io/configmap."+hashing.Name(long), snapshot.ObservedLabel(wellknown.ConfigMap, long))
+	assert.Equal(t, "observed.configpin.io/configmap.app", snapshot.ObservedLabel(wellknown.ConfigMap, "app"))
+}
+
+// FuzzVerified looks for an object that passes for the snapshot of a source
+// without holding one of its contents under that name.
+func FuzzVerified(f *testing.F) {
+	f.Add("app-012345678901", "app", "app", "greeting", "hello")
+	f.Fuzz(func(t *testing.T, name, label, of, key, value string) {
+		o := snapshot.Object{
+			Kind:        wellknown.ConfigMap,
+			Name:        name,
+			Labels:      map[string]string{wellknown.SnapshotOf: label},
+			Annotations: map[string]string{wellknown.Source: of},
+			Immutable:   true,
+			Data:        map[string]string{key: value},
+		}
+		if _, verified := snapshot.Verified(o); verified {
+			require.Contains(t, name, o.Digest(of).String()[:12])
+		}
+	})
+}
+
+func ExampleOf() {
+	made := snapshot.Of(snapshot.Object{
+		Kind: wellknown.ConfigMap,
+		Name: "app",
+		Data: map[string]string{"greeting": "hello"},
+	}, 12)
+	fmt.Println(made.Name, made.Immutable, made.Labels)
+	// Output: app-j2dha1g31i8t true map[configpin.io/snapshot-of:app]
+}
