@@ -1,0 +1,186 @@
+package pin
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/configpin/configpin/internal/refs"
+	"github.com/configpin/configpin/internal/wellknown"
+)
+
+// requestCase is a request, read, together with what is known. It turns each
+// source that the new template refers to into a situation.
+type requestCase struct {
+	request  Request
+	facts    Facts
+	new, old state
+	names    map[refs.Target]map[string]bool // what the new template says of each source
+}
+
+func newCase(r Request, facts Facts) *requestCase {
+	c := &requestCase{request: r, facts: facts, new: read(r.New), names: map[refs.Target]map[string]bool{}}
+	if r.Old != nil {
+		c.old = read(*r.Old)
+	}
+	for _, ref := range c.new.refs {
+		if source, known := c.source(ref.Target); known {
+			if c.names[source] == nil {
+				c.names[source] = map[string]bool{}
+			}
+			c.names[source][ref.Name] = true
+		}
+	}
+	return c
+}
+
+// source returns the source that a target is, or is a snapshot of. What the
+// cluster says counts first; a target that is gone, or that can't be told any
+// more, is what the pins say it was.
+func (c *requestCase) source(target refs.Target) (source refs.Target, known bool) {
+	switch fact := c.facts[target]; fact.Role {
+	case Unserved:
+		return refs.Target{}, false
+	case Source:
+		return target, true
+	case Snapshot:
+		return refs.Target{Kind: target.Kind, Name: fact.Of}, true
+	}
+	if source, known = c.new.sources[target]; known {
+		return source, true
+	}
+	if source, known = c.old.sources[target]; known {
+		return source, true
+	}
+	// A name that something is pinned for is a source, even if it is gone by
+	// now: its pin is kept.
+	return target, c.pinnedFor(target)
+}
+
+func (c *requestCase) pinnedFor(target refs.Target) bool {
+	for _, state := range []state{c.new, c.old} {
+		if _, pinned := state.pins[target]; pinned {
+			return true
+		}
+		for _, ref := range state.refs {
+			if c.is(ref.Name, target) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// outcomes decides about every source, sorted.
+func (c *requestCase) outcomes() []Outcome {
+	sources := slices.SortedFunc(maps.Keys(c.names), refs.Target.Compare)
+	situations := make([]situation, len(sources))
+	undo := false
+	for i, source := range sources {
+		situations[i] = c.situation(source)
+		undo = undo || situations[i].rolledBack()
+	}
+	deploy := c.deploy(situations)
+	outcomes := make([]Outcome, len(sources))
+	for i, source := range sources {
+		s := situations[i]
+		s.undo, s.deploy = undo, deploy
+		answer := decide(s)
+		outcomes[i] = Outcome{
+			Source:   source,
+			Name:     answer.name,
+			Observed: answer.observed,
+			Reason:   answer.reason,
+			in:       s.in,
+			old:      s.old,
+			live:     s.live,
+			problem:  c.facts[source].Problem,
+		}
+	}
+	return outcomes
+}
+
+func (c *requestCase) situation(source refs.Target) situation {
+	fact := c.facts[source]
+	s := situation{
+		creating:  c.request.Old == nil,
+		frozen:    c.request.New.Kind.Frozen,
+		manual:    c.request.New.Labels[wellknown.Rollout] == wellknown.RolloutManual,
+		resume:    c.request.New.Labels[wellknown.Resume] == wellknown.True,
+		excluded:  c.new.excluded[source],
+		versioned: fact.Role == Source || fact.Role == Absent,
+		old:       c.oldPin(source),
+		incoming:  c.new.observed(source),
+	}
+	if c.request.Old != nil {
+		s.observed = c.old.observed(source)
+	}
+	s.in, s.pinned = c.incoming(source, s.old)
+	s.live = c.live(source, s.old, s.in)
+	s.exists = s.pinned && (s.in == s.live || c.is(s.in, source))
+	return s
+}
+
+// incoming is what the new template says of a source. A snapshot beside the
+// source's own name counts if it is new; else somebody is un-pinning, ref by
+// ref, what we pinned. What is excluded may name several things: which of them
+// is called its pin must then not depend on what was there before.
+func (c *requestCase) incoming(source refs.Target, old string) (name string, pinned bool) {
+	names, excluded := c.names[source], c.new.excluded[source]
+	if name := c.new.pins[source]; excluded && names[name] {
+		return name, true
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if name != source.Name && (excluded || name != old || !names[source.Name]) {
+			return name, true
+		}
+	}
+	return source.Name, false
+}
+
+// oldPin is the snapshot of source that the old template names. Where it names
+// several, its pins say which of them counts.
+func (c *requestCase) oldPin(source refs.Target) string {
+	pin := ""
+	for _, ref := range c.old.refs {
+		of, known := c.source(ref.Target)
+		if !known || of != source || ref.Name == source.Name {
+			continue
+		}
+		if ref.Name == c.old.pins[source] {
+			return ref.Name
+		}
+		if pin == "" || ref.Name < pin {
+			pin = ref.Name
+		}
+	}
+	return pin
+}
+
+// live is the current snapshot of source. A snapshot that the template names
+// and that holds the same is the current one, whatever its name.
+func (c *requestCase) live(source refs.Target, candidates ...string) string {
+	fact := c.facts[source]
+	if fact.Role != Source {
+		return ""
+	}
+	for _, name := range candidates {
+		if name != "" && c.is(name, source) && c.facts[refs.Target{Kind: source.Kind, Name: name}].Digest == fact.Digest {
+			return name
+		}
+	}
+	return fact.Current
+}
+
+func (c *requestCase) is(name string, source refs.Target) bool {
+	fact := c.facts[refs.Target{Kind: source.Kind, Name: name}]
+	return fact.Role == Snapshot && fact.Of == source.Name
+}
+
+// deploy says whether a changed template comes in. It matters only where the
+// template names a source by its own name, so it isn't looked at elsewhere.
+func (c *requestCase) deploy(situations []situation) bool {
+	if c.request.Old == nil || !slices.ContainsFunc(situations, func(s situation) bool { return !s.pinned }) {
+		return false
+	}
+	return !sameRest(c.new, c.old, c.source)
+}

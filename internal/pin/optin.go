@@ -1,0 +1,75 @@
+package pin
+
+import (
+	"strings"
+
+	"gomodules.xyz/jsonpatch/v2"
+
+	"github.com/configpin/configpin/internal/refs"
+	"github.com/configpin/configpin/internal/wellknown"
+	"github.com/configpin/configpin/internal/workload"
+)
+
+// optedIn says whether the written object asks to be pinned. A workload's own
+// label wins over its namespace.
+func optedIn(r Request) bool {
+	switch r.New.Labels[wellknown.Enabled] {
+	case wellknown.True:
+		return true
+	case "":
+		return r.NamespaceEnabled
+	default:
+		return false
+	}
+}
+
+// invalidSwitch says whether nobody can tell if the object asks to be pinned.
+// It is left as it is until somebody says so.
+func invalidSwitch(o workload.Object) bool {
+	switch o.Labels[wellknown.Enabled] {
+	case "", wellknown.True, wellknown.False:
+		return false
+	default:
+		return true
+	}
+}
+
+// ours says whether the object carries anything that admission wrote.
+func ours(o workload.Object) bool {
+	if _, pinned := o.Template.Annotations[wellknown.Pins]; pinned {
+		return true
+	}
+	for key := range o.Labels {
+		if strings.HasPrefix(key, wellknown.ObservedPrefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// release puts the names of sources back and takes our keys off. A pin whose
+// source is gone is kept: it is the only content that is left.
+func release(r Request, facts Facts) Decision {
+	if !ours(r.New) || r.New.Kind.Frozen && r.Old != nil {
+		return Decision{}
+	}
+	c := newCase(r, facts)
+	var decision Decision
+	decision.Patch = renames(c.new, func(ref refs.Ref) string {
+		source, known := c.source(ref.Target)
+		if !known {
+			return ref.Name
+		}
+		if c.facts[source].Role == Absent {
+			decision.Warnings = append(decision.Warnings, keptWarning(source, ref.Name))
+			return ref.Name
+		}
+		return source.Name
+	})
+	if _, pinned := r.New.Template.Annotations[wellknown.Pins]; pinned {
+		pointer := r.New.Kind.Pointer() + "/metadata/annotations/" + escape(wellknown.Pins)
+		decision.Patch = append(decision.Patch, jsonpatch.NewOperation("remove", pointer, nil))
+	}
+	decision.Patch = append(decision.Patch, relabel(r.New, nil)...)
+	return decision
+}

@@ -1,0 +1,105 @@
+package pin
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/tidwall/gjson"
+	"gomodules.xyz/jsonpatch/v2"
+
+	"github.com/configpin/configpin/internal/refs"
+	"github.com/configpin/configpin/internal/snapshot"
+	"github.com/configpin/configpin/internal/wellknown"
+	"github.com/configpin/configpin/internal/workload"
+)
+
+// patch makes the written object what the outcomes say: names of refs, and our
+// own keys, and nothing else.
+func (c *requestCase) patch(outcomes []Outcome) []jsonpatch.Operation {
+	pins := map[refs.Target]string{}
+	names := map[refs.Target]string{}
+	labels := map[string]string{}
+	for _, outcome := range outcomes {
+		if outcome.Reason != ReasonExcluded {
+			names[outcome.Source] = outcome.Name
+		}
+		if !outcome.Pinned() {
+			continue
+		}
+		pins[outcome.Source] = outcome.Name
+		if outcome.Observed != "" {
+			labels[snapshot.ObservedLabel(outcome.Source.Kind, outcome.Source.Name)] = outcome.Observed
+		}
+	}
+	operations := renames(c.new, func(ref refs.Ref) string {
+		source, _ := c.source(ref.Target)
+		return cmp.Or(names[source], ref.Name)
+	})
+	operations = append(operations, c.annotate(FormatPins(pins))...)
+	if c.new.object.Labels[wellknown.Enabled] == "" {
+		labels[wellknown.Enabled] = wellknown.True
+	}
+	return append(operations, relabel(c.new.object, labels)...)
+}
+
+func renames(s state, name func(refs.Ref) string) []jsonpatch.Operation {
+	var operations []jsonpatch.Operation
+	for _, ref := range s.refs {
+		if to := name(ref); to != ref.Name {
+			operations = append(operations, jsonpatch.NewOperation("replace", s.object.Kind.Pointer()+"/spec"+ref.Pointer, to))
+		}
+	}
+	return operations
+}
+
+// annotate writes the pins. Once something was pinned the annotation stays,
+// empty if need be: only so can it be told that nothing is pinned on purpose.
+func (c *requestCase) annotate(pins string) []jsonpatch.Operation {
+	have, has := c.new.object.Template.Annotations[wellknown.Pins]
+	_, had := c.old.object.Template.Annotations[wellknown.Pins]
+	if has && have == pins || pins == "" && !has && !had {
+		return nil
+	}
+	template := c.new.object.Template
+	at := c.new.object.Kind.Pointer() + "/metadata"
+	value := any(map[string]any{"annotations": map[string]any{wellknown.Pins: pins}})
+	if template.Metadata != "" {
+		at, value = at+"/annotations", map[string]any{wellknown.Pins: pins}
+		if gjson.Get(template.Metadata, "annotations").IsObject() {
+			at, value = at+"/"+escape(wellknown.Pins), pins
+		}
+	}
+	return []jsonpatch.Operation{jsonpatch.NewOperation("add", at, value)}
+}
+
+// relabel leaves, of the labels that only admission writes, those in want, and
+// adds what is missing.
+func relabel(o workload.Object, want map[string]string) []jsonpatch.Operation {
+	var operations []jsonpatch.Operation
+	for _, key := range slices.Sorted(maps.Keys(o.Labels)) {
+		if _, wanted := want[key]; !wanted && transient(key, o.Labels[key]) {
+			operations = append(operations, jsonpatch.NewOperation("remove", "/metadata/labels/"+escape(key), nil))
+		}
+	}
+	if !o.HasLabels && len(want) > 0 {
+		return append(operations, jsonpatch.NewOperation("add", "/metadata/labels", want))
+	}
+	for _, key := range slices.Sorted(maps.Keys(want)) {
+		if o.Labels[key] != want[key] {
+			operations = append(operations, jsonpatch.NewOperation("add", "/metadata/labels/"+escape(key), want[key]))
+		}
+	}
+	return operations
+}
+
+// transient says whether a label is not the person's to keep.
+func transient(key, value string) bool {
+	return strings.HasPrefix(key, wellknown.ObservedPrefix) || key == wellknown.Resume && value == wellknown.True
+}
+
+var pointerEscaper = strings.NewReplacer("~", "~0", "/", "~1")
+
+// escape escapes a key for a JSON pointer (RFC 6901).
+func escape(key string) string { return pointerEscaper.Replace(key) }

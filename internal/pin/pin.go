@@ -1,0 +1,160 @@
+// Package pin decides what a workload's template shall name. Decide is the
+// whole of it: one pure function from what is written, what was there and what
+// the named objects are, to the names, the keys and the words for the person.
+// Admission applies its answer; the versioner asks it whether a workload is
+// behind.
+//
+// The decision is taken per source, by the first rule of an ordered list that
+// applies (rules.go). It deliberately reads nothing: Wanted says which objects
+// it needs to know, and the caller brings the Facts.
+package pin
+
+import (
+	"slices"
+
+	"gomodules.xyz/jsonpatch/v2"
+
+	"github.com/configpin/configpin/internal/refs"
+	"github.com/configpin/configpin/internal/workload"
+)
+
+// Request is one write of a workload.
+type Request struct {
+	New workload.Object
+	Old *workload.Object // nil when New is being created
+
+	// NamespaceEnabled says that the namespace opts in what is written in it.
+	NamespaceEnabled bool
+}
+
+// Role is what an object is to us.
+type Role int
+
+// The roles. The zero Role is that of a kind that isn't served: its refs are
+// none of our business.
+const (
+	Unserved Role = iota
+	Absent        // there is no such object
+	Plain         // it is there, and neither a source nor a snapshot
+	Source        // it is versioned
+	Snapshot      // it is a snapshot, verified
+)
+
+// Fact is what is known of one object.
+type Fact struct {
+	Role Role
+
+	// Of is the name of a snapshot's source.
+	Of string
+
+	// Digest identifies what a source or a snapshot holds. Where a source and
+	// a snapshot of it hold the same, that snapshot is the current one,
+	// whatever its name.
+	Digest string
+
+	// Current is the name of the snapshot of what a source holds now. It is
+	// empty where that can't be made, and Problem says why.
+	Current string
+	Problem string
+
+	// Invalid is the value of the object's versioned annotation where nobody
+	// understands it.
+	Invalid string
+}
+
+// Facts are what is known of the objects that a request has to do with.
+type Facts map[refs.Target]Fact
+
+// Decision is the answer to a Request.
+type Decision struct {
+	// Outcomes, sorted by source, say what becomes of each source that the
+	// template refers to.
+	Outcomes []Outcome
+
+	// Denied is why the request can't be admitted, and what to do. It is empty
+	// for a request that can.
+	Denied string
+
+	// Warnings are sentences of at most 120 characters for the person.
+	Warnings []string
+
+	// Patch makes of the written object what it shall be. It is empty when the
+	// object is right as it is, and when the request is denied.
+	Patch []jsonpatch.Operation
+}
+
+// Outcome is what becomes of one source in one template.
+type Outcome struct {
+	Source refs.Target
+
+	// Name is what the refs will name: a snapshot, or the source itself.
+	Name string
+
+	// Observed is the value of the source's observed label, or empty for none.
+	Observed string
+
+	// Reason tells which rule decided.
+	Reason Reason
+
+	in, old, live string
+	problem       string
+}
+
+// Pinned says whether the refs will name a snapshot.
+func (o Outcome) Pinned() bool { return o.Name != o.Source.Name }
+
+// Decide answers a request. facts must hold all that Wanted asks for. Deciding
+// about its own answer changes nothing.
+func Decide(r Request, facts Facts) Decision {
+	switch {
+	case r.New.Terminating || r.New.Copied():
+		return Decision{}
+	case invalidSwitch(r.New):
+		return Decision{Warnings: switchWarnings(r.New)}
+	case !optedIn(r):
+		return release(r, facts)
+	}
+	c := newCase(r, facts)
+	decision := Decision{Outcomes: c.outcomes(), Warnings: switchWarnings(r.New)}
+	if decision.Denied = c.denial(decision.Outcomes); decision.Denied != "" {
+		return Decision{Denied: decision.Denied, Outcomes: decision.Outcomes}
+	}
+	decision.Warnings = append(decision.Warnings, c.warnings(decision.Outcomes)...)
+	decision.Patch = c.patch(decision.Outcomes)
+	return decision
+}
+
+// Wanted returns the targets that Decide needs to know of and that facts don't
+// hold yet, sorted. What a snapshot turns out to be of may be wanted next, so
+// callers ask again until nothing is.
+func Wanted(r Request, facts Facts) []refs.Target {
+	if r.New.Terminating || r.New.Copied() || invalidSwitch(r.New) {
+		return nil
+	}
+	if !optedIn(r) && !ours(r.New) {
+		return nil
+	}
+	want := map[refs.Target]bool{}
+	add := func(target refs.Target) {
+		if _, known := facts[target]; !known {
+			want[target] = true
+		}
+	}
+	for _, state := range states(r) {
+		for _, ref := range state.refs {
+			add(ref.Target)
+			if source, pinned := state.sources[ref.Target]; pinned {
+				add(source)
+			}
+			if fact := facts[ref.Target]; fact.Role == Snapshot {
+				add(refs.Target{Kind: ref.Kind, Name: fact.Of})
+			}
+		}
+	}
+	targets := make([]refs.Target, 0, len(want))
+	for target := range want {
+		targets = append(targets, target)
+	}
+	slices.SortFunc(targets, refs.Target.Compare)
+	return targets
+}

@@ -1,0 +1,231 @@
+package pin_test
+
+import (
+	"encoding/json"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/configpin/configpin/internal/pin"
+	"github.com/configpin/configpin/internal/refs"
+	"github.com/configpin/configpin/internal/wellknown"
+	"github.com/configpin/configpin/internal/workload"
+)
+
+// drawn is a request and its facts, from a world small enough that every
+// combination of rules comes up.
+type drawn struct {
+	new, old written
+	request  pin.Request
+	facts    pin.Facts
+}
+
+func requests() *rapid.Generator[drawn] {
+	names := rapid.SampledFrom([]string{"app", a1, a2, a3, "extra", b1, b2, "plain", "none"})
+	object := rapid.Custom(func(t *rapid.T) written {
+		w := on("", rapid.SliceOfN(names, 0, 4).Draw(t, "refs")...)
+		for _, label := range []struct {
+			key    string
+			values []string
+		}{
+			{"enabled", []string{"true", "true", "true", "false", ""}},
+			{"rollout", []string{"", "", "manual"}},
+			{"resume", []string{"", "", "", "true"}},
+			{observed("app"), []string{"", "111111111111", "222222222222", "333333333333"}},
+			{observed("extra"), []string{"", "111111111111", "222222222222"}},
+		} {
+			if value := rapid.SampledFrom(label.values).Draw(t, label.key); value != "" {
+				w.labels[label.key] = value
+			} else {
+				delete(w.labels, label.key)
+			}
+		}
+		if rapid.Bool().Draw(t, "stripped") {
+			w.pins = "-"
+		}
+		w.exclude = rapid.SampledFrom([]string{"", "", "", "configmap/app", "nonsense"}).Draw(t, "exclude")
+		w.image = rapid.SampledFrom([]string{"v1", "v2"}).Draw(t, "image")
+		w.bare = w.pins == "-" && w.exclude == "" && rapid.Bool().Draw(t, "bare")
+		return w
+	})
+	return rapid.Custom(func(t *rapid.T) drawn {
+		kind := rapid.SampledFrom([]string{"Deployment", "Deployment", "CronJob", "Job"}).Draw(t, "kind")
+		d := drawn{new: object.Draw(t, "new"), old: object.Draw(t, "old")}
+		d.new.kind, d.old.kind = kind, kind
+		d.request.New = d.new.object(t)
+		if rapid.Bool().Draw(t, "update") {
+			old := d.old.object(t)
+			d.request.Old = &old
+		}
+		d.facts = world(rapid.SampledFrom([]string{a1, a2, a3}).Draw(t, "live"))
+		switch rapid.IntRange(0, 5).Draw(t, "app") {
+		case 0:
+			with(d.facts, "app", pin.Fact{Role: pin.Absent})
+		case 1:
+			with(d.facts, "app", pin.Fact{Role: pin.Plain})
+		case 2:
+			with(d.facts, "app", pin.Fact{Role: pin.Source, Problem: "exceeded quota"})
+		}
+		if gone := rapid.SampledFrom([]string{"", a1, a2}).Draw(t, "gone"); gone != "" {
+			with(d.facts, gone, pin.Fact{Role: pin.Absent})
+		}
+		return d
+	})
+}
+
+// made adds to facts what applying a decision makes.
+func made(d drawn, decision pin.Decision) pin.Facts {
+	facts := pin.Facts{}
+	for target, fact := range d.facts {
+		facts[target] = fact
+	}
+	for _, outcome := range decision.Outcomes {
+		live := d.facts[outcome.Source].Current
+		if outcome.Name == live {
+			facts[target(live)] = pin.Fact{Role: pin.Snapshot, Of: outcome.Source.Name, Digest: d.facts[outcome.Source].Digest}
+		}
+	}
+	return facts
+}
+
+func TestDecideTwiceIsDecideOnce(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := requests().Draw(t, "request")
+		first := pin.Decide(d.request, d.facts)
+		if first.Denied != "" {
+			return
+		}
+		document := apply(t, d.new.json(), first)
+		again := d.request
+		var err error
+		again.New, err = d.request.New.Kind.Read(document)
+		require.NoError(t, err)
+		second := pin.Decide(again, made(d, first))
+		assert.Empty(t, second.Denied)
+		assert.Empty(t, second.Patch, "first %+v", first.Outcomes)
+	})
+}
+
+// TestTouchesSettle: a workload that is behind is right after one touch.
+func TestTouchesSettle(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := requests().Draw(t, "request")
+		touch := pin.Request{New: d.request.New, Old: &d.request.New}
+		first := pin.Decide(touch, d.facts)
+		if first.Denied != "" {
+			return
+		}
+		stored, err := touch.New.Kind.Read(apply(t, d.new.json(), first))
+		require.NoError(t, err)
+		assert.Empty(t, pin.Decide(pin.Request{New: stored, Old: &stored}, made(d, first)).Patch)
+	})
+}
+
+var allowedPath = regexp.MustCompile(`^(/spec/template|/spec/jobTemplate/spec/template)/` +
+	`(spec/containers/\d+/envFrom/\d+/configMapRef/name|metadata(/annotations(/configpin\.io~1pins)?)?)$` +
+	`|^/metadata/labels(/(observed\.)?configpin\.io~1[a-z.]+)?$`)
+
+func TestPatchTouchesNothingElse(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := requests().Draw(t, "request")
+		decision := pin.Decide(d.request, d.facts)
+		for _, operation := range decision.Patch {
+			assert.Regexp(t, allowedPath, operation.Path)
+		}
+		assert.JSONEq(t, withoutOurs(t, d.new.json()), withoutOurs(t, apply(t, d.new.json(), decision)))
+	})
+}
+
+// withoutOurs blanks what admission may change: names of refs, and our keys.
+func withoutOurs(t require.TestingT, document string) string {
+	var object map[string]any
+	require.NoError(t, json.Unmarshal([]byte(document), &object))
+	blank(object, "")
+	out, err := json.Marshal(object)
+	require.NoError(t, err)
+	return string(out)
+}
+
+func blank(value any, at string) (empty bool) {
+	switch value := value.(type) {
+	case map[string]any:
+		for key, inner := range value {
+			switch {
+			case key == wellknown.Pins, key == wellknown.Resume, key == wellknown.Enabled, strings.HasPrefix(key, wellknown.ObservedPrefix):
+				delete(value, key)
+			case at == "configMapRef" && key == "name":
+				value[key] = ""
+			case key == "future":
+			default:
+				if blank(inner, key) && (key == "annotations" || key == "metadata" || key == "labels") {
+					delete(value, key)
+				}
+			}
+		}
+		return len(value) == 0
+	case []any:
+		for _, inner := range value {
+			blank(inner, at)
+		}
+	}
+	return false
+}
+
+// TestNeverUnpinnedByAccident: what was pinned is un-pinned only where the
+// person says so: by opting out, excluding, or not versioning any more.
+func TestNeverUnpinnedByAccident(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := requests().Draw(t, "request")
+		if d.request.Old == nil || d.request.New.Labels[wellknown.Enabled] != wellknown.True {
+			return
+		}
+		pinned := map[refs.Target]bool{}
+		for _, ref := range refs.Walk(d.request.Old.Template.Spec) {
+			if fact := d.facts[ref.Target]; fact.Role == pin.Snapshot {
+				pinned[target(fact.Of)] = true
+			}
+		}
+		for _, outcome := range pin.Decide(d.request, d.facts).Outcomes {
+			if outcome.Reason != pin.ReasonExcluded && outcome.Reason != pin.ReasonNotVersioned && pinned[outcome.Source] {
+				assert.True(t, outcome.Pinned(), "%+v", outcome)
+			}
+		}
+	})
+}
+
+func FuzzParsePins(f *testing.F) {
+	f.Add("configmap/app=app-1,secret/db=db-2")
+	f.Fuzz(func(t *testing.T, value string) {
+		pins := pin.ParsePins(value)
+		assert.Equal(t, pins, pin.ParsePins(pin.FormatPins(pins)))
+	})
+}
+
+func FuzzDecide(f *testing.F) {
+	f.Add(on(a2, a2).json(), on(a1, a1).json())
+	f.Add(on("", "app", "plain").json(), written{}.json())
+	f.Fuzz(func(t *testing.T, new, old string) {
+		if !json.Valid([]byte(new)) || !json.Valid([]byte(old)) {
+			return
+		}
+		kind := workload.Lookup("apps", "Deployment")
+		newObject, err := kind.Read(new)
+		if err != nil {
+			return
+		}
+		oldObject, err := kind.Read(old)
+		if err != nil {
+			return
+		}
+		decision := pin.Decide(pin.Request{New: newObject, Old: &oldObject}, world(a2))
+		for _, operation := range decision.Patch {
+			assert.Regexp(t, allowedPathAnywhere, operation.Path)
+		}
+	})
+}
+
+var allowedPathAnywhere = regexp.MustCompile(`^/spec/template/(spec/.*/(name|secretName)|metadata(/annotations(/configpin\.io~1pins)?)?)$|^/metadata/labels`)

@@ -1,0 +1,135 @@
+package pin
+
+import (
+	"encoding/json"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/configpin/configpin/internal/refs"
+	"github.com/configpin/configpin/internal/snapshot"
+	"github.com/configpin/configpin/internal/wellknown"
+	"github.com/configpin/configpin/internal/workload"
+)
+
+// state is a written object as the rules see it: its refs and our keys, read.
+type state struct {
+	object   workload.Object
+	refs     []refs.Ref
+	pins     map[refs.Target]string      // source to snapshot
+	sources  map[refs.Target]refs.Target // snapshot to source: pins, the other way round
+	excluded map[refs.Target]bool
+}
+
+func read(o workload.Object) state {
+	s := state{
+		object:   o,
+		refs:     refs.Walk(o.Template.Spec),
+		pins:     ParsePins(o.Template.Annotations[wellknown.Pins]),
+		sources:  map[refs.Target]refs.Target{},
+		excluded: map[refs.Target]bool{},
+	}
+	for source, name := range s.pins {
+		s.sources[refs.Target{Kind: source.Kind, Name: name}] = source
+	}
+	targets, _ := parseExclude(o.Template.Annotations[wellknown.Exclude])
+	for _, target := range targets {
+		s.excluded[target] = true
+	}
+	return s
+}
+
+func states(r Request) []state {
+	if r.Old == nil {
+		return []state{read(r.New)}
+	}
+	return []state{read(r.New), read(*r.Old)}
+}
+
+func (s state) observed(source refs.Target) string {
+	return s.object.Labels[snapshot.ObservedLabel(source.Kind, source.Name)]
+}
+
+// ParsePins reads the value of the pins annotation. What isn't of its form is
+// passed over: only admission writes it.
+func ParsePins(value string) map[refs.Target]string {
+	pins := map[refs.Target]string{}
+	for entry := range strings.SplitSeq(value, ",") {
+		source, name, found := strings.Cut(entry, "=")
+		target, valid := parseTarget(source)
+		if found && valid && name != "" && name != target.Name {
+			pins[target] = name
+		}
+	}
+	return pins
+}
+
+// FormatPins is the value of the pins annotation, sorted.
+func FormatPins(pins map[refs.Target]string) string {
+	entries := make([]string, 0, len(pins))
+	for _, source := range slices.SortedFunc(maps.Keys(pins), refs.Target.Compare) {
+		entries = append(entries, source.String()+"="+pins[source])
+	}
+	return strings.Join(entries, ",")
+}
+
+// parseExclude reads the value of the exclude annotation, and returns apart
+// what nobody understands.
+func parseExclude(value string) (targets []refs.Target, invalid []string) {
+	for entry := range strings.SplitSeq(value, ",") {
+		entry = strings.TrimSpace(entry)
+		if target, valid := parseTarget(entry); valid {
+			targets = append(targets, target)
+		} else if entry != "" {
+			invalid = append(invalid, entry)
+		}
+	}
+	return targets, invalid
+}
+
+func parseTarget(text string) (target refs.Target, valid bool) {
+	kind, name, _ := strings.Cut(text, "/")
+	target = refs.Target{Kind: wellknown.Kind(kind), Name: name}
+	return target, target.Kind.Known() && name != ""
+}
+
+// sameRest says whether two templates differ in nothing but the names of
+// snapshots and our own annotation: whether, pins put back to their sources,
+// they are the same.
+func sameRest(a, b state, source func(refs.Target) (refs.Target, bool)) bool {
+	unpinned := func(s state) string {
+		return refs.Rewrite(s.object.Template.Spec, s.refs, func(ref refs.Ref) string {
+			if of, known := source(ref.Target); known {
+				return of.Name
+			}
+			return ref.Name
+		})
+	}
+	return sameJSON(unpinned(a), unpinned(b)) &&
+		reflect.DeepEqual(foreignMetadata(a.object.Template), foreignMetadata(b.object.Template))
+}
+
+// sameJSON compares bytes first: both come from the API server's encoder, so
+// equal values nearly always have equal bytes.
+func sameJSON(a, b string) bool {
+	if a == b {
+		return true
+	}
+	var x, y any
+	return json.Unmarshal([]byte(a), &x) == nil && json.Unmarshal([]byte(b), &y) == nil && reflect.DeepEqual(x, y)
+}
+
+func foreignMetadata(t workload.Template) map[string]any {
+	metadata := map[string]any{}
+	if t.Metadata != "" {
+		_ = json.Unmarshal([]byte(t.Metadata), &metadata) // valid, or Read would not have found it
+	}
+	if annotations, ok := metadata["annotations"].(map[string]any); ok {
+		delete(annotations, wellknown.Pins)
+		if len(annotations) == 0 {
+			delete(metadata, "annotations")
+		}
+	}
+	return metadata
+}
