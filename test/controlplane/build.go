@@ -134,8 +134,10 @@ func (b *builder) fill(ctx context.Context) error {
 			return err
 		}
 	}
-	fmt.Fprintf(b.progress, "building the control plane in %s\n"+
-		"A first build takes 6 to 10 minutes on two cores; after that it is done.\n", b.dir)
+	if slices.ContainsFunc(tools, func(t tool) bool { return !isProgram(b.path(t)) }) {
+		fmt.Fprintf(b.progress, "building the control plane in %s\n"+
+			"A first build takes 6 to 10 minutes on two cores; later starts use what it built.\n", b.dir)
+	}
 	for i, t := range tools {
 		if isProgram(b.path(t)) {
 			continue

@@ -12,7 +12,6 @@ package controlplane
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -96,18 +95,6 @@ func (c *Cluster) Env(folders ...string) string {
 }
 
 func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
-
-// Stop ends the processes of the control plane. The directory stays, and Start continues from it.
-func (c *Cluster) Stop() error { return stop(c.processes) }
-
-// stop ends the last one started first, so that nothing complains about what it needs being gone.
-func stop(processes []*process.Process) error {
-	var errs []error
-	for _, p := range slices.Backward(processes) {
-		errs = append(errs, p.Stop())
-	}
-	return errors.Join(errs...)
-}
 
 // Ready waits until every part of the control plane answers, the nodes are ready, and Pods can be created. It fails
 // early when a part has ended.

@@ -34,6 +34,9 @@ func (l layout) pki(name string) string { return l.file("pki", name) }
 // identity is the kubeconfig with which one of our own programs talks to the API server.
 func (l layout) identity(name string) string { return l.file("identities", name+".kubeconfig") }
 
+// lockFile keeps two starts, or a start and a removal, from getting in each other's way.
+func (l layout) lockFile() string { return l.file("lock") }
+
 func (l layout) makeFolders() error {
 	for _, dir := range []string{l.file(), l.file("pki"), l.file("identities")} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {

@@ -6,23 +6,12 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/configpin/configpin/test/controlplane/process"
-)
-
-const (
-	// checkInterval trades the speed of starting for a little CPU.
-	checkInterval = 50 * time.Millisecond
-	// checkTimeout keeps one answer that never comes from using up the whole wait.
-	checkTimeout = 5 * time.Second
-	// tailLines is how much of a log an error carries: the reason is near the end, among the noise of giving up.
-	tailLines = 15
 )
 
 // waitReady waits for each process by the check that belongs to it.
@@ -37,12 +26,12 @@ func (c *Cluster) waitReady(ctx context.Context, processes []*process.Process) e
 	}
 	defer web.CloseIdleConnections()
 	checks := map[string]func(context.Context) error{
-		etcd:      answersOK(web, "https://"+address(c.ports[etcd])+"/readyz"),
-		apiServer: answersOK(web, c.URL()+"/readyz"),
+		etcd:      process.AnswersOK(web, "https://"+address(c.ports[etcd])+"/readyz"),
+		apiServer: process.AnswersOK(web, c.URL()+"/readyz"),
 		controllerManager: both(
-			answersOK(web, "https://"+address(c.ports[controllerManager])+"/healthz"),
+			process.AnswersOK(web, "https://"+address(c.ports[controllerManager])+"/healthz"),
 			func(ctx context.Context) error { return hasDefaultServiceAccount(ctx, client) }),
-		scheduler: answersOK(web, "https://"+address(c.ports[scheduler])+"/readyz"),
+		scheduler: process.AnswersOK(web, "https://"+address(c.ports[scheduler])+"/readyz"),
 		kwok:      func(ctx context.Context) error { return nodesReady(ctx, client, c.nodes) },
 	}
 	group, ctx := errgroup.WithContext(ctx)
@@ -52,33 +41,10 @@ func (c *Cluster) waitReady(ctx context.Context, processes []*process.Process) e
 	return group.Wait()
 }
 
-// await repeats a check until it succeeds, the process has ended, or the time is over.
+// await adds to the reason why a process ended that another program listens on its port.
 func (c *Cluster) await(ctx context.Context, p *process.Process, check func(context.Context) error) error {
-	retry := time.NewTicker(checkInterval)
-	defer retry.Stop()
-	for {
-		limited, cancel := context.WithTimeout(ctx, checkTimeout)
-		err := check(limited)
-		cancel()
-		if err == nil {
-			return nil
-		}
-		if !p.Running() {
-			return c.ended(p)
-		}
-		select {
-		case <-retry.C:
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for %s: %w (%w); its log %s ends with:\n%s",
-				p.Name, err, context.Cause(ctx), p.LogFile(), p.LogTail(tailLines))
-		}
-	}
-}
-
-// ended says why a process may have ended.
-func (c *Cluster) ended(p *process.Process) error {
-	err := fmt.Errorf("waiting for %s: it has ended; its log %s ends with:\n%s", p.Name, p.LogFile(), p.LogTail(tailLines))
-	if !free(c.ports[p.Name]) {
+	err := p.Await(ctx, check)
+	if errors.Is(err, process.ErrEnded) && !free(c.ports[p.Name]) {
 		return errors.Join(errPortTaken, err)
 	}
 	return err
@@ -103,25 +69,6 @@ func (c *Cluster) probeClient() (*http.Client, error) {
 		RootCAs:      trusted,
 		Certificates: []tls.Certificate{shown},
 	}}}, nil
-}
-
-func answersOK(client *http.Client, url string) func(context.Context) error {
-	return func(ctx context.Context) error {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
-		if err != nil {
-			return err
-		}
-		response, err := client.Do(request)
-		if err != nil {
-			return err
-		}
-		defer response.Body.Close()
-		_, _ = io.Copy(io.Discard, response.Body) // so that the connection is used again
-		if response.StatusCode != http.StatusOK {
-			return fmt.Errorf("GET %s: %s", url, response.Status)
-		}
-		return nil
-	}
 }
 
 func both(first, second func(context.Context) error) func(context.Context) error {

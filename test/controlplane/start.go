@@ -36,7 +36,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	if err := layout(o.Dir).makeFolders(); err != nil {
 		return nil, err
 	}
-	unlock, err := lock(ctx, filepath.Join(o.Dir, "lock"), "another start", o.Progress)
+	unlock, err := lock(ctx, layout(o.Dir).lockFile(), "another start", o.Progress)
 	if err != nil {
 		return nil, fmt.Errorf("starting the control plane: %w", err)
 	}

@@ -84,7 +84,7 @@ type recipes struct {
 
 // findRecipes reads the build modules of the checkout that the caller works in.
 func findRecipes() (recipes, error) {
-	root, err := checkout()
+	root, err := Checkout()
 	if err != nil {
 		return recipes{}, err
 	}
@@ -191,9 +191,9 @@ func KubernetesModuleDir(ctx context.Context) (string, error) {
 	return r.sources(ctx, "kubernetes", "k8s.io/kubernetes")
 }
 
-// checkout returns the root of the configpin source tree around the working directory. `go test` and `go run` work
+// Checkout returns the root of the configpin source tree around the working directory. `go test` and `go run` work
 // within it, and a binary built with -trimpath does not know where it came from.
-func checkout() (string, error) {
+func Checkout() (string, error) {
 	from, err := os.Getwd()
 	if err != nil {
 		return "", fmt.Errorf("finding the configpin checkout: %w", err)

@@ -266,8 +266,8 @@ func (p *Process) waitGone(pid int, limit time.Duration) bool {
 	return true
 }
 
-// In returns the processes that have a PID file in the directory, sorted by name, running or not. They can be looked
-// at and stopped, not started.
+// In returns the processes that have a PID file in the directory, running or not, in the order in which they were
+// started. They can be looked at and stopped, not started.
 func In(dir string) ([]*Process, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -277,7 +277,13 @@ func In(dir string) ([]*Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listing processes of %s: %w", dir, err)
 	}
-	slices.Sort(files)
+	started := map[string]time.Time{}
+	for _, file := range files {
+		if info, err := os.Stat(file); err == nil {
+			started[file] = info.ModTime()
+		}
+	}
+	slices.SortStableFunc(files, func(a, b string) int { return started[a].Compare(started[b]) })
 	found := make([]*Process, 0, len(files))
 	for _, file := range files {
 		found = append(found, &Process{Name: strings.TrimSuffix(filepath.Base(file), ".pid"), Dir: dir})
