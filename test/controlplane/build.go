@@ -24,6 +24,8 @@ const stampName = "complete"
 type Binaries struct {
 	// Dir is the folder of what was built. It also holds the stages that kwok plays.
 	Dir string
+	// KubernetesVersion is the version that is built, such as v1.37.2. What KUBEBUILDER_ASSETS offers may differ.
+	KubernetesVersion string
 	// paths has an entry for each tool, by name.
 	paths map[string]string
 }
@@ -106,10 +108,7 @@ func (b *builder) build(ctx context.Context) (Binaries, error) {
 	if b.complete() {
 		return b.binaries(), nil
 	}
-	if err := os.MkdirAll(b.dir, 0o755); err != nil {
-		return Binaries{}, fmt.Errorf("building the control plane: %w", err)
-	}
-	unlock, err := lock(ctx, filepath.Join(b.dir, "lock"), "another build", b.progress)
+	unlock, err := Lock(ctx, filepath.Join(b.dir, "lock"), "another build", b.progress)
 	if err != nil {
 		return Binaries{}, fmt.Errorf("building the control plane: %w", err)
 	}
@@ -213,7 +212,7 @@ func (b *builder) binaries() Binaries {
 	for _, t := range tools {
 		paths[t.name] = b.path(t)
 	}
-	return Binaries{Dir: b.dir, paths: paths}
+	return Binaries{Dir: b.dir, KubernetesVersion: b.recipes.versions["k8s.io/kubernetes"], paths: paths}
 }
 
 // temporary is the end of the names of unfinished files.

@@ -46,10 +46,19 @@ func (l layout) makeFolders() error {
 	return nil
 }
 
-// writeServingCertificates makes what the servers of the control plane show to their clients, and etcd's two ends.
-func (l layout) writeServingCertificates(cluster, store authority) error {
+// writeCertificates makes what the parts of the control plane show to each other. There is an authority for each
+// purpose: who may use the cluster may not read etcd, nor claim to be a proxy that speaks for others.
+func (l layout) writeCertificates(cluster authority) error {
+	store, err := openAuthority("configpin-local-etcd", l.pki("etcd-ca.crt"), l.pki("etcd-ca.key"))
+	if err != nil {
+		return err
+	}
+	proxy, err := openAuthority("configpin-local-front-proxy", l.pki("front-proxy-ca.crt"), l.pki("front-proxy-ca.key"))
+	if err != nil {
+		return err
+	}
 	loopback := []net.IP{net.IPv4(127, 0, 0, 1)}
-	for _, server := range []struct {
+	for _, shown := range []struct {
 		file  string
 		ca    authority
 		name  string
@@ -58,15 +67,16 @@ func (l layout) writeServingCertificates(cluster, store authority) error {
 	}{
 		{"etcd", store, "etcd", []string{"localhost"}, loopback},
 		{"etcd-client", store, apiServer, nil, nil},
+		{"front-proxy", proxy, "front-proxy", nil, nil},
 		{"apiserver", cluster, "kubernetes",
 			[]string{"localhost", "kubernetes.default", "kubernetes.default.svc"}, append(loopback, net.ParseIP(firstService))},
 		{"localhost", cluster, "localhost", nil, loopback},
 	} {
-		made, err := server.ca.server(server.name, server.names, server.ips)
+		made, err := shown.ca.server(shown.name, shown.names, shown.ips)
 		if err != nil {
 			return err
 		}
-		if err := made.write(l.pki(server.file+".crt"), l.pki(server.file+".key")); err != nil {
+		if err := made.write(l.pki(shown.file+".crt"), l.pki(shown.file+".key")); err != nil {
 			return err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -15,22 +16,42 @@ import (
 // cancelled.
 const lockInterval = 200 * time.Millisecond
 
-// lock waits until this process is the only one to hold the file, and returns the function that lets go of it. The
-// kernel lets go of it too when the process ends in any other way. While it waits it says for whom: holder is what
-// the file protects, such as "another build".
-func lock(ctx context.Context, path, holder string, progress io.Writer) (unlock func(), err error) {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+// Lock waits until nobody else holds the file, and returns the function that lets go of it. The kernel lets go of it
+// too when the process ends in any other way. While it waits it says for whom: holder is what the file stands for,
+// such as "another build". Where there is no file or no folder, it makes them.
+func Lock(ctx context.Context, path, holder string, progress io.Writer) (unlock func(), err error) {
+	for {
+		file, err := lockFile(ctx, path, holder, orDiscard(progress))
+		if err != nil {
+			return nil, fmt.Errorf("locking %s: %w", path, err)
+		}
+		if !isStill(file, path) { // the one that we waited for has removed the folder
+			file.Close()
+			continue
+		}
+		if err := file.Truncate(0); err == nil {
+			fmt.Fprintf(file, "%d\n", os.Getpid()) // only for the message of those who wait
+		}
+		return func() { file.Close() }, nil
+	}
+}
+
+func lockFile(ctx context.Context, path, holder string, progress io.Writer) (*os.File, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if errors.Is(err, os.ErrNotExist) { // removed since
+		return lockFile(ctx, path, holder, progress)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("locking: %w", err)
+		return nil, err
 	}
 	if err := waitForLock(ctx, file, holder, progress); err != nil {
 		file.Close()
-		return nil, fmt.Errorf("locking %s: %w", path, err)
+		return nil, err
 	}
-	if err := file.Truncate(0); err == nil {
-		fmt.Fprintf(file, "%d\n", os.Getpid()) // only for the message of those who wait
-	}
-	return func() { file.Close() }, nil
+	return file, nil
 }
 
 func waitForLock(ctx context.Context, file *os.File, holder string, progress io.Writer) error {
@@ -50,6 +71,15 @@ func waitForLock(ctx context.Context, file *os.File, holder string, progress io.
 			return context.Cause(ctx)
 		}
 	}
+}
+
+func isStill(file *os.File, path string) bool {
+	held, err := file.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Stat(path)
+	return err == nil && os.SameFile(held, there)
 }
 
 func lockOwner(path string) string {

@@ -16,13 +16,13 @@ import (
 
 func TestASecondHolderWaitsAndSaysForWhom(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")
-	unlock, err := lock(t.Context(), path, "another build", io.Discard)
+	unlock, err := Lock(t.Context(), path, "another build", io.Discard)
 	require.NoError(t, err)
 
 	told, says := io.Pipe()
 	locked := make(chan error, 1)
 	go func() {
-		unlock, err := lock(t.Context(), path, "another build", says)
+		unlock, err := Lock(t.Context(), path, "another build", says)
 		if err == nil {
 			unlock()
 		}
@@ -40,14 +40,34 @@ func TestASecondHolderWaitsAndSaysForWhom(t *testing.T) {
 
 func TestWaitingForALockCanBeCancelled(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")
-	unlock, err := lock(t.Context(), path, "another build", io.Discard)
+	unlock, err := Lock(t.Context(), path, "another build", io.Discard)
 	require.NoError(t, err)
 	defer unlock()
 
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		_, err := lock(ctx, path, "another build", io.Discard)
+		_, err := Lock(ctx, path, "another build", io.Discard)
 		assert.ErrorIs(t, err, context.DeadlineExceeded)
 	})
+}
+
+func TestALockWhoseFolderWasRemovedIsTakenAnew(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "folder", "lock")
+	unlock, err := Lock(t.Context(), path, "a start", io.Discard)
+	require.NoError(t, err)
+
+	told, says := io.Pipe()
+	locked := make(chan error, 1)
+	go func() {
+		_, err := Lock(t.Context(), path, "a start", says)
+		locked <- err
+	}()
+	_, err = told.Read(make([]byte, 100))
+	require.NoError(t, err)
+	require.NoError(t, os.RemoveAll(filepath.Dir(path)))
+	unlock()
+
+	require.NoError(t, <-locked)
+	assert.FileExists(t, path, "a third one could not see the lock otherwise")
 }

@@ -20,8 +20,7 @@ import (
 // leafLifetime is long enough for a control plane that a developer leaves running; each cold start makes new ones.
 const leafLifetime = 365 * 24 * time.Hour
 
-// authority signs certificates. The API server trusts one for its clients, etcd another: a user of the cluster must
-// not be able to go around the API server.
+// authority signs certificates.
 type authority struct {
 	cert *x509.Certificate
 	pem  []byte // cert again, as others want it
@@ -84,7 +83,7 @@ func (a authority) client(user string, groups ...string) (pair, error) {
 	})
 }
 
-// server makes a certificate for something that listens. It may also be shown to others as a client, as etcd does.
+// server makes a certificate for something that listens. It may also be shown to others as a client's, as etcd does.
 func (a authority) server(name string, names []string, ips []net.IP) (pair, error) {
 	return a.issue(&x509.Certificate{
 		Subject:     pkix.Name{CommonName: name},

@@ -33,14 +33,14 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	if o, err = o.withDefaults(); err != nil {
 		return nil, err
 	}
-	if err := layout(o.Dir).makeFolders(); err != nil {
-		return nil, err
-	}
-	unlock, err := lock(ctx, layout(o.Dir).lockFile(), "another start", o.Progress)
+	unlock, err := Lock(ctx, layout(o.Dir).lockFile(), "another start", o.Progress)
 	if err != nil {
 		return nil, fmt.Errorf("starting the control plane: %w", err)
 	}
 	defer unlock()
+	if err := layout(o.Dir).makeFolders(); err != nil {
+		return nil, err
+	}
 
 	const attempts = 3
 	for attempt := 1; ; attempt++ {
@@ -153,11 +153,7 @@ func (c *Cluster) openFiles(cold bool) (err error) {
 	if err := c.openAdmin(cold); err != nil || !cold {
 		return err
 	}
-	store, err := openAuthority("configpin-local-etcd", pki("etcd-ca.crt"), pki("etcd-ca.key"))
-	if err != nil {
-		return err
-	}
-	if err := c.layout.writeServingCertificates(c.ca, store); err != nil {
+	if err := c.layout.writeCertificates(c.ca); err != nil {
 		return err
 	}
 	if _, _, err := keyutil.LoadOrGenerateKeyFile(pki("service-accounts.key")); err != nil {

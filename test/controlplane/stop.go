@@ -29,7 +29,7 @@ func Remove(ctx context.Context, dir string, progress io.Writer) (stopped []stri
 	if !exists(dir) {
 		return nil, nil
 	}
-	unlock, err := lock(ctx, layout(dir).lockFile(), "a start", orDiscard(progress))
+	unlock, err := Lock(ctx, layout(dir).lockFile(), "a start", progress)
 	if err != nil {
 		return nil, fmt.Errorf("removing %s: %w", dir, err)
 	}

@@ -54,7 +54,7 @@ type Process struct {
 	child *child
 }
 
-// child is a process that this very value has started and must therefore reap.
+// child is a process that this very value has started: the system tells us when it ends.
 type child struct {
 	pid  int
 	gone chan struct{}
@@ -106,7 +106,7 @@ func (p *Process) start() error {
 	p.child = c
 
 	if err := writePID(p.PIDFile(), c.pid); err != nil {
-		return errors.Join(err, p.kill())
+		return errors.Join(err, cmd.Process.Kill()) // nobody could find it again
 	}
 	return nil
 }
@@ -122,19 +122,11 @@ func (p *Process) PID() int {
 }
 
 func (p *Process) pid() int {
-	if p.child != nil {
-		select {
-		case <-p.child.gone:
-			p.child = nil
-		default:
-			return p.child.pid
-		}
-	}
 	pid, err := readPID(p.PIDFile())
 	if err != nil || !p.owns(pid) {
 		return 0
 	}
-	return pid
+	return pid // another value may have started it, even if this one started one before
 }
 
 // Stop asks the process to end and kills it when it does not. It is fine when the process does not run.

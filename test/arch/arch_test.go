@@ -1,0 +1,434 @@
+// Package arch holds the rules about who may import whom, and checks them
+// against what `go list` says. The linter has the same rules for the line in
+// the editor; this package also follows imports through other packages, and
+// fails for a package that nobody put into the table below.
+package arch
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"go/parser"
+	"go/token"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/configpin/configpin"
+
+// layer is one row: a package and what it may import of our own.
+type layer struct {
+	name string // of a package below internal/
+	pure bool   // it can't wait, log, or reach anything
+	may  []string
+}
+
+// layers, from bottom to top. A package imports downwards only, and never a
+// sibling. A new package gets a row here and a rule in .golangci.yml.
+var layers = []layer{
+	{name: "wellknown", pure: true},
+
+	{name: "hashing", pure: true, may: []string{"wellknown"}},
+	{name: "refs", pure: true, may: []string{"wellknown"}},
+	{name: "workload", pure: true, may: []string{"wellknown"}},
+
+	{name: "snapshot", pure: true, may: []string{"hashing", "wellknown"}},
+
+	{name: "pin", pure: true, may: []string{"refs", "snapshot", "wellknown", "workload"}},
+	{name: "retention", pure: true, may: []string{"snapshot", "wellknown"}},
+
+	{name: "cluster", may: core},
+
+	{name: "admission", may: append([]string{"cluster"}, core...)},
+	{name: "versioner", may: append([]string{"cluster"}, core...)},
+	{name: "rollout", may: append([]string{"cluster"}, core...)},
+	{name: "gc", may: append([]string{"cluster"}, core...)},
+	{name: "cli", may: append([]string{"cluster"}, core...)},
+}
+
+// core is everything below internal/cluster.
+var core = []string{"hashing", "pin", "refs", "retention", "snapshot", "wellknown", "workload"}
+
+// outside are the folders beside internal/ that may hold packages, and the
+// folders whose packages these may import.
+var outside = map[string][]string{
+	"cmd":       {"internal", "manifests"},
+	"certs":     {"internal"},
+	"manifests": {"internal"},
+	"test":      {"certs", "cmd", "internal", "manifests", "test"},
+}
+
+// impure packages of the standard library, with those below them.
+var impure = []string{"context", "log", "net", "os", "sync"}
+
+// pureModules are the foreign packages that a pure package may import, with
+// those below them. Each is a library of types or of text.
+var pureModules = []string{"k8s.io/api", "k8s.io/apimachinery", "github.com/tidwall/gjson"}
+
+// pureModulesOf are those that a single pure package may import as well.
+var pureModulesOf = map[string][]string{"pin": {"gomodules.xyz/jsonpatch/v2"}} // for its type of an operation
+
+// testOnly packages, with those below them, are for tests and what is below
+// test/.
+var testOnly = []string{
+	"testing", "github.com/stretchr/testify", "pgregory.net/rapid",
+	"k8s.io/client-go/kubernetes/fake", "sigs.k8s.io/controller-runtime/pkg/client/fake",
+}
+
+// banned packages, with those below them, are for nobody: a test checks the
+// state, not the calls, and is a function.
+var banned = []string{
+	"github.com/stretchr/testify/mock", "github.com/stretchr/testify/suite",
+	"github.com/golang/mock", "go.uber.org/mock",
+}
+
+// mainLines is how long a main may be: it reads flags, wires, runs and exits.
+const mainLines = 100
+
+// pkg is what `go list -json` says of a package, as far as the rules need it,
+// and mainLines of its main.go.
+type pkg struct {
+	Dir, ImportPath, Doc               string
+	GoFiles, TestGoFiles, XTestGoFiles []string
+	Imports, TestImports, XTestImports []string
+	Deps                               []string
+	MainLines                          int
+}
+
+// rel is the path below the module.
+func (p pkg) rel() string { return strings.TrimPrefix(p.ImportPath, module+"/") }
+
+func TestTheModuleKeepsItsRules(t *testing.T) {
+	t.Parallel()
+	packages := list(t)
+	require.NotEmpty(t, packages)
+	for _, broken := range check(packages) {
+		t.Error(broken)
+	}
+}
+
+// list returns the packages of the module, those that don't build as well: why
+// they don't is for the compiler to say.
+func list(t *testing.T) []pkg {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), "go", "list", "-e", "-json", "./...")
+	command.Dir = filepath.Join("..", "..")
+	command.Stderr = t.Output()
+	out, err := command.Output()
+	require.NoError(t, err)
+	var packages []pkg
+	for decoder := json.NewDecoder(bytes.NewReader(out)); decoder.More(); {
+		var p pkg
+		require.NoError(t, decoder.Decode(&p))
+		complete(t, &p)
+		packages = append(packages, p)
+	}
+	return packages
+}
+
+// complete adds what `go list` leaves out.
+func complete(t *testing.T, p *pkg) {
+	t.Helper()
+	if slices.Contains(p.GoFiles, "main.go") {
+		text, err := os.ReadFile(filepath.Join(p.Dir, "main.go"))
+		require.NoError(t, err)
+		p.MainLines = bytes.Count(text, []byte("\n"))
+	}
+	if len(p.GoFiles) > 0 {
+		return
+	}
+	for _, name := range slices.Concat(p.TestGoFiles, p.XTestGoFiles) {
+		file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, name), nil, parser.PackageClauseOnly|parser.ParseComments)
+		require.NoError(t, err)
+		p.Doc += file.Doc.Text()
+	}
+}
+
+// check returns a sentence for each rule that is broken, sorted.
+func check(packages []pkg) []string {
+	var broken []string
+	for _, p := range packages {
+		broken = append(broken, checkPlace(p)...)
+		broken = append(broken, checkTests(p)...)
+		broken = append(broken, checkForm(p)...)
+		if name, internal := strings.CutPrefix(p.rel(), "internal/"); internal {
+			if i := slices.IndexFunc(layers, func(l layer) bool { return l.name == name }); i >= 0 {
+				broken = append(broken, checkLayer(p, layers[i])...)
+				broken = append(broken, checkPure(p, layers[i])...)
+			}
+		}
+	}
+	slices.Sort(broken)
+	return broken
+}
+
+// checkPlace says whether the package is where the tables know it, and, outside
+// internal/, imports what its folder may.
+func checkPlace(p pkg) []string {
+	top, name, _ := strings.Cut(p.rel(), "/")
+	if top == "internal" {
+		if !slices.ContainsFunc(layers, func(l layer) bool { return l.name == name }) {
+			return []string{p.rel() + " is in no layer: give it a row in test/arch and a rule in .golangci.yml"}
+		}
+		return nil
+	}
+	may, known := outside[top]
+	if !known {
+		return []string{p.rel() + " is in no folder that may hold packages: add it to test/arch"}
+	}
+	var broken []string
+	for _, path := range p.Imports {
+		rel, ours := strings.CutPrefix(path, module+"/")
+		folder, _, _ := strings.Cut(rel, "/")
+		if ours && !slices.Contains(may, folder) {
+			broken = append(broken, fmt.Sprintf("%s imports %s: %s may import %s", p.rel(), rel, top, only(may)))
+		}
+	}
+	return broken
+}
+
+// checkLayer says whether the package imports, or reaches through others, what
+// its layer may.
+func checkLayer(p pkg, l layer) []string {
+	may := reachable(l)
+	var broken []string
+	for _, path := range p.Deps {
+		rel, ours := strings.CutPrefix(path, module+"/")
+		if !ours {
+			continue
+		}
+		name := strings.TrimPrefix(rel, "internal/")
+		switch {
+		case slices.Contains(l.may, name):
+		case slices.Contains(p.Imports, path):
+			broken = append(broken, fmt.Sprintf("%s imports %s: %s may import %s", p.rel(), rel, l.name, only(l.may)))
+		case !slices.Contains(may, name):
+			broken = append(broken, fmt.Sprintf("%s reaches %s through what it imports: %s may reach %s", p.rel(), rel, l.name, only(may)))
+		}
+	}
+	return broken
+}
+
+// reachable is what a layer may import, and what that may import, and so on.
+func reachable(l layer) []string {
+	found := slices.Clone(l.may)
+	for _, below := range layers {
+		if slices.Contains(l.may, below.name) {
+			found = append(found, reachable(below)...)
+		}
+	}
+	slices.Sort(found)
+	return slices.Compact(found)
+}
+
+// checkPure says whether a package that shall be pure imports something that
+// is not. Only its own imports count: encoding/json reaches os, too.
+func checkPure(p pkg, l layer) []string {
+	if !l.pure {
+		return nil
+	}
+	var broken []string
+	for _, path := range p.Imports {
+		switch {
+		case within(path, module):
+		case within(path, impure...):
+			broken = append(broken, fmt.Sprintf("%s imports %s: %s is pure, and may import none of %s", p.rel(), path, l.name, sentence(impure)))
+		case standard(path), within(path, pureModules...), within(path, pureModulesOf[l.name]...):
+		default:
+			broken = append(broken, fmt.Sprintf("%s imports %s: %s is pure, and may import only the standard library, %s",
+				p.rel(), path, l.name, sentence(slices.Concat(pureModules, pureModulesOf[l.name]))))
+		}
+	}
+	return broken
+}
+
+// checkTests says whether what is for tests stays in tests, and what is for
+// nobody stays away.
+func checkTests(p pkg) []string {
+	var broken []string
+	for _, path := range p.Imports {
+		if !within(p.rel(), "test") && within(path, testOnly...) {
+			broken = append(broken, fmt.Sprintf("%s imports %s: only tests may", p.rel(), path))
+		}
+	}
+	for _, path := range slices.Concat(p.Imports, p.TestImports, p.XTestImports) {
+		if within(path, banned...) {
+			broken = append(broken, fmt.Sprintf("%s imports %s: write the fake by hand, and the test as a function", p.rel(), path))
+		}
+	}
+	return broken
+}
+
+// checkForm says whether the package explains itself, and its main is short.
+func checkForm(p pkg) []string {
+	var broken []string
+	if p.Doc == "" {
+		broken = append(broken, p.rel()+" has no package comment: say what it is and what it does not do")
+	}
+	if within(p.rel(), "cmd") && p.MainLines > mainLines {
+		broken = append(broken, fmt.Sprintf("%s/main.go has %d lines: %d are enough to read flags, wire, run and exit", p.rel(), p.MainLines, mainLines))
+	}
+	return broken
+}
+
+// within says whether path is one of the trees, or below it.
+func within(path string, trees ...string) bool {
+	return slices.ContainsFunc(trees, func(tree string) bool {
+		return path == tree || strings.HasPrefix(path, tree+"/")
+	})
+}
+
+// standard says whether path is of the standard library: the first element of
+// every other path is a host, and has a dot.
+func standard(path string) bool {
+	first, _, _ := strings.Cut(path, "/")
+	return !strings.Contains(first, ".")
+}
+
+// only is what comes after "may import".
+func only(names []string) string {
+	if len(names) == 0 {
+		return "nothing of ours"
+	}
+	return "only " + sentence(names)
+}
+
+func sentence(names []string) string {
+	last := len(names) - 1
+	if last == 0 {
+		return names[0]
+	}
+	return strings.Join(names[:last], ", ") + " and " + names[last]
+}
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	in := func(rel string, imports ...string) pkg {
+		p := pkg{ImportPath: module + "/" + rel, Doc: "Package x is.", GoFiles: []string{"x.go"}}
+		for _, path := range imports {
+			if within(path, "internal", "cmd", "test", "manifests") {
+				path = module + "/" + path
+			}
+			p.Imports = append(p.Imports, path)
+		}
+		p.Deps = p.Imports
+		return p
+	}
+	with := func(p pkg, change func(*pkg)) pkg { change(&p); return p }
+
+	for name, row := range map[string]struct {
+		pkg  pkg
+		want []string
+	}{
+		"a layer imports what is below it": {
+			pkg: in("internal/pin", "internal/snapshot", "internal/wellknown", "strings", "time", "gomodules.xyz/jsonpatch/v2", "k8s.io/api/core/v1"),
+		},
+		"a layer reaches what the layers below it may import": {
+			pkg: with(in("internal/pin", "internal/snapshot"), func(p *pkg) {
+				p.Deps = append(slices.Clone(p.Deps), module+"/internal/hashing", "os", "net/http")
+			}),
+		},
+		"a layer doesn't import upwards": {
+			pkg:  in("internal/refs", "internal/pin"),
+			want: []string{"internal/refs imports internal/pin: refs may import only wellknown"},
+		},
+		"the lowest layer imports nothing": {
+			pkg:  in("internal/wellknown", "internal/refs"),
+			want: []string{"internal/wellknown imports internal/refs: wellknown may import nothing of ours"},
+		},
+		"a layer doesn't import what only those below it may": {
+			pkg:  in("internal/pin", "internal/hashing"),
+			want: []string{"internal/pin imports internal/hashing: pin may import only refs, snapshot, wellknown and workload"},
+		},
+		"edges don't import each other": {
+			pkg: in("internal/admission", "internal/cluster", "internal/pin", "internal/gc"),
+			want: []string{"internal/admission imports internal/gc: admission may import only " +
+				"cluster, hashing, pin, refs, retention, snapshot, wellknown and workload"},
+		},
+		"edges don't reach each other": {
+			pkg: with(in("internal/gc", "internal/cluster"), func(p *pkg) { p.Deps = append(slices.Clone(p.Deps), module+"/internal/cli") }),
+			want: []string{"internal/gc reaches internal/cli through what it imports: gc may reach only " +
+				"cluster, hashing, pin, refs, retention, snapshot, wellknown and workload"},
+		},
+		"a layer doesn't import what is outside internal": {
+			pkg:  in("internal/refs", "test/local"),
+			want: []string{"internal/refs imports test/local: refs may import only wellknown"},
+		},
+		"a pure package can't reach anything": {
+			pkg: in("internal/refs", "net/http", "log/slog"),
+			want: []string{
+				"internal/refs imports log/slog: refs is pure, and may import none of context, log, net, os and sync",
+				"internal/refs imports net/http: refs is pure, and may import none of context, log, net, os and sync",
+			},
+		},
+		"a pure package has no clients": {
+			pkg: in("internal/hashing", "k8s.io/client-go/kubernetes"),
+			want: []string{"internal/hashing imports k8s.io/client-go/kubernetes: hashing is pure, and may import only " +
+				"the standard library, k8s.io/api, k8s.io/apimachinery and github.com/tidwall/gjson"},
+		},
+		"only pin knows JSON patches": {
+			pkg: in("internal/refs", "gomodules.xyz/jsonpatch/v2"),
+			want: []string{"internal/refs imports gomodules.xyz/jsonpatch/v2: refs is pure, and may import only " +
+				"the standard library, k8s.io/api, k8s.io/apimachinery and github.com/tidwall/gjson"},
+		},
+		"an edge may do everything": {
+			pkg: in("internal/versioner", "context", "sync", "sigs.k8s.io/controller-runtime"),
+		},
+		"an internal package has a row": {
+			pkg:  in("internal/util"),
+			want: []string{"internal/util is in no layer: give it a row in test/arch and a rule in .golangci.yml"},
+		},
+		"a package below a layer has a row of its own": {
+			pkg:  in("internal/refs/deep"),
+			want: []string{"internal/refs/deep is in no layer: give it a row in test/arch and a rule in .golangci.yml"},
+		},
+		"a folder is known": {
+			pkg:  in("pkg/api"),
+			want: []string{"pkg/api is in no folder that may hold packages: add it to test/arch"},
+		},
+		"a program imports what it wires": {
+			pkg: in("cmd/webhook", "internal/admission", "internal/cluster", "os"),
+		},
+		"a program doesn't import what tests it": {
+			pkg:  in("cmd/webhook", "test/local"),
+			want: []string{"cmd/webhook imports test/local: cmd may import only internal and manifests"},
+		},
+		"a program's main is short": {
+			pkg:  with(in("cmd/webhook"), func(p *pkg) { p.MainLines = 101 }),
+			want: []string{"cmd/webhook/main.go has 101 lines: 100 are enough to read flags, wire, run and exit"},
+		},
+		"a tool's main may be longer": {
+			pkg: with(in("test/local"), func(p *pkg) { p.MainLines = 101 }),
+		},
+		"an assertion library is for tests": {
+			pkg:  in("internal/cluster", "github.com/stretchr/testify/assert"),
+			want: []string{"internal/cluster imports github.com/stretchr/testify/assert: only tests may"},
+		},
+		"what is below test is a test": {
+			pkg: in("test/conformance", "github.com/stretchr/testify/assert", "testing"),
+		},
+		"a test imports an assertion library": {
+			pkg: with(in("internal/cluster"), func(p *pkg) { p.XTestImports = []string{"github.com/stretchr/testify/assert"} }),
+		},
+		"nobody mocks": {
+			pkg:  with(in("internal/cluster"), func(p *pkg) { p.TestImports = []string{"github.com/stretchr/testify/mock"} }),
+			want: []string{"internal/cluster imports github.com/stretchr/testify/mock: write the fake by hand, and the test as a function"},
+		},
+		"a package explains itself": {
+			pkg:  with(in("cmd/webhook"), func(p *pkg) { p.Doc = "" }),
+			want: []string{"cmd/webhook has no package comment: say what it is and what it does not do"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			assert.Equal(t, row.want, check([]pkg{row.pkg}))
+		})
+	}
+}

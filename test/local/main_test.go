@@ -1,0 +1,58 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestWrongUsageIsOneLineAndExitCode2(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"nothing", nil, "local: one of up, down, build is needed; --help explains them\n"},
+		{"too much", []string{"up", "down"}, "local: one of up, down, build is needed; --help explains them\n"},
+		{"something else", []string{"start"}, "local: \"start\" is none of up, down, build; --help explains them\n"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			assert.Equal(t, 2, exitCode(t.Context(), run(t.Context(), test.args, &stdout), &stderr))
+			assert.Equal(t, test.want, stderr.String())
+			assert.Empty(t, stdout.String())
+		})
+	}
+}
+
+func TestHelpGoesToStandardOutput(t *testing.T) {
+	var out bytes.Buffer
+	require.NoError(t, run(t.Context(), []string{"--help"}, &out))
+	assert.Contains(t, out.String(), "Examples:")
+}
+
+func TestExitCodes(t *testing.T) {
+	var stderr bytes.Buffer
+	assert.Equal(t, 0, exitCode(t.Context(), nil, &stderr))
+	assert.Empty(t, stderr.String())
+	assert.Equal(t, 1, exitCode(t.Context(), errors.New("starting kwok: gone"), &stderr))
+	assert.Equal(t, "starting kwok: gone\n", stderr.String())
+	stderr.Reset()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	assert.Equal(t, 130, exitCode(ctx, errors.New("building etcd: interrupted"), &stderr))
+	assert.Equal(t, "interrupted; run the same command again to go on\n", stderr.String())
+}
+
+func TestDownIsFineWhenNothingRuns(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), ".cluster")
+	var out bytes.Buffer
+	require.NoError(t, down(t.Context(), dir, &out))
+	assert.Equal(t, "Nothing runs, and there is no "+dir+".\n", out.String())
+	assert.NoDirExists(t, dir)
+}

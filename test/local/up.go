@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/template"
+
+	"github.com/configpin/configpin/manifests"
+	"github.com/configpin/configpin/test/controlplane"
+	"github.com/configpin/configpin/test/installation"
+)
+
+var summary = template.Must(template.New("summary").Parse(`
+configpin runs on a Kubernetes {{.Version}} of your own, at {{.URL}}
+Everything about it is in {{.Dir}}: NAME.log and NAME.pid of each process, and the data.
+
+Use it in this shell:
+  source {{.Env}}
+  kubectl get nodes
+
+Then try a ConfigMap that is versioned and a Deployment that is pinned:
+  kubectl create configmap app --from-literal=colour=blue
+  kubectl annotate configmap app configpin.io/versioned=true
+  kubectl create deployment app --image=example.com/app:1
+  kubectl label deployment app configpin.io/enabled=true
+  kubectl set env deployment/app --from=configmap/app
+  kubectl patch configmap app --type=merge --patch='{"data":{"colour":"green"}}'
+  kubectl rollout history deployment/app
+  kubectl rollout undo deployment/app
+
+Pods become ready but run nothing: there are no containers here. To end all of it: make down
+`))
+
+func up(ctx context.Context, dir string, out io.Writer) error {
+	objects, err := manifests.Objects()
+	if err != nil {
+		return err
+	}
+	unlock, err := lock(ctx, dir, out)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	cluster, err := controlplane.Start(ctx, controlplane.Options{Dir: dir, Detached: true, Progress: out})
+	if err != nil {
+		return err
+	}
+	i, err := installation.New(ctx, cluster, installation.Options{
+		Objects:        objects,
+		WebhookFlags:   strings.Fields(os.Getenv("CONFIGPIN_FLAGS_WEBHOOK")),
+		VersionerFlags: strings.Fields(os.Getenv("CONFIGPIN_FLAGS_VERSIONER")),
+		Detached:       true,
+		Progress:       out,
+	})
+	if err != nil {
+		return err
+	}
+	if err := i.StartWebhook(ctx); err != nil {
+		return err
+	}
+	if err := i.StartVersioner(ctx); err != nil {
+		return err
+	}
+	if err := os.WriteFile(cluster.EnvFile(), []byte(cluster.Env(i.Programs())), 0o600); err != nil {
+		return fmt.Errorf("writing the environment: %w", err)
+	}
+	return summary.Execute(out, map[string]string{
+		"Version": cluster.Binaries().KubernetesVersion,
+		"URL":     cluster.URL(),
+		"Dir":     dir,
+		"Env":     cluster.EnvFile(),
+	})
+}
