@@ -158,3 +158,6 @@ func Wanted(r Request, facts Facts) []refs.Target {
 	slices.SortFunc(targets, refs.Target.Compare)
 	return targets
 }
+
+// Moves says whether a ref will name something else than the template says.
+func (o Outcome) Moves() bool { return o.Name != o.in }

@@ -240,6 +240,22 @@ func TestWhatIsRewrittenIsRead(t *testing.T) {
 	})
 }
 
+func TestReduceKeepsTargets(t *testing.T) {
+	targets := func(spec string) map[refs.Target]bool {
+		found := map[refs.Target]bool{}
+		for _, ref := range refs.Walk(spec) {
+			found[ref.Target] = true
+		}
+		return found
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		spec := specs().Draw(t, "spec")
+		reduced := refs.Reduce(spec)
+		assert.Equal(t, targets(spec), targets(reduced))
+		assert.Len(t, refs.Walk(reduced), len(targets(spec)), "each once")
+	})
+}
+
 func FuzzWalk(f *testing.F) {
 	f.Add(`{"containers":[{"name":"a","envFrom":[{"configMapRef":{"name":"x"}}]}],"volumes":[{"secret":{"secretName":"y"}}]}`)
 	f.Fuzz(func(t *testing.T, spec string) {

@@ -134,14 +134,16 @@ func Claimed(o Object) (source, digest string, claimed bool) {
 	return source, digest, named(o.Name, source, digest)
 }
 
-// Verified returns the source of an object that is a snapshot beyond doubt: it
-// is immutable, labelled, and named by the digest of what it holds.
-func Verified(o Object) (source string, verified bool) {
+// Verified returns the source and the digest of an object that is a snapshot
+// beyond doubt: it is immutable, labelled, and named by the digest of what it
+// holds.
+func Verified(o Object) (source, digest string, verified bool) {
 	source = o.Annotations[wellknown.Source]
 	if source == "" || !o.Immutable || o.Labels[wellknown.SnapshotOf] != LabelValue(source) {
-		return "", false
+		return "", "", false
 	}
-	return source, named(o.Name, source, o.Digest(source).String())
+	digest = o.Digest(source).String()
+	return source, digest, named(o.Name, source, digest)
 }
 
 func named(name, source, digest string) bool {

@@ -62,7 +62,7 @@ func TestNamesAreValidAndRecognised(t *testing.T) {
 		assert.Empty(t, validation.IsValidLabelValue(snapshot.Suffix(made.Name)))
 		assert.Empty(t, validation.IsQualifiedName(snapshot.ObservedLabel(s.Kind, s.Name)))
 
-		of, verified := snapshot.Verified(made)
+		of, _, verified := snapshot.Verified(made)
 		assert.True(t, verified)
 		assert.Equal(t, s.Name, of)
 		claimedSource, digest, claimed := snapshot.Claimed(made)
@@ -95,7 +95,7 @@ func TestWhatIsNotASnapshot(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o := snapshot.Of(source(), 12)
 			change(&o)
-			_, verified := snapshot.Verified(o)
+			_, _, verified := snapshot.Verified(o)
 			assert.False(t, verified)
 			assert.False(t, snapshot.Same(o, snapshot.Of(source(), 12)))
 		})
@@ -151,7 +151,7 @@ func FuzzVerified(f *testing.F) {
 			Immutable:   true,
 			Data:        map[string]string{key: value},
 		}
-		if _, verified := snapshot.Verified(o); verified {
+		if _, _, verified := snapshot.Verified(o); verified {
 			require.Contains(t, name, o.Digest(of).String()[:12])
 		}
 	})

@@ -1,0 +1,72 @@
+// Command webhook is configpin's mutating admission webhook: it makes the Pod
+// templates of opted-in workloads name snapshots.
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/configpin/configpin/internal/admission"
+	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/serve"
+)
+
+const examples = `  # On a workstation, for a cluster of one's own:
+  webhook --kubeconfig ~/.kube/config --bind-address 127.0.0.1:9443 --cert-dir ./pki
+
+  # See every decision:
+  webhook --cert-dir /certs -v 1
+`
+
+func main() { os.Exit(serve.Main(run)) }
+
+func run(ctx context.Context, args []string) error {
+	flags := serve.NewFlags("configpin-webhook", "pins the Pod templates of opted-in workloads to snapshots.", examples)
+	address := flags.String("bind-address", ":9443", "`address` that serves admission reviews")
+	certificates := flags.String("cert-dir", "/certs", "`folder` of tls.crt and tls.key")
+	concurrency := flags.Int("concurrency", 256, "how many reviews are answered at a time")
+	drain := flags.Duration("drain", 5*time.Second, "how long to go on serving after being told to stop")
+	config, err := flags.Read(args)
+	if err != nil {
+		return err
+	}
+	if *concurrency < 1 {
+		return flags.Wrong("--concurrency is %d, not at least 1", *concurrency)
+	}
+	objects, err := cluster.Connect(config)
+	if err != nil {
+		return err
+	}
+	reach, err := serve.Reach(config)
+	if err != nil {
+		return err
+	}
+	certificate := serve.NewCertificate(*certificates)
+	handler := admission.Handler{Objects: objects, Slots: make(chan struct{}, *concurrency)}
+
+	// What the server needs outlives ctx: it still serves while it drains.
+	draining, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	group, failed := errgroup.WithContext(draining)
+	group.Go(func() error { return certificate.Watch(failed) })
+	group.Go(func() error {
+		return serve.Health(failed, flags.HealthAddress, func(probe context.Context) error {
+			if ctx.Err() != nil {
+				return errors.New("stopping")
+			}
+			return errors.Join(certificate.Loaded(), reach(probe))
+		})
+	})
+	group.Go(func() error {
+		defer stop()
+		serving, done := context.WithCancel(ctx)
+		defer done()
+		context.AfterFunc(failed, done)
+		return serve.HTTPS(serving, *address, certificate, *drain, handler.Mux())
+	})
+	return group.Wait()
+}

@@ -1,0 +1,150 @@
+// Package admission turns an AdmissionReview of a workload into a JSON patch:
+// it reads what the decision needs to know, has it decided (package pin), makes
+// sure that every snapshot exists before it is named, and answers.
+//
+// It deliberately never answers "not allowed" to a trouble of its own: the API
+// server would reject the person's request, even under failurePolicy Ignore. It
+// fails with HTTP 500 instead, and the request passes as if we weren't there.
+package admission
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"gomodules.xyz/jsonpatch/v2"
+	admissionv1 "k8s.io/api/admission/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/klog/v2"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/pin"
+	"github.com/configpin/configpin/internal/workload"
+)
+
+// objects is where sources and snapshots are read and kept.
+type objects interface {
+	View(ctx context.Context, namespace string, request pin.Request) (*cluster.View, error)
+}
+
+// admit answers one review.
+func (h *Handler) admit(ctx context.Context, r review, namespaceEnabled bool) (admissionv1.AdmissionResponse, error) {
+	kind := workload.Lookup(r.group, r.kind)
+	if kind == nil || r.subresource != "" || r.operation != admissionv1.Create && r.operation != admissionv1.Update {
+		return admissionv1.AdmissionResponse{Allowed: true}, nil
+	}
+	request, err := requestOf(kind, r)
+	if err != nil {
+		return admissionv1.AdmissionResponse{}, err
+	}
+	request.NamespaceEnabled = namespaceEnabled
+	decision, err := h.decide(ctx, r, request)
+	if err != nil {
+		return admissionv1.AdmissionResponse{}, err
+	}
+	report(ctx, r, decision)
+	if decision.Denied != "" {
+		return admissionv1.AdmissionResponse{
+			Result: &metav1.Status{
+				Status:  metav1.StatusFailure,
+				Code:    http.StatusForbidden,
+				Reason:  metav1.StatusReasonForbidden,
+				Message: decision.Denied,
+			},
+			AuditAnnotations: auditAnnotations(decision),
+		}, nil
+	}
+	operations, err := disown(request.New, decision)
+	if err != nil {
+		return admissionv1.AdmissionResponse{}, err
+	}
+	return respond(decision, append(decision.Patch, operations...))
+}
+
+func requestOf(kind *workload.Kind, r review) (pin.Request, error) {
+	object, err := kind.Read(r.object)
+	if err != nil {
+		return pin.Request{}, err
+	}
+	if object.Name == "" {
+		object.Name = r.name
+	}
+	request := pin.Request{New: object}
+	if r.operation == admissionv1.Update {
+		old, err := kind.Read(r.old)
+		if err != nil {
+			return pin.Request{}, err
+		}
+		request.Old = &old
+	}
+	return request, nil
+}
+
+// maxRounds is how often a decision is taken again because a snapshot turned
+// out to have another name, or none. Each round settles at least one of three
+// names of a source, and nearly all requests take one.
+const maxRounds = 10
+
+// decide takes the decision, and makes sure that what it names exists.
+func (h *Handler) decide(ctx context.Context, r review, request pin.Request) (pin.Decision, error) {
+	view, err := h.Objects.View(ctx, r.namespace, request)
+	if err != nil {
+		return pin.Decision{}, err
+	}
+	for range maxRounds {
+		decision := pin.Decide(request, view.Facts)
+		if decision.Denied != "" {
+			return decision, nil
+		}
+		settled, err := view.Keep(ctx, decision.Outcomes, r.dryRun)
+		if err != nil {
+			return pin.Decision{}, err
+		}
+		if settled {
+			return decision, nil
+		}
+	}
+	return pin.Decision{}, fmt.Errorf("deciding about %s %s/%s: its snapshots come and go", r.kind, r.namespace, r.name)
+}
+
+func respond(decision pin.Decision, operations []jsonpatch.Operation) (admissionv1.AdmissionResponse, error) {
+	response := admissionv1.AdmissionResponse{
+		Allowed:          true,
+		Warnings:         decision.Warnings,
+		AuditAnnotations: auditAnnotations(decision),
+	}
+	if len(operations) == 0 {
+		return response, nil
+	}
+	patch, err := json.Marshal(operations)
+	if err != nil {
+		return admissionv1.AdmissionResponse{}, fmt.Errorf("writing the patch: %w", err)
+	}
+	patchType := admissionv1.PatchTypeJSONPatch
+	response.Patch, response.PatchType = patch, &patchType
+	return response, nil
+}
+
+// auditAnnotations carry, in the audit log, what was decided per source and why.
+func auditAnnotations(decision pin.Decision) map[string]string {
+	if len(decision.Outcomes) == 0 {
+		return nil
+	}
+	var sentences []string
+	for _, outcome := range decision.Outcomes {
+		sentences = append(sentences, fmt.Sprintf("%s=%s (%s)", outcome.Source, outcome.Name, outcome.Reason))
+	}
+	return map[string]string{"decision": strings.Join(sentences, ", ")}
+}
+
+func report(ctx context.Context, r review, decision pin.Decision) {
+	log := logf.FromContext(ctx)
+	for _, outcome := range decision.Outcomes {
+		decisions.WithLabelValues(string(outcome.Reason)).Inc()
+		log.V(1).Info("Decided", "workload", klog.KRef(r.namespace, r.name), "kind", r.kind,
+			"source", outcome.Source.String(), "snapshot", outcome.Name, "reason", outcome.Reason)
+	}
+}

@@ -1,0 +1,21 @@
+package admission
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+)
+
+var (
+	decisions = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "configpin_decisions_total",
+		Help: "Decisions about one source of one workload, by the reason of the rule that decided.",
+	}, []string{"reason"})
+
+	durations = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "configpin_review_duration_seconds",
+		Help:    "Time to answer an AdmissionReview, by HTTP status.",
+		Buckets: []float64{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 3},
+	}, []string{"status"})
+)
+
+func init() { metrics.Registry.MustRegister(decisions, durations) }

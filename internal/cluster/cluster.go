@@ -1,0 +1,39 @@
+// Package cluster is the only package that fetches. It brings what the pure
+// packages decide about: sources and snapshots, read live (objects.go, view.go)
+// or known from watches (sources.go, workloads.go), and it writes what they
+// decided, one small write at a time, each safe to repeat.
+//
+// It deliberately decides nothing: whatever can be told from values alone is in
+// the packages below it.
+package cluster
+
+import (
+	"encoding/json"
+	"fmt"
+
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/rest"
+
+	"github.com/configpin/configpin/internal/wellknown"
+)
+
+// Served are the kinds of sources that are served.
+var Served = []wellknown.Kind{wellknown.ConfigMap}
+
+// Connect returns the sources and snapshots of the cluster at config.
+func Connect(config *rest.Config) (*Objects, error) {
+	core, err := corev1client.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to the cluster: %w", err)
+	}
+	return NewObjects(core), nil
+}
+
+// annotationPatch is a merge patch that sets annotations, or takes those off
+// whose value is nil. It applies to no other object than the one with that uid.
+func annotationPatch(uid string, annotations map[string]any) []byte {
+	patch, _ := json.Marshal(map[string]any{ // strings always marshal
+		"metadata": map[string]any{"uid": uid, "annotations": annotations},
+	})
+	return patch
+}

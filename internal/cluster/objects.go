@@ -1,0 +1,178 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
+
+	"github.com/configpin/configpin/internal/refs"
+	"github.com/configpin/configpin/internal/snapshot"
+	"github.com/configpin/configpin/internal/wellknown"
+)
+
+// Objects reads and writes sources and snapshots, live: every read asks the API
+// server for what is stored now. It is safe for concurrent use.
+type Objects struct {
+	kinds map[wellknown.Kind]access
+}
+
+// access is how the objects of one kind are reached.
+type access struct {
+	get    func(ctx context.Context, namespace, name string) (snapshot.Object, error)
+	create func(ctx context.Context, object snapshot.Object) (snapshot.Object, error)
+	patch  func(ctx context.Context, namespace, name string, patch []byte) error
+}
+
+// NewObjects returns the Objects that client reaches.
+func NewObjects(client corev1client.ConfigMapsGetter) *Objects {
+	return &Objects{kinds: map[wellknown.Kind]access{
+		wellknown.ConfigMap: {
+			get: func(ctx context.Context, namespace, name string) (snapshot.Object, error) {
+				found, err := client.ConfigMaps(namespace).Get(ctx, name, metav1.GetOptions{})
+				if err != nil {
+					return snapshot.Object{}, err
+				}
+				return snapshot.FromConfigMap(found), nil
+			},
+			create: func(ctx context.Context, object snapshot.Object) (snapshot.Object, error) {
+				created, err := client.ConfigMaps(object.Namespace).Create(ctx, object.ConfigMap(), metav1.CreateOptions{FieldManager: wellknown.FieldManager})
+				if err != nil {
+					return snapshot.Object{}, err
+				}
+				return snapshot.FromConfigMap(created), nil
+			},
+			patch: func(ctx context.Context, namespace, name string, patch []byte) error {
+				_, err := client.ConfigMaps(namespace).Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: wellknown.FieldManager})
+				return err
+			},
+		},
+	}}
+}
+
+// Serves says whether objects of kind are read at all.
+func (o *Objects) Serves(kind wellknown.Kind) bool {
+	_, serves := o.kinds[kind]
+	return serves
+}
+
+// Read returns an object, or false if there is none.
+func (o *Objects) Read(ctx context.Context, namespace string, target refs.Target) (object snapshot.Object, found bool, err error) {
+	object, err = o.kinds[target.Kind].get(ctx, namespace, target.Name)
+	switch {
+	case apierrors.IsNotFound(err):
+		return snapshot.Object{}, false, nil
+	case err != nil:
+		return snapshot.Object{}, false, fmt.Errorf("reading %s in %s: %w", target, namespace, err)
+	}
+	return object, true, nil
+}
+
+// Annotate sets annotations of a snapshot, and takes those off whose value is
+// nil. It fails with a conflict if the snapshot is another one by now.
+func (o *Objects) Annotate(ctx context.Context, object snapshot.Object, annotations map[string]any) error {
+	err := o.kinds[object.Kind].patch(ctx, object.Namespace, object.Name, annotationPatch(object.UID, annotations))
+	if err != nil {
+		return fmt.Errorf("annotating %s %s/%s: %w", object.Kind, object.Namespace, object.Name, err)
+	}
+	return nil
+}
+
+// RefusedError says that the cluster won't take a snapshot: a quota, a policy,
+// a namespace that is being deleted. Trying again at once is of no use.
+type RefusedError struct{ Err error }
+
+func (e *RefusedError) Error() string { return e.Err.Error() }
+
+// Unwrap returns what the API server said.
+func (e *RefusedError) Unwrap() error { return e.Err }
+
+// Kept is a snapshot that is there.
+type Kept struct {
+	Snapshot snapshot.Object
+	Created  bool
+
+	// Taken are the names that would have come first, but that something else
+	// has.
+	Taken []string
+}
+
+// errTaken says that a snapshot's name is in use by something else. That is
+// never repaired: kubelets go on serving what an immutable name held when they
+// first read it (kubernetes/kubernetes#119733).
+var errTaken = errors.New("its name is taken")
+
+// Keep makes sure that what source holds is kept in a snapshot that isn't
+// marked as unused. With dryRun it writes nothing and answers as if it had. It
+// fails with a RefusedError when the cluster won't take the snapshot.
+func (o *Objects) Keep(ctx context.Context, source snapshot.Object, dryRun bool) (Kept, error) {
+	var kept Kept
+	for _, length := range snapshot.Lengths {
+		want := snapshot.Of(source, length)
+		found, created, err := o.ensure(ctx, want, dryRun)
+		if errors.Is(err, errTaken) {
+			kept.Taken = append(kept.Taken, want.Name)
+			continue
+		}
+		if err != nil {
+			return Kept{}, fmt.Errorf("keeping %s %s/%s as %q: %w", source.Kind, source.Namespace, source.Name, want.Name, err)
+		}
+		kept.Snapshot, kept.Created = found, created
+		return kept, nil
+	}
+	return Kept{}, &RefusedError{fmt.Errorf("keeping %s %s/%s: all its names are taken, the last is %q",
+		source.Kind, source.Namespace, source.Name, kept.Taken[len(kept.Taken)-1])}
+}
+
+// ensure reads before it creates: a snapshot is made once and pinned many
+// times. When somebody else creates it in between, the second round reads it;
+// when it vanishes in between, the second round creates it.
+func (o *Objects) ensure(ctx context.Context, want snapshot.Object, dryRun bool) (found snapshot.Object, created bool, err error) {
+	target := refs.Target{Kind: want.Kind, Name: want.Name}
+	for range 3 {
+		found, exists, err := o.Read(ctx, want.Namespace, target)
+		switch {
+		case err != nil:
+			return snapshot.Object{}, false, err
+		case exists && (found.Terminating || !snapshot.Same(found, want)):
+			return snapshot.Object{}, false, errTaken
+		case exists:
+			err = o.Unmark(ctx, found, dryRun)
+			if err == nil {
+				return found, false, nil
+			}
+		case dryRun:
+			return want, true, nil
+		default:
+			found, err = o.kinds[want.Kind].create(ctx, want)
+			if err == nil {
+				return found, true, nil
+			}
+		}
+		switch {
+		case apierrors.IsAlreadyExists(err), apierrors.IsNotFound(err), apierrors.IsConflict(err):
+		case refused(err):
+			return snapshot.Object{}, false, &RefusedError{err}
+		default:
+			return snapshot.Object{}, false, err
+		}
+	}
+	return snapshot.Object{}, false, fmt.Errorf("%s in %s comes and goes", target, want.Namespace)
+}
+
+func refused(err error) bool {
+	return apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) ||
+		apierrors.IsRequestEntityTooLargeError(err) || apierrors.IsMethodNotSupported(err)
+}
+
+// Unmark takes the mark of the garbage collector off a snapshot, if it has one.
+func (o *Objects) Unmark(ctx context.Context, object snapshot.Object, dryRun bool) error {
+	if _, marked := object.Annotations[wellknown.UnusedSince]; !marked || dryRun {
+		return nil
+	}
+	return o.Annotate(ctx, object, map[string]any{wellknown.UnusedSince: nil})
+}

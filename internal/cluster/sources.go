@@ -1,0 +1,259 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/metadata/metadatainformer"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/configpin/configpin/internal/pin"
+	"github.com/configpin/configpin/internal/refs"
+	"github.com/configpin/configpin/internal/snapshot"
+	"github.com/configpin/configpin/internal/wellknown"
+)
+
+// Key is an object of a namespace.
+type Key struct {
+	Namespace string
+	refs.Target
+}
+
+// String is the key as logs spell it: "configmap/shop/app".
+func (k Key) String() string { return string(k.Kind) + "/" + k.Namespace + "/" + k.Name }
+
+// Sources knows, from watches of metadata only, which sources and snapshots
+// there are, and from whoever reads the sources, what they hold now. Its memory
+// doesn't depend on the size of contents. It is safe for concurrent use.
+type Sources struct {
+	client    metadata.Interface
+	informers map[wellknown.Kind]cache.SharedIndexInformer
+
+	mutex    sync.RWMutex
+	currents map[Key]Current
+}
+
+// Current is what a source holds now.
+type Current struct {
+	Name   string // of its snapshot
+	Digest string
+}
+
+// NewSources returns the Sources of a cluster, not watching yet.
+func NewSources(client metadata.Interface) (*Sources, error) {
+	s := &Sources{client: client, informers: map[wellknown.Kind]cache.SharedIndexInformer{}, currents: map[Key]Current{}}
+	for _, kind := range Served {
+		informer := metadatainformer.NewFilteredMetadataInformer(client, resourceOf(kind), metav1.NamespaceAll, 0,
+			cache.Indexers{bySource: snapshotsOf(kind)}, nil).Informer()
+		if err := informer.SetTransform(onlyOurs); err != nil {
+			return nil, fmt.Errorf("watching %s: %w", kind.Resource(), err)
+		}
+		s.informers[kind] = informer
+	}
+	return s, nil
+}
+
+func resourceOf(kind wellknown.Kind) schema.GroupVersionResource {
+	return schema.GroupVersionResource{Version: "v1", Resource: kind.Resource()}
+}
+
+// onlyOurs drops from an object's metadata what nobody here reads. An object
+// that is none of our business keeps nothing but its name.
+func onlyOurs(object any) (any, error) {
+	full, ok := object.(*metav1.PartialObjectMetadata)
+	if !ok {
+		return object, nil // the tombstone of a deletion that was missed
+	}
+	least := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
+		Namespace:       full.Namespace,
+		Name:            full.Name,
+		UID:             full.UID,
+		ResourceVersion: full.ResourceVersion,
+	}}
+	least.Labels = pick(full.Labels, wellknown.SnapshotOf)
+	least.Annotations = pick(full.Annotations,
+		wellknown.Versioned, wellknown.Source, wellknown.Digest, wellknown.Revision, wellknown.UnusedSince)
+	return least, nil
+}
+
+func pick(entries map[string]string, keys ...string) map[string]string {
+	var picked map[string]string
+	for _, key := range keys {
+		if value, found := entries[key]; found {
+			if picked == nil {
+				picked = map[string]string{}
+			}
+			picked[key] = value
+		}
+	}
+	return picked
+}
+
+// snapshotsOf is the index of snapshots by their source.
+func snapshotsOf(kind wellknown.Kind) cache.IndexFunc {
+	return func(object any) ([]string, error) {
+		m, ok := metaOf(object)
+		if !ok {
+			return nil, fmt.Errorf("indexing a %T: not an object", object)
+		}
+		source, _, claimed := snapshot.Claimed(snapshot.FromMetadata(kind, m))
+		if !claimed {
+			return nil, nil
+		}
+		return []string{Key{m.GetNamespace(), refs.Target{Kind: kind, Name: source}}.String()}, nil
+	}
+}
+
+// OnChange calls f with the metadata of every object that comes, changes or
+// goes. It must be called before Start.
+func (s *Sources) OnChange(f func(snapshot.Object)) error {
+	for kind, informer := range s.informers {
+		changed := func(_, object any) {
+			if m, ok := metaOf(object); ok {
+				f(snapshot.FromMetadata(kind, m))
+			}
+		}
+		if err := onEvents(informer, changed); err != nil {
+			return fmt.Errorf("watching %s: %w", kind.Resource(), err)
+		}
+	}
+	return nil
+}
+
+// Start watches until ctx ends.
+func (s *Sources) Start(ctx context.Context) error {
+	for _, informer := range s.informers {
+		go informer.RunWithContext(ctx)
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// NeedLeaderElection lets every replica watch, so that a new leader knows at
+// once what there is.
+func (s *Sources) NeedLeaderElection() bool { return false }
+
+// Synced says whether all that there was at the start is known.
+func (s *Sources) Synced() bool {
+	for _, informer := range s.informers {
+		if !informer.HasSynced() {
+			return false
+		}
+	}
+	return true
+}
+
+// Metadata returns what is known of an object: its metadata, as far as it is
+// ours. It may be behind what is stored.
+func (s *Sources) Metadata(key Key) (snapshot.Object, bool) {
+	informer, served := s.informers[key.Kind]
+	if !served {
+		return snapshot.Object{}, false
+	}
+	found, exists, err := informer.GetStore().GetByKey(key.Namespace + "/" + key.Name)
+	if err != nil || !exists {
+		return snapshot.Object{}, false
+	}
+	return snapshot.FromMetadata(key.Kind, found.(*metav1.PartialObjectMetadata)), true
+}
+
+// KnownSnapshots returns the metadata of what claims to be a snapshot of a
+// source, as far as the watch has seen.
+func (s *Sources) KnownSnapshots(source Key) []snapshot.Object {
+	found, err := s.informers[source.Kind].GetIndexer().ByIndex(bySource, source.String())
+	if err != nil {
+		return nil // there is no such index: never, it is made with the informer
+	}
+	known := make([]snapshot.Object, 0, len(found))
+	for _, object := range found {
+		known = append(known, snapshot.FromMetadata(source.Kind, object.(*metav1.PartialObjectMetadata)))
+	}
+	return known
+}
+
+// Snapshots lists, live, the metadata of what claims to be a snapshot of a
+// source.
+func (s *Sources) Snapshots(ctx context.Context, source Key) ([]snapshot.Object, error) {
+	selector := wellknown.SnapshotOf + "=" + snapshot.LabelValue(source.Name)
+	var found []snapshot.Object
+	err := eachPage(ctx, s.client.Resource(resourceOf(source.Kind)).Namespace(source.Namespace), selector, func(m *metav1.PartialObjectMetadata) {
+		object := snapshot.FromMetadata(source.Kind, m)
+		if of, _, claimed := snapshot.Claimed(object); claimed && of == source.Name {
+			found = append(found, object)
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing the snapshots of %s: %w", source, err)
+	}
+	return found, nil
+}
+
+// SetCurrent says what a source holds now, and returns whether that is news.
+func (s *Sources) SetCurrent(source Key, current Current) (news bool) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	if s.currents[source] == current {
+		return false
+	}
+	s.currents[source] = current
+	return true
+}
+
+// Forget says that a source holds nothing that can be pinned. It returns
+// whether it did before.
+func (s *Sources) Forget(source Key) (news bool) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	_, news = s.currents[source]
+	delete(s.currents, source)
+	return news
+}
+
+// Current returns what a source holds now.
+func (s *Sources) Current(source Key) (Current, bool) {
+	s.mutex.RLock()
+	defer s.mutex.RUnlock()
+	current, known := s.currents[source]
+	return current, known
+}
+
+// Facts returns what a decision about request needs to know of namespace. It is
+// not ready while a source is known whose content isn't yet.
+func (s *Sources) Facts(namespace string, request pin.Request) (facts pin.Facts, ready bool) {
+	facts = pin.Facts{}
+	for {
+		targets := pin.Wanted(request, facts)
+		if len(targets) == 0 {
+			return facts, true
+		}
+		for _, target := range targets {
+			fact, ready := s.fact(Key{namespace, target})
+			if !ready {
+				return nil, false
+			}
+			facts[target] = fact
+		}
+	}
+}
+
+func (s *Sources) fact(key Key) (fact pin.Fact, ready bool) {
+	if s.informers[key.Kind] == nil {
+		return pin.Fact{Role: pin.Unserved}, true
+	}
+	object, found := s.Metadata(key)
+	if !found {
+		return pin.Fact{Role: pin.Absent}, true
+	}
+	if of, digest, claimed := snapshot.Claimed(object); claimed {
+		return pin.Fact{Role: pin.Snapshot, Of: of, Digest: digest}, true
+	}
+	if versioned, _ := snapshot.Versioned(object); !versioned {
+		return pin.Fact{Role: pin.Plain}, true
+	}
+	current, known := s.Current(key)
+	return pin.Fact{Role: pin.Source, Current: current.Name, Digest: current.Digest}, known
+}

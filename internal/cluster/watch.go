@@ -1,0 +1,46 @@
+package cluster
+
+import (
+	"context"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/pager"
+)
+
+// bySource is the index by what an object is a snapshot of, or refers to.
+const bySource = "source"
+
+// onEvents calls f with every object that comes, changes or goes, and with what
+// it was before a change.
+func onEvents(informer cache.SharedIndexInformer, f func(before, object any)) error {
+	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(object any) { f(nil, object) },
+		UpdateFunc: f,
+		DeleteFunc: func(object any) { f(nil, object) },
+	})
+	return err
+}
+
+// metaOf returns an object's metadata, also from the tombstone of a deletion
+// that the watch missed.
+func metaOf(object any) (metav1.Object, bool) {
+	if tombstone, ok := object.(cache.DeletedFinalStateUnknown); ok {
+		object = tombstone.Obj
+	}
+	m, ok := object.(metav1.Object)
+	return m, ok
+}
+
+// eachPage lists the metadata of what selector selects, page by page.
+func eachPage(ctx context.Context, resource metadata.ResourceInterface, selector string, f func(*metav1.PartialObjectMetadata)) error {
+	list := pager.New(func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+		return resource.List(ctx, options)
+	})
+	return list.EachListItem(ctx, metav1.ListOptions{LabelSelector: selector}, func(object runtime.Object) error {
+		f(object.(*metav1.PartialObjectMetadata))
+		return nil
+	})
+}

@@ -1,0 +1,291 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/dynamic/dynamicinformer"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/metadata/metadatainformer"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/configpin/configpin/internal/pin"
+	"github.com/configpin/configpin/internal/refs"
+	"github.com/configpin/configpin/internal/wellknown"
+	"github.com/configpin/configpin/internal/workload"
+)
+
+// Workload names a workload.
+type Workload struct {
+	Kind            *workload.Kind
+	Namespace, Name string
+}
+
+// String is the workload as logs spell it: "deployment/shop/web".
+func (w Workload) String() string { return w.Kind.Kind + "/" + w.Namespace + "/" + w.Name }
+
+// Workloads knows, from watches, the opted-in workloads whose template can
+// change, and touches them. It is safe for concurrent use.
+type Workloads struct {
+	informers  map[*workload.Kind]cache.SharedIndexInformer
+	namespaces cache.SharedIndexInformer
+	metadata   metadata.Interface
+	rest       map[*workload.Kind]rest.Interface
+}
+
+// entry is what is kept of a workload: of its template, nothing but the targets
+// of its refs.
+type entry struct {
+	metav1.ObjectMeta
+	object workload.Object
+}
+
+// NewWorkloads returns the Workloads of the cluster at config, not watching yet.
+func NewWorkloads(config *rest.Config) (*Workloads, error) {
+	reader, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to the cluster: %w", err)
+	}
+	metadataReader, err := metadata.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to the cluster: %w", err)
+	}
+	w := &Workloads{
+		informers: map[*workload.Kind]cache.SharedIndexInformer{},
+		metadata:  metadataReader,
+		rest:      map[*workload.Kind]rest.Interface{},
+		namespaces: metadatainformer.NewFilteredMetadataInformer(metadataReader, namespaces, "", 0, cache.Indexers{}, func(options *metav1.ListOptions) {
+			options.LabelSelector = wellknown.Enabled + "=" + wellknown.True
+		}).Informer(),
+	}
+	for _, kind := range workload.Kinds {
+		if kind.Frozen {
+			continue
+		}
+		if w.rest[kind], err = clientFor(config, kind); err != nil {
+			return nil, fmt.Errorf("connecting to the cluster for %s: %w", kind.Resource, err)
+		}
+		informer := dynamicinformer.NewFilteredDynamicInformer(reader, resource(kind), metav1.NamespaceAll, 0,
+			cache.Indexers{bySource: sourcesOf}, func(options *metav1.ListOptions) { options.LabelSelector = wellknown.Enabled }).Informer()
+		if err := informer.SetTransform(toEntry(kind)); err != nil {
+			return nil, fmt.Errorf("watching %s: %w", kind.Resource, err)
+		}
+		w.informers[kind] = informer
+	}
+	return w, nil
+}
+
+var namespaces = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
+
+func resource(kind *workload.Kind) schema.GroupVersionResource {
+	return schema.GroupVersionResource{Group: kind.Group, Version: kind.Version, Resource: kind.Resource}
+}
+
+// clientFor returns a client that hands out answers as they came.
+func clientFor(config *rest.Config, kind *workload.Kind) (rest.Interface, error) {
+	config = rest.CopyConfig(config)
+	config.GroupVersion = &schema.GroupVersion{Group: kind.Group, Version: kind.Version}
+	config.APIPath = "/apis"
+	config.ContentType = runtime.ContentTypeJSON
+	config.NegotiatedSerializer = serializer.NewCodecFactory(runtime.NewScheme()).WithoutConversion()
+	return rest.RESTClientFor(config)
+}
+
+func toEntry(kind *workload.Kind) cache.TransformFunc {
+	return func(object any) (any, error) {
+		full, ok := object.(*unstructured.Unstructured)
+		if !ok {
+			return object, nil // an entry already, or the tombstone of one
+		}
+		raw, err := full.MarshalJSON()
+		if err != nil {
+			return nil, fmt.Errorf("reading %s %s/%s: %w", kind.Kind, full.GetNamespace(), full.GetName(), err)
+		}
+		read, err := kind.Read(string(raw))
+		if err != nil {
+			return nil, err
+		}
+		read.ManagedFields = ""
+		read.Namespace, read.Name = full.GetNamespace(), full.GetName()
+		read.Template.Metadata = "{}"
+		read.Template.Spec = refs.Reduce(read.Template.Spec)
+		return &entry{
+			ObjectMeta: metav1.ObjectMeta{
+				Namespace:       read.Namespace,
+				Name:            read.Name,
+				UID:             full.GetUID(),
+				ResourceVersion: full.GetResourceVersion(),
+			},
+			object: read,
+		}, nil
+	}
+}
+
+func sourcesOf(object any) ([]string, error) {
+	e, ok := object.(*entry)
+	if !ok {
+		return nil, fmt.Errorf("indexing a %T: not a workload", object)
+	}
+	var keys []string
+	for _, target := range targetsOf(e.object) {
+		keys = append(keys, Key{e.Namespace, target}.String())
+	}
+	return keys, nil
+}
+
+// targetsOf are the sources that a workload refers to or is pinned for, and the
+// snapshots that it names.
+func targetsOf(object workload.Object) []refs.Target {
+	var targets []refs.Target
+	for _, ref := range refs.Walk(object.Template.Spec) {
+		targets = append(targets, ref.Target)
+	}
+	for source := range pin.ParsePins(object.Template.Annotations[wellknown.Pins]) {
+		targets = append(targets, source)
+	}
+	return targets
+}
+
+// OnChange calls f for every workload that comes, goes, or changes in a way that
+// matters here. It must be called before Start.
+func (w *Workloads) OnChange(f func(Workload)) error {
+	for kind, informer := range w.informers {
+		changed := func(before, object any) {
+			if sameEntry(before, object) {
+				return // its status changed, most likely
+			}
+			if m, ok := metaOf(object); ok {
+				f(Workload{kind, m.GetNamespace(), m.GetName()})
+			}
+		}
+		if err := onEvents(informer, changed); err != nil {
+			return fmt.Errorf("watching %s: %w", kind.Resource, err)
+		}
+	}
+	return nil
+}
+
+func sameEntry(a, b any) bool {
+	x, ok := a.(*entry)
+	y, alsoOK := b.(*entry)
+	return ok && alsoOK && x.UID == y.UID && reflect.DeepEqual(x.object, y.object)
+}
+
+// Start watches until ctx ends.
+func (w *Workloads) Start(ctx context.Context) error {
+	go w.namespaces.RunWithContext(ctx)
+	for _, informer := range w.informers {
+		go informer.RunWithContext(ctx)
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// NeedLeaderElection lets every replica watch, so that a new leader knows at
+// once what there is.
+func (w *Workloads) NeedLeaderElection() bool { return false }
+
+// Synced says whether all that there was at the start is known.
+func (w *Workloads) Synced() bool {
+	for _, informer := range w.informers {
+		if !informer.HasSynced() {
+			return false
+		}
+	}
+	return w.namespaces.HasSynced()
+}
+
+// UsedBy returns the workloads that refer to a source or are pinned for it.
+func (w *Workloads) UsedBy(source Key) []Workload {
+	var users []Workload
+	for kind, informer := range w.informers {
+		found, err := informer.GetIndexer().ByIndex(bySource, source.String())
+		if err != nil {
+			continue // there is no such index: never, it is made with the informer
+		}
+		for _, object := range found {
+			e := object.(*entry)
+			users = append(users, Workload{kind, e.Namespace, e.Name})
+		}
+	}
+	return users
+}
+
+// Object returns what is known of a workload. Of its template that is nothing
+// but the targets of its refs, and our annotations; it may be behind what is
+// stored.
+func (w *Workloads) Object(of Workload) (object workload.Object, uid types.UID, found bool) {
+	known, exists, err := w.informers[of.Kind].GetStore().GetByKey(of.Namespace + "/" + of.Name)
+	if err != nil || !exists {
+		return workload.Object{}, "", false
+	}
+	e := known.(*entry)
+	return e.object, e.UID, true
+}
+
+// Sources returns the objects that a workload has to do with.
+func (w *Workloads) Sources(of Workload) []Key {
+	object, _, found := w.Object(of)
+	if !found {
+		return nil
+	}
+	var keys []Key
+	for _, target := range targetsOf(object) {
+		keys = append(keys, Key{of.Namespace, target})
+	}
+	return keys
+}
+
+// Touch sends a workload through admission by a patch that changes nothing, and
+// returns it as it is stored then. An empty patch leaves no entry in
+// managedFields, so it takes nobody's ownership.
+func (w *Workloads) Touch(ctx context.Context, of Workload) (workload.Object, error) {
+	raw, err := w.rest[of.Kind].Patch(types.MergePatchType).
+		Namespace(of.Namespace).Resource(of.Kind.Resource).Name(of.Name).
+		Param("fieldManager", wellknown.FieldManager).
+		Body([]byte("{}")).DoRaw(ctx)
+	if err != nil {
+		return workload.Object{}, fmt.Errorf("touching %s: %w", of, err)
+	}
+	return of.Kind.Read(string(raw))
+}
+
+// Unstamped lists, live, the workloads of opted-in namespaces that carry no
+// label of their own: they were written while admission was away. It asks
+// nothing while no namespace is opted in.
+func (w *Workloads) Unstamped(ctx context.Context) ([]Workload, error) {
+	var found []Workload
+	for _, namespace := range w.namespaces.GetStore().ListKeys() {
+		for kind := range w.informers {
+			resource := w.metadata.Resource(resource(kind)).Namespace(namespace)
+			err := eachPage(ctx, resource, "!"+wellknown.Enabled, func(m *metav1.PartialObjectMetadata) {
+				if m.DeletionTimestamp == nil && !controlled(m) {
+					found = append(found, Workload{kind, m.Namespace, m.Name})
+				}
+			})
+			if err != nil {
+				return nil, fmt.Errorf("listing %s of namespace %s: %w", kind.Resource, namespace, err)
+			}
+		}
+	}
+	return found, nil
+}
+
+// controlled says whether an object is a copy that another workload made.
+func controlled(m *metav1.PartialObjectMetadata) bool {
+	owner := metav1.GetControllerOf(m)
+	if owner == nil {
+		return false
+	}
+	group, err := schema.ParseGroupVersion(owner.APIVersion)
+	return err == nil && workload.Lookup(group.Group, owner.Kind) != nil
+}

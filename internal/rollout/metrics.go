@@ -1,0 +1,21 @@
+package rollout
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+)
+
+// Results of touches, as the metric calls them.
+const (
+	resultPinned     = "pinned"
+	resultUnanswered = "unanswered"
+	resultDamped     = "damped"
+	resultStamped    = "stamped"
+)
+
+var touches = prometheus.NewCounterVec(prometheus.CounterOpts{
+	Name: "configpin_touches_total",
+	Help: "Workloads sent through admission, by result: pinned, unanswered (nothing changed), damped (put off), stamped (opted in by their namespace).",
+}, []string{"result"})
+
+func init() { metrics.Registry.MustRegister(touches) }

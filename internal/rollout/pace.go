@@ -1,0 +1,107 @@
+package rollout
+
+import (
+	"context"
+	"time"
+
+	"golang.org/x/time/rate"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/klog/v2"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/wellknown"
+)
+
+// allowance returns how long a workload has to wait until it may roll out.
+func (r *Rollout) allowance(of cluster.Workload) time.Duration {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	limiter, known := r.limiters[of]
+	if !known {
+		return 0
+	}
+	reservation := limiter.Reserve()
+	defer reservation.Cancel()
+	return reservation.Delay()
+}
+
+// spend takes one rollout from what a workload may have.
+func (r *Rollout) spend(of cluster.Workload) {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	if _, known := r.limiters[of]; !known {
+		r.limiters[of] = rate.NewLimiter(rate.Every(r.options.Every), r.options.Burst)
+	}
+	r.limiters[of].Allow()
+}
+
+// damp says, once in a row, that a workload has to wait.
+func (r *Rollout) damp(ctx context.Context, of cluster.Workload, uid types.UID, wait time.Duration) {
+	touches.WithLabelValues(resultDamped).Inc()
+	r.mutex.Lock()
+	said := r.damped[of]
+	r.damped[of] = true
+	r.mutex.Unlock()
+	if said {
+		return
+	}
+	logf.FromContext(ctx).Info("Damped rollouts", "workload", klog.KRef(of.Namespace, of.Name), "duration", wait)
+	r.event(of, uid, corev1.EventTypeWarning, wellknown.ReasonDamped,
+		"Its sources change faster than it may roll out: at most one rollout per %s from now on", r.options.Every)
+}
+
+// Backing off from a workload that nobody pins begins at a second and ends at
+// half a minute: an outage of admission is over for every workload that long
+// after it is over.
+const (
+	firstBackOff = time.Second
+	lastBackOff  = 30 * time.Second
+)
+
+// triesBeforeEvent is how many touches in a row must change nothing before
+// somebody is told: one or two are a restart of the webhook, or a source that
+// changed again in between.
+const triesBeforeEvent = 3
+
+// unanswered notes that a touch changed nothing, and returns when to try again.
+func (r *Rollout) unanswered(ctx context.Context, of cluster.Workload, uid types.UID) time.Duration {
+	touches.WithLabelValues(resultUnanswered).Inc()
+	r.mutex.Lock()
+	r.tries[of]++
+	tries := r.tries[of]
+	r.mutex.Unlock()
+	logf.FromContext(ctx).V(1).Info("Touch changed nothing", "workload", klog.KRef(of.Namespace, of.Name), "count", tries)
+	if tries == triesBeforeEvent {
+		r.event(of, uid, corev1.EventTypeWarning, wellknown.ReasonTouchUnanswered,
+			"It is behind its sources, and sending it through admission changes nothing: is the configpin webhook reachable?")
+	}
+	return min(lastBackOff, firstBackOff<<min(tries-1, 10))
+}
+
+// settled notes that a workload is right.
+func (r *Rollout) settled(of cluster.Workload) {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	delete(r.tries, of)
+	delete(r.damped, of)
+}
+
+func (r *Rollout) forget(of cluster.Workload) {
+	r.settled(of)
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	delete(r.limiters, of)
+}
+
+// prune forgets the limits of workloads that may have all their rollouts again.
+func (r *Rollout) prune() {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	for of, limiter := range r.limiters {
+		if limiter.Tokens() >= float64(r.options.Burst) {
+			delete(r.limiters, of)
+		}
+	}
+}

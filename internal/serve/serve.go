@@ -1,0 +1,127 @@
+// Package serve is what both programs have in common as programs: they read
+// flags, log, tell whether they are well, and stop when they are told to. It
+// knows nothing of what they do.
+package serve
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/go-logr/logr"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
+)
+
+// Exit codes of a program.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// errUsage marks errors about how the program was called.
+var errUsage = errors.New("see --help")
+
+// Main runs a program until it is done or told to stop, and returns its exit
+// code: 2 for wrong flags, 1 for any other error. Either is told in one line.
+func Main(run func(ctx context.Context, args []string) error) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := run(ctx, os.Args[1:])
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return 0
+	case errors.Is(err, errUsage):
+		fmt.Fprintln(os.Stderr, err)
+		return exitUsage
+	default:
+		fmt.Fprintln(os.Stderr, "stopped:", err)
+		return exitFailed
+	}
+}
+
+// Flags are those that both programs have.
+type Flags struct {
+	*flag.FlagSet
+	Kubeconfig    string
+	HealthAddress string
+	logLevel      int
+	logFormat     string
+}
+
+// NewFlags returns the flags of a program. About says in a sentence what it is
+// for, and examples is shown below the flags.
+func NewFlags(program, about, examples string) *Flags {
+	f := &Flags{FlagSet: flag.NewFlagSet(program, flag.ContinueOnError)}
+	f.SetOutput(io.Discard)
+	f.Usage = func() {
+		out := os.Stdout
+		fmt.Fprintf(out, "%s: %s\n\nFlags:\n", program, about)
+		f.SetOutput(out)
+		f.PrintDefaults()
+		f.SetOutput(io.Discard)
+		fmt.Fprintf(out, "\nExamples:\n%s", examples)
+	}
+	f.StringVar(&f.Kubeconfig, "kubeconfig", "", "`file` that says how to reach the API server (default: as a Pod does)")
+	f.StringVar(&f.HealthAddress, "health-address", ":8081", "`address` that serves /healthz, /readyz and /metrics")
+	f.IntVar(&f.logLevel, "v", 0, "log `level`: 0 for what changed in the cluster, 1 for every decision")
+	f.StringVar(&f.logFormat, "log-format", "text", "log `format`: text or json")
+	return f
+}
+
+// Read reads the arguments, sets up logging, and returns how to reach the API
+// server.
+func (f *Flags) Read(args []string) (*rest.Config, error) {
+	if err := f.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return nil, err
+		}
+		return nil, f.Wrong("%v", err)
+	}
+	if f.NArg() > 0 {
+		return nil, f.Wrong("unexpected argument %q", f.Arg(0))
+	}
+	options := &slog.HandlerOptions{Level: slog.Level(-f.logLevel)}
+	var handler slog.Handler
+	switch f.logFormat {
+	case "text":
+		handler = slog.NewTextHandler(os.Stderr, options)
+	case "json":
+		handler = slog.NewJSONHandler(os.Stderr, options)
+	default:
+		return nil, f.Wrong("--log-format is %q, not text or json", f.logFormat)
+	}
+	log := logr.FromSlogHandler(handler)
+	logf.SetLogger(log)
+	klog.SetLogger(log)
+	return f.connect()
+}
+
+// Wrong is an error about how the program was called.
+func (f *Flags) Wrong(format string, args ...any) error {
+	return fmt.Errorf("%s: %s; %w", f.Name(), strings.TrimSpace(fmt.Sprintf(format, args...)), errUsage)
+}
+
+// connect doesn't limit the rate of requests: that is what API priority and
+// fairness is for, and a limit here would make people wait for admission.
+func (f *Flags) connect() (*rest.Config, error) {
+	config, err := clientcmd.BuildConfigFromFlags("", f.Kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("finding the API server: %w", err)
+	}
+	config.QPS = -1
+	config.UserAgent = f.Name()
+	config.WarningHandler = rest.NoWarnings{} // the warnings are ours, and are for people
+	config.ContentType = "application/vnd.kubernetes.protobuf"
+	config.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
+	return config, nil
+}

@@ -1,0 +1,220 @@
+// Package versioner keeps every content of every source: when a source changes
+// it makes the snapshot, numbers it, and says so. It is level-triggered: what
+// happened while it was away it sees at its start.
+//
+// It deliberately knows nothing of workloads. Who uses a source is told that it
+// changed (Changed), and everything else is somebody else's work.
+package versioner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/klog/v2"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/refs"
+	"github.com/configpin/configpin/internal/snapshot"
+	"github.com/configpin/configpin/internal/wellknown"
+)
+
+// Versioner reconciles sources. Two of them at once do no harm: every write is
+// safe to repeat.
+type Versioner struct {
+	Objects objects
+	Sources sources
+	Events  events.EventRecorder
+
+	// Changed is called when a source holds something else than before, or
+	// isn't a source any more.
+	Changed func(cluster.Key)
+
+	feed cluster.Feed[cluster.Key]
+
+	mutex    sync.Mutex
+	numbered map[cluster.Key]string // the snapshot that has the highest revision
+}
+
+type objects interface {
+	Read(ctx context.Context, namespace string, target refs.Target) (object snapshot.Object, found bool, err error)
+	Keep(ctx context.Context, source snapshot.Object, dryRun bool) (cluster.Kept, error)
+	Annotate(ctx context.Context, object snapshot.Object, annotations map[string]any) error
+}
+
+type sources interface {
+	All() []snapshot.Object
+	Synced() bool
+	Metadata(key cluster.Key) (snapshot.Object, bool)
+	KnownSnapshots(source cluster.Key) []snapshot.Object
+	Snapshots(ctx context.Context, source cluster.Key) ([]snapshot.Object, error)
+	SetCurrent(source cluster.Key, current cluster.Current) (news bool)
+	Current(source cluster.Key) (cluster.Current, bool)
+	Forget(source cluster.Key) (news bool)
+}
+
+// Feed is where the keys to reconcile come from.
+func (v *Versioner) Feed() *cluster.Feed[cluster.Key] {
+	v.feed.Begin = func(ctx context.Context, add func(cluster.Key)) error {
+		if err := cluster.WaitSynced(ctx, v.Sources.Synced); err != nil {
+			return err
+		}
+		for _, object := range v.Sources.All() {
+			if versioned, invalid := snapshot.Versioned(object); versioned || invalid != "" {
+				add(keyOf(object))
+			}
+		}
+		return nil
+	}
+	return &v.feed
+}
+
+// Observe takes note of an object that came, changed or went.
+func (v *Versioner) Observe(object snapshot.Object) {
+	key := keyOf(object)
+	if source, _, claimed := snapshot.Claimed(object); claimed {
+		if _, there := v.Sources.Metadata(key); !there {
+			key.Name = source // somebody deleted a snapshot: what if it was the current one?
+			v.feed.AddAfter(key, 0)
+		}
+		return
+	}
+	versioned, invalid := snapshot.Versioned(object)
+	if _, known := v.Sources.Current(key); known || versioned || invalid != "" {
+		v.feed.AddAfter(key, 0)
+	}
+}
+
+func keyOf(object snapshot.Object) cluster.Key {
+	return cluster.Key{Namespace: object.Namespace, Target: refs.Target{Kind: object.Kind, Name: object.Name}}
+}
+
+// Reconcile makes sure that what a source holds is kept and numbered.
+func (v *Versioner) Reconcile(ctx context.Context, key cluster.Key) (reconcile.Result, error) {
+	source, found, err := v.Objects.Read(ctx, key.Namespace, key.Target)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	versioned, invalid := snapshot.Versioned(source)
+	if invalid != "" {
+		v.event(source, corev1.EventTypeWarning, wellknown.ReasonInvalidValue,
+			"Annotation %s is %q, not \"true\" or \"false\": nothing is kept", wellknown.Versioned, invalid)
+	}
+	if !found || !versioned {
+		v.forget(key)
+		return reconcile.Result{}, nil
+	}
+	kept, err := v.keep(ctx, key, source)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	digest := source.Digest(source.Name).String()
+	if v.Sources.SetCurrent(key, cluster.Current{Name: kept.Snapshot.Name, Digest: digest}) {
+		v.Changed(key)
+	}
+	return reconcile.Result{}, v.number(ctx, key, source, kept.Snapshot)
+}
+
+func (v *Versioner) forget(key cluster.Key) {
+	v.mutex.Lock()
+	delete(v.numbered, key)
+	v.mutex.Unlock()
+	if v.Sources.Forget(key) {
+		v.Changed(key)
+	}
+}
+
+func (v *Versioner) keep(ctx context.Context, key cluster.Key, source snapshot.Object) (cluster.Kept, error) {
+	kept, err := v.Objects.Keep(ctx, source, false)
+	if refused := (*cluster.RefusedError)(nil); errors.As(err, &refused) {
+		v.event(source, corev1.EventTypeWarning, wellknown.ReasonSnapshotFailed, "Nothing is pinned to what it holds now: %v", err)
+		if v.Sources.SetCurrent(key, cluster.Current{}) {
+			v.Changed(key)
+		}
+	}
+	if err != nil {
+		return kept, err
+	}
+	log := logf.FromContext(ctx)
+	if kept.Created {
+		log.Info("Created snapshot", "snapshot", klog.KRef(key.Namespace, kept.Snapshot.Name))
+	}
+	if _, known := v.Sources.Current(key); len(kept.Taken) > 0 && (kept.Created || !known) {
+		v.event(source, corev1.EventTypeWarning, wellknown.ReasonNameTaken,
+			"%s is something else, so this content is kept as %s", kept.Taken[len(kept.Taken)-1], kept.Snapshot.Name)
+	}
+	return kept, nil
+}
+
+// number gives the current snapshot the highest revision of its source. It
+// believes the watch when that says that nothing is to be done, and reads
+// before it writes.
+func (v *Versioner) number(ctx context.Context, key cluster.Key, source, current snapshot.Object) error {
+	v.mutex.Lock()
+	done := v.numbered[key] == current.Name
+	v.mutex.Unlock()
+	if done {
+		return nil
+	}
+	if revision, highest := revisions(v.Sources.KnownSnapshots(key), current.Name); revision == 0 || revision < highest {
+		listed, err := v.Sources.Snapshots(ctx, key)
+		if err != nil {
+			return err
+		}
+		revision, highest = revisions(listed, current.Name)
+		if revision == 0 || revision < highest {
+			revision = highest + 1
+			if err := v.Objects.Annotate(ctx, current, map[string]any{wellknown.Revision: strconv.Itoa(revision)}); err != nil {
+				return fmt.Errorf("numbering revision %d of %s: %w", revision, key, err)
+			}
+			v.event(source, corev1.EventTypeNormal, wellknown.ReasonSnapshotted, "Revision %d is kept as %s", revision, current.Name)
+		}
+	}
+	v.mutex.Lock()
+	defer v.mutex.Unlock()
+	if v.numbered == nil {
+		v.numbered = map[cluster.Key]string{}
+	}
+	v.numbered[key] = current.Name
+	return nil
+}
+
+// revisions returns the revision of the snapshot named name, and the highest of
+// all. A revision that nobody can read counts as 0.
+func revisions(snapshots []snapshot.Object, name string) (of, highest int) {
+	for _, object := range snapshots {
+		revision, err := strconv.Atoi(object.Annotations[wellknown.Revision])
+		if err != nil {
+			continue
+		}
+		highest = max(highest, revision)
+		if object.Name == name {
+			of = revision
+		}
+	}
+	return of, highest
+}
+
+// event records what happened on a source.
+func (v *Versioner) event(source snapshot.Object, eventType, reason, note string, args ...any) {
+	v.Events.Eventf(regarding(source), nil, eventType, reason, "Snapshot", note, args...)
+}
+
+func regarding(source snapshot.Object) runtime.Object {
+	return &corev1.ObjectReference{
+		APIVersion:      "v1",
+		Kind:            source.Kind.KubernetesKind(),
+		Namespace:       source.Namespace,
+		Name:            source.Name,
+		UID:             types.UID(source.UID),
+		ResourceVersion: source.ResourceVersion,
+	}
+}
