@@ -95,7 +95,7 @@ func clientFor(config *rest.Config, kind *workload.Kind) (rest.Interface, error)
 	config = rest.CopyConfig(config)
 	config.GroupVersion = &schema.GroupVersion{Group: kind.Group, Version: kind.Version}
 	config.APIPath = "/apis"
-	config.ContentType = runtime.ContentTypeJSON
+	config.ContentType, config.AcceptContentTypes = runtime.ContentTypeJSON, runtime.ContentTypeJSON
 	config.NegotiatedSerializer = serializer.NewCodecFactory(runtime.NewScheme()).WithoutConversion()
 	return rest.RESTClientFor(config)
 }

@@ -123,5 +123,6 @@ func (f *Flags) connect() (*rest.Config, error) {
 	config.WarningHandler = rest.NoWarnings{} // the warnings are ours, and are for people
 	config.ContentType = "application/vnd.kubernetes.protobuf"
 	config.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
+	addFaults(config)
 	return config, nil
 }
