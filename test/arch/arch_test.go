@@ -46,15 +46,20 @@ var layers = []layer{
 
 	{name: "cluster", may: core},
 
-	{name: "admission", may: append([]string{"cluster"}, core...)},
-	{name: "versioner", may: append([]string{"cluster"}, core...)},
-	{name: "rollout", may: append([]string{"cluster"}, core...)},
-	{name: "gc", may: append([]string{"cluster"}, core...)},
-	{name: "cli", may: append([]string{"cluster"}, core...)},
+	{name: "admission", may: belowEdges},
+	{name: "versioner", may: belowEdges},
+	{name: "rollout", may: belowEdges},
+	{name: "gc", may: belowEdges},
+	{name: "cli", may: belowEdges},
+
+	{name: "serve"}, // beside them all: what only programs need
 }
 
 // core is everything below internal/cluster.
 var core = []string{"hashing", "pin", "refs", "retention", "snapshot", "wellknown", "workload"}
+
+// belowEdges is everything below the packages that programs are made of.
+var belowEdges = append([]string{"cluster"}, core...)
 
 // outside are the folders beside internal/ that may hold packages, and the
 // folders whose packages these may import.
