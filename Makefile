@@ -1,0 +1,90 @@
+# `make` lists the targets. Everything needs Go, git and make, and nothing else:
+# the tools are built from the modules in tools.mod, Kubernetes from those below
+# test/controlplane/build.
+
+.DEFAULT_GOAL := help
+.PHONY: help check format vet lint arch fmt test test-unit fuzz up down demo bench build
+
+tool := go tool -modfile=tools.mod
+
+# How long `make fuzz` spends on each target, as in FUZZTIME=5m.
+FUZZTIME ?= 10s
+
+# Added to the flags of the programs that `make up`, `make demo` and `make bench`
+# start, as in CONFIGPIN_FLAGS_VERSIONER="--settle=500ms".
+export CONFIGPIN_FLAGS_WEBHOOK CONFIGPIN_FLAGS_VERSIONER
+
+help: ## list the targets
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##@ Before a commit
+
+check: format vet lint arch ## all of the four below, the fast ones first
+
+format: ## complain about files that gofumpt would write otherwise
+	@unformatted=$$($(tool) gofumpt -l .) || exit 1; \
+	if [ -n "$$unformatted" ]; then \
+		echo "These files are not formatted; run \`make fmt\`:"; \
+		echo "$$unformatted" | sed 's/^/  /'; \
+		exit 1; \
+	fi
+
+vet: ## compile everything, tests as well, and vet it
+	@go vet ./...
+
+lint: ## the linters, each with its reason in .golangci.yml
+	@$(tool) golangci-lint run ./...
+
+arch: ## who may import whom
+	@go test -count=1 ./test/arch
+
+fmt: ## format every file
+	@$(tool) gofumpt -w .
+
+##@ Tests
+
+# Results are never taken from the cache (-count=1): it doesn't see what a test
+# builds or lists through the go command.
+#
+# Building Kubernetes comes first, because it says how far it is, and a test that
+# waits for it doesn't. Afterwards go test is silent while a package runs, some
+# for minutes: a line every half a minute says that it is alive. The sleep keeps
+# its hands off the output, or whoever reads that through a pipe would wait for it.
+test: ## all tests; the first time, this builds Kubernetes, which takes minutes
+	@go run ./test/local build
+	@began=$$(date +%s); \
+	( while sleep 30 >/dev/null 2>&1; do echo "... still testing, $$(( $$(date +%s) - began )) s so far"; done ) & alive=$$!; \
+	trap 'kill $$alive 2>/dev/null' EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; \
+	go test -count=1 -timeout 30m ./...
+
+test-unit: ## the tests of internal/: seconds, without a cluster
+	@go test -short -timeout 5m ./internal/...
+
+fuzz: ## every fuzz target for FUZZTIME each (10s)
+	@grep -r --include='*_test.go' '^func Fuzz' cmd internal test \
+	| sed -n 's|^\(.*\)/[^/]*:func \(Fuzz[A-Za-z0-9_]*\)(.*|\1 \2|p' \
+	| while read -r folder target; do \
+		echo "$$target in $$folder, for $(FUZZTIME)"; \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$$folder" </dev/null || exit 1; \
+	done
+
+##@ A cluster on this machine
+
+up: ## start a control plane with configpin in it
+	@go run ./test/local up
+
+down: ## stop it, and remove what it left
+	@go run ./test/local down
+
+demo: ## show what configpin does, step by step
+	@go run ./test/demo
+
+bench: ## measure it against its budgets
+	@go run ./test/bench
+
+##@ Programs
+
+build: ## build the programs into bin/
+	@go build -trimpath -o bin/ ./cmd/...
