@@ -68,8 +68,11 @@ func (l layout) writeCertificates(cluster authority) error {
 		{"etcd", store, "etcd", []string{"localhost"}, loopback},
 		{"etcd-client", store, apiServer, nil, nil},
 		{"front-proxy", proxy, "front-proxy", nil, nil},
-		{"apiserver", cluster, "kubernetes",
-			[]string{"localhost", "kubernetes.default", "kubernetes.default.svc"}, append(loopback, net.ParseIP(firstService))},
+		{
+			"apiserver", cluster, "kubernetes",
+			[]string{"localhost", "kubernetes.default", "kubernetes.default.svc"},
+			append(loopback, net.ParseIP(firstService)),
+		},
 		{"localhost", cluster, "localhost", nil, loopback},
 	} {
 		made, err := shown.ca.server(shown.name, shown.names, shown.ips)

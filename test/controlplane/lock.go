@@ -57,12 +57,12 @@ func lockFile(ctx context.Context, path, holder string, progress io.Writer) (*os
 func waitForLock(ctx context.Context, file *os.File, holder string, progress io.Writer) error {
 	retry := time.NewTicker(lockInterval)
 	defer retry.Stop()
-	for told := false; ; told = true {
+	for attempt := 1; ; attempt++ {
 		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if err == nil || !errors.Is(err, syscall.EWOULDBLOCK) {
 			return err
 		}
-		if !told {
+		if attempt == 2 { // by then the holder has written its PID, or is done
 			fmt.Fprintf(progress, "waiting for %s (pid %s)\n", holder, lockOwner(file.Name()))
 		}
 		select {

@@ -40,14 +40,19 @@ type usageError string
 
 func (e usageError) Error() string { return string(e) }
 
-func main() {
+func main() { os.Exit(execute(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// execute runs the command until it is done or interrupted. A second Ctrl-C does not wait for what the first one has
+// to clean up.
+func execute(args []string, stdout, stderr io.Writer) (exitCode int) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	os.Exit(exitCode(ctx, run(ctx, os.Args[1:], os.Stdout), os.Stderr))
+	context.AfterFunc(ctx, stop)
+	return report(ctx, run(ctx, args, stdout), stderr)
 }
 
-// exitCode reports an error and turns it into an exit code, as other commands do: 2 for wrong usage, 130 for Ctrl-C.
-func exitCode(ctx context.Context, err error, stderr io.Writer) int {
+// report prints an error and turns it into an exit code, as other commands do: 2 for wrong usage, 130 for Ctrl-C.
+func report(ctx context.Context, err error, stderr io.Writer) (exitCode int) {
 	var wrong usageError
 	switch {
 	case err == nil:

@@ -23,7 +23,7 @@ func TestWrongUsageIsOneLineAndExitCode2(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var stdout, stderr bytes.Buffer
-			assert.Equal(t, 2, exitCode(t.Context(), run(t.Context(), test.args, &stdout), &stderr))
+			assert.Equal(t, 2, report(t.Context(), run(t.Context(), test.args, &stdout), &stderr))
 			assert.Equal(t, test.want, stderr.String())
 			assert.Empty(t, stdout.String())
 		})
@@ -38,14 +38,14 @@ func TestHelpGoesToStandardOutput(t *testing.T) {
 
 func TestExitCodes(t *testing.T) {
 	var stderr bytes.Buffer
-	assert.Equal(t, 0, exitCode(t.Context(), nil, &stderr))
+	assert.Equal(t, 0, report(t.Context(), nil, &stderr))
 	assert.Empty(t, stderr.String())
-	assert.Equal(t, 1, exitCode(t.Context(), errors.New("starting kwok: gone"), &stderr))
+	assert.Equal(t, 1, report(t.Context(), errors.New("starting kwok: gone"), &stderr))
 	assert.Equal(t, "starting kwok: gone\n", stderr.String())
 	stderr.Reset()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	assert.Equal(t, 130, exitCode(ctx, errors.New("building etcd: interrupted"), &stderr))
+	assert.Equal(t, 130, report(ctx, errors.New("building etcd: interrupted"), &stderr))
 	assert.Equal(t, "interrupted; run the same command again to go on\n", stderr.String())
 }
 

@@ -28,7 +28,8 @@ Then try a ConfigMap that is versioned and a Deployment that is pinned:
   kubectl label deployment app configpin.io/enabled=true
   kubectl set env deployment/app --from=configmap/app
   kubectl patch configmap app --type=merge --patch='{"data":{"colour":"green"}}'
-  kubectl rollout history deployment/app
+  kubectl get configmaps
+  kubectl rollout status deployment/app
   kubectl rollout undo deployment/app
 
 Pods become ready but run nothing: there are no containers here. To end all of it: make down
