@@ -23,6 +23,15 @@ func (i *Installation) Webhook() *process.Process { return i.process(webhook, we
 // Versioner is the process of the versioner with this name, to pause or to look at. Start it with StartVersioner.
 func (i *Installation) Versioner(name string) *process.Process { return i.process(name, versioner) }
 
+// Variant returns the same installation for programs that get further flags and variables: those that are started
+// through it need names of their own, and are stopped through it.
+func (i *Installation) Variant(versionerFlags, env []string) *Installation {
+	options := i.options
+	options.VersionerFlags = slices.Concat(options.VersionerFlags, versionerFlags)
+	options.Env = slices.Concat(options.Env, env)
+	return &Installation{cluster: i.cluster, options: options}
+}
+
 // process returns the one value that stands for a process, so that its exit is noticed wherever it was started.
 func (i *Installation) process(name, program string) *process.Process {
 	i.mu.Lock()
