@@ -1,0 +1,162 @@
+// Package conformance is the one suite about what configpin does on a real
+// cluster: it creates, edits, rolls back and breaks things as people do, and
+// looks at what the API server has stored in the end. Run takes any cluster
+// with configpin installed; the test of this package brings its own.
+//
+// It looks at the state of the cluster and never at calls, and it finds the refs
+// of a template by code of its own: an oracle that shares the product's walk
+// would share its mistakes. Only what identifies a snapshot is taken from
+// internal/snapshot, since names and digests are API and have golden vectors.
+//
+// It deliberately starts no containers. Whether a kubelet serves the bytes that
+// a name stands for is not looked at here; whether the name exists, is.
+package conformance
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// Target is a cluster with configpin installed.
+type Target struct {
+	// Config and Kubeconfig are those of somebody who may do everything. No
+	// rate limit is added to them.
+	Config     *rest.Config
+	Kubeconfig string
+
+	// Kubectl is the path of the program.
+	Kubectl string
+
+	// Settle is the versioner's --settle. Its --rollout-burst must be 1000 or
+	// more: some scenarios roll a workload out often.
+	Settle time.Duration
+
+	// Corpus is a folder with argo-cd.yaml and kube-prometheus.yaml. Without it,
+	// what needs them is skipped.
+	Corpus string
+
+	// Operator controls configpin's programs. Without it, what needs them to be
+	// away is skipped.
+	Operator Operator
+}
+
+// Operator controls configpin's programs: those that run, and others for a
+// while. What starts a program returns when that is ready.
+type Operator interface {
+	StartWebhook(ctx context.Context) error
+	StopWebhook() error
+	StartVersioner(ctx context.Context) error
+	StopVersioner() error
+	KillVersioner() error
+
+	// StartRivals starts versioners that don't take turns, beside any that runs.
+	StartRivals(ctx context.Context, names ...string) error
+	StopRivals(names ...string) error
+
+	// StartFailing starts a versioner that exits right before or right after one
+	// of its calls of the API server, counted from 1. It doesn't take turns. This
+	// returns when it is ready, or has exited.
+	StartFailing(ctx context.Context, when Failure) (Failing, error)
+}
+
+// Failure is when a versioner exits.
+type Failure struct {
+	After bool // or else before
+	Call  int
+}
+
+// Failing is a versioner that exits at one of its calls, or runs on if it never
+// makes that many.
+type Failing interface {
+	Failed() bool // it has exited, where it was told to
+	Stop() error
+}
+
+// scenario is one test, in a namespace of its own.
+type scenario struct {
+	name string
+	run  func(*space)
+}
+
+// Run runs the suite. Scenarios that leave the programs alone run in parallel;
+// those that stop them come afterwards, one by one.
+func Run(t *testing.T, target Target) {
+	c := connect(t, target)
+	t.Run("undisturbed", func(t *testing.T) {
+		for _, s := range undisturbed() {
+			t.Run(s.name, func(t *testing.T) {
+				t.Parallel()
+				c.play(t, s)
+			})
+		}
+	})
+	for _, s := range disturbing() {
+		t.Run(s.name, func(t *testing.T) {
+			if target.Operator == nil {
+				t.Skip("it stops configpin's programs, and this cluster has no Operator for them")
+			}
+			c.play(t, s)
+		})
+	}
+}
+
+func undisturbed() []scenario {
+	var all []scenario
+	for _, theme := range [][]scenario{stories} {
+		all = append(all, theme...)
+	}
+	return all
+}
+
+func disturbing() []scenario {
+	var all []scenario
+	for _, theme := range [][]scenario{} {
+		all = append(all, theme...)
+	}
+	return all
+}
+
+// cluster is a Target, connected.
+type cluster struct {
+	Target
+	api      client.Client
+	watching dynamic.Interface
+	cache    string // of kubectl's discovery
+}
+
+func connect(t *testing.T, target Target) *cluster {
+	t.Helper()
+	config := rest.CopyConfig(target.Config)
+	config.QPS = -1
+	config.WarningHandler = rest.NoWarnings{}
+	api, err := client.New(config, client.Options{})
+	require.NoError(t, err)
+	watching, err := dynamic.NewForConfig(config)
+	require.NoError(t, err)
+	target.Config = config
+	return &cluster{Target: target, api: api, watching: watching, cache: t.TempDir()}
+}
+
+func (c *cluster) play(t *testing.T, s scenario) {
+	t.Helper()
+	n := c.space(t)
+	s.run(n)
+	n.verify()
+}
+
+// Everybody's names, since what is in a scenario matters more than how it is
+// called.
+const (
+	colour = "colour" // the key that most sources hold
+	image  = "example.com/app:1"
+	app    = "app" // the label of Pods
+)
+
+var configMapKind = corev1.SchemeGroupVersion.WithKind("ConfigMap")

@@ -1,0 +1,134 @@
+package conformance_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/configpin/configpin/manifests"
+	"github.com/configpin/configpin/test/conformance"
+	"github.com/configpin/configpin/test/controlplane"
+	"github.com/configpin/configpin/test/controlplane/process"
+	"github.com/configpin/configpin/test/installation"
+)
+
+// parallel is how many scenarios run at a time. They wait more than they work,
+// so that it has nothing to do with the number of processors.
+const parallel = "12"
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", parallel); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
+
+const settle = 500 * time.Millisecond
+
+func TestConformance(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a control plane")
+	}
+	cluster, err := controlplane.Start(t.Context(), controlplane.Options{Dir: t.TempDir(), Progress: t.Output()})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, cluster.Stop()) })
+	o := install(t, cluster)
+	conformance.Run(t, conformance.Target{
+		Config:     cluster.Config(),
+		Kubeconfig: cluster.Kubeconfig(),
+		Kubectl:    cluster.Binaries().Path("kubectl"),
+		Settle:     settle,
+		Corpus:     os.Getenv("CONFIGPIN_CORPUS"),
+		Operator:   o,
+	})
+}
+
+func install(t *testing.T, cluster *controlplane.Cluster) *operator {
+	t.Helper()
+	objects, err := manifests.Objects()
+	require.NoError(t, err)
+	options := installation.Options{
+		Objects:      objects,
+		WebhookFlags: []string{"--drain=0s", "-v=1"},
+		VersionerFlags: []string{
+			"--settle=" + settle.String(), "--settle-max=3s", "--lease-duration=2s", "--rollout-burst=1000", "--sweep=2s", "-v=1",
+		},
+		Progress: t.Output(),
+	}
+	i, err := installation.New(t.Context(), cluster, options)
+	require.NoError(t, err)
+	options.Dir, options.BuildFlags = filepath.Join(cluster.Dir(), "faults"), []string{"-tags=faults"}
+	failing, err := installation.New(t.Context(), cluster, options)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, i.Stop()) })
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the webhook says last:\n%s", i.Webhook().LogTail(40))
+			t.Logf("the versioner says last:\n%s", i.Versioner("versioner").LogTail(40))
+		}
+	})
+	require.NoError(t, i.StartWebhook(t.Context()))
+	require.NoError(t, i.StartVersioner(t.Context()))
+	return &operator{
+		Installation: i,
+		rivals:       i.Variant([]string{"--leader-elect=false"}, nil),
+		failing:      failing,
+	}
+}
+
+// operator is what Run needs of an installation.
+type operator struct {
+	*installation.Installation
+	rivals  *installation.Installation
+	failing *installation.Installation // of programs that can fail
+}
+
+func (o *operator) StartVersioner(ctx context.Context) error {
+	return o.Installation.StartVersioner(ctx)
+}
+func (o *operator) StopVersioner() error { return o.Installation.StopVersioner() }
+func (o *operator) KillVersioner() error { return o.Installation.KillVersioner() }
+
+func (o *operator) StartRivals(ctx context.Context, names ...string) error {
+	return o.rivals.StartVersioner(ctx, names...)
+}
+
+func (o *operator) StopRivals(names ...string) error { return o.rivals.StopVersioner(names...) }
+
+// StartFailing doesn't let the versioner elect: one that exits keeps its lease,
+// and the next would have to wait for it.
+func (o *operator) StartFailing(ctx context.Context, when conformance.Failure) (conformance.Failing, error) {
+	name, variable := fmt.Sprintf("failing-before-%d", when.Call), "CONFIGPIN_EXIT_BEFORE_CALL"
+	if when.After {
+		name, variable = fmt.Sprintf("failing-after-%d", when.Call), "CONFIGPIN_EXIT_AFTER_CALL"
+	}
+	variant := o.failing.Variant([]string{"--leader-elect=false"}, []string{fmt.Sprintf("%s=%d", variable, when.Call)})
+	failing := &failing{variant, variant.Versioner(name)}
+	err := variant.StartVersioner(ctx, name)
+	if failing.Failed() {
+		return failing, nil
+	}
+	return failing, err
+}
+
+// failing is a versioner that exits at one of its calls.
+type failing struct {
+	variant *installation.Installation
+	process *process.Process
+}
+
+// Failed believes the log, since nobody else saw the exit code.
+func (f *failing) Failed() bool {
+	return !f.process.Running() && strings.Contains(f.process.LogTail(10), "fault: exit at call")
+}
+
+func (f *failing) Stop() error { return f.variant.StopVersioner(f.process.Name) }

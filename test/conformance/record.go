@@ -1,0 +1,146 @@
+package conformance
+
+import (
+	"encoding/json"
+	"strconv"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/dynamic"
+
+	"github.com/configpin/configpin/internal/workload"
+)
+
+// record is everything that was ever stored in a namespace, of the kinds that
+// configpin writes. A watch delivers each stored version, so what came and went
+// between two looks is in it.
+type record struct {
+	mutex     sync.Mutex
+	histories map[types.UID]*history
+	newest    map[string]uint64 // resourceVersion, by kind
+	ended     string            // the kind whose watch ended, which it should not
+}
+
+// history is each stored version of an object.
+type history struct {
+	versions []*unstructured.Unstructured
+	gone     bool
+}
+
+func (h *history) last() *unstructured.Unstructured { return h.versions[len(h.versions)-1] }
+
+func watchAll(t *testing.T, api dynamic.Interface, namespace string) *record {
+	t.Helper()
+	r := &record{histories: map[types.UID]*history{}, newest: map[string]uint64{}}
+	resources := []schema.GroupVersionResource{{Version: "v1", Resource: "configmaps"}}
+	for _, kind := range workload.Kinds {
+		resources = append(resources, schema.GroupVersionResource{Group: kind.Group, Version: kind.Version, Resource: kind.Resource})
+	}
+	for _, resource := range resources {
+		events, err := api.Resource(resource).Namespace(namespace).Watch(t.Context(), metav1.ListOptions{})
+		require.NoError(t, err)
+		go func() {
+			defer events.Stop()
+			for event := range events.ResultChan() {
+				r.note(event)
+			}
+			if t.Context().Err() == nil {
+				r.end(resource.Resource)
+			}
+		}()
+	}
+	return r
+}
+
+func (r *record) note(event watch.Event) {
+	object, ok := event.Object.(*unstructured.Unstructured)
+	if !ok || event.Type == watch.Error {
+		return
+	}
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	version, _ := strconv.ParseUint(object.GetResourceVersion(), 10, 64) // since Kubernetes 1.35 it is a number
+	r.newest[object.GetKind()] = max(r.newest[object.GetKind()], version)
+	h := r.histories[object.GetUID()]
+	if h == nil {
+		h = &history{}
+		r.histories[object.GetUID()] = h
+	}
+	h.gone = event.Type == watch.Deleted
+	h.versions = append(h.versions, object)
+}
+
+func (r *record) end(resource string) {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	r.ended = resource
+}
+
+// all returns the histories of what is, or was, of a kind.
+func (r *record) all(kind string) []history {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	var found []history
+	for _, h := range r.histories {
+		if h.last().GetKind() == kind {
+			found = append(found, *h)
+		}
+	}
+	return found
+}
+
+// of returns each stored version of an object that is there.
+func (r *record) of(uid types.UID) []*unstructured.Unstructured {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	if h := r.histories[uid]; h != nil {
+		return h.versions
+	}
+	return nil
+}
+
+func (r *record) caughtUp(kind, resourceVersion string) bool {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	version, _ := strconv.ParseUint(resourceVersion, 10, 64)
+	return r.newest[kind] >= version
+}
+
+// templates returns the templates that a workload ever had, one after another.
+func (s *space) templates(of *unstructured.Unstructured) []string {
+	s.t.Helper()
+	stored := s.get(of)
+	s.eventually("the record is up to date", func() (string, bool) {
+		return "it is behind", s.record.caughtUp(stored.GetKind(), stored.GetResourceVersion())
+	})
+	var found []string
+	for _, version := range s.record.of(stored.GetUID()) {
+		template := templateText(s.t, version)
+		if len(found) == 0 || found[len(found)-1] != template {
+			found = append(found, template)
+		}
+	}
+	return found
+}
+
+// rollouts is how often a workload's template changed since it was created.
+func (s *space) rollouts(of *unstructured.Unstructured) int {
+	s.t.Helper()
+	return len(s.templates(of)) - 1
+}
+
+func templateText(t *testing.T, of *unstructured.Unstructured) string {
+	t.Helper()
+	template, found, err := unstructured.NestedMap(of.Object, templatePath(t, of)...)
+	require.NoError(t, err)
+	require.True(t, found, "%s %s has no template", of.GetKind(), of.GetName())
+	text, err := json.Marshal(template)
+	require.NoError(t, err)
+	return string(text)
+}

@@ -1,0 +1,87 @@
+package conformance
+
+import (
+	"strings"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// stories are the promise itself, for each kind that rolls out.
+var stories = []scenario{
+	{"a Deployment rolls out, rolls back, and stays so until its source changes", story("Deployment")},
+	{"a StatefulSet rolls out, rolls back, and stays so until its source changes", story("StatefulSet")},
+	{"a DaemonSet rolls out, rolls back, and stays so until its source changes", story("DaemonSet")},
+	{"a content that comes back is the snapshot that it was", comesBack},
+}
+
+func story(kind string) func(*space) {
+	return func(s *space) {
+		s.source("app", "blue")
+		web := optedIn(s.t, kind, "web", envFrom("app"), volume("app"), env("COLOUR", "app", colour))
+		manifest := []*unstructured.Unstructured{web}
+		said := s.apply(manifest)
+		blue := s.pin(web, "app")
+		assert.Equal(s.t, []string{"configmap/app: pinned to " + blue}, said.warnings())
+		s.sameButNames(web, s.get(web))
+		first := s.rolledOut(web, 1)[0]
+
+		s.edit("app", "green")
+		green := s.showing(web, "app", "green")
+		before := s.rolledOut(web, 2)
+		s.pass()
+		assert.Equal(s.t, 1, s.rollouts(web), "one change of the source is one rollout")
+		assert.Equal(s.t, first, revision{before[0].name, first.number, before[0].template}, "the old revision is as it was")
+		assert.Equal(s.t, "blue", s.readConfigMap(blue).Data[colour])
+
+		said = s.undo(web)
+		assert.Contains(s.t, said.warnings(), "configmap/app: held at "+blue+"; to end it, label the "+strings.ToLower(kind)+" configpin.io/resume=true")
+		assert.Equal(s.t, "blue", s.colourOf(web, "app"))
+		back := s.rolledOut(web, 2)[1]
+		assert.Equal(s.t, first.name, back.name, "the rollback uses the old revision again")
+		assert.Equal(s.t, int64(3), back.number)
+		assert.Equal(s.t, s.templates(web)[0], s.templates(web)[2], "the rollback restores every byte of the template")
+
+		s.pass()
+		assert.Equal(s.t, "blue", s.colourOf(web, "app"), "nothing but time has passed")
+		s.kubectl("label", resourceArgument(web), "team=shop")
+		assert.Equal(s.t, "blue", s.colourOf(web, "app"), "something else was written")
+		s.apply(manifest)
+		assert.Equal(s.t, "blue", s.colourOf(web, "app"), "its manifest was applied again")
+		s.apply(manifest, "--server-side", "--force-conflicts")
+		assert.Equal(s.t, "blue", s.colourOf(web, "app"), "its manifest was applied again, server-side")
+		s.kubectl("rollout", "restart", resourceArgument(web))
+		assert.Equal(s.t, "blue", s.colourOf(web, "app"), "it was restarted")
+
+		s.edit("app", "red")
+		s.showing(web, "app", "red")
+		s.rolledOut(web, 4) // blue, green, blue restarted, red
+		assert.Len(s.t, s.snapshots("app"), 3)
+		assert.Contains(s.t, s.snapshots("app"), green)
+	}
+}
+
+func comesBack(s *space) {
+	s.source("app", "blue")
+	web := s.deploy("Deployment", "web", envFrom("app"))
+	blue := s.showing(web, "app", "blue")
+	first := s.rolledOut(web, 1)[0]
+
+	s.edit("app", "green")
+	green := s.showing(web, "app", "green")
+	s.rolledOut(web, 2)
+
+	s.edit("app", "blue")
+	require.Equal(s.t, blue, s.showing(web, "app", "blue"))
+	again := s.rolledOut(web, 2)[1]
+	assert.Equal(s.t, first.name, again.name, "the ReplicaSet of the same template is used again")
+
+	s.eventually("blue is revision 3 and green is 2", func() (string, bool) {
+		numbers := s.numbers("app")
+		return pretty(s, numbers), numbers[blue] == "3" && numbers[green] == "2"
+	})
+	s.pass()
+	assert.Len(s.t, s.snapshots("app"), 2)
+	assert.Equal(s.t, 2, s.rollouts(web))
+}
