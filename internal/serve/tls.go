@@ -98,7 +98,7 @@ func HTTPS(ctx context.Context, address string, certificate *Certificate, drain 
 	context.AfterFunc(ctx, func() {
 		draining := time.NewTimer(drain)
 		<-draining.C
-		last, cancel := context.WithTimeout(context.Background(), reviewWriteTime)
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), reviewWriteTime)
 		defer cancel()
 		stopped <- server.Shutdown(last)
 	})
