@@ -22,9 +22,8 @@ func (r *Rollout) allowance(of cluster.Workload) time.Duration {
 	if !known {
 		return 0
 	}
-	reservation := limiter.Reserve()
-	defer reservation.Cancel()
-	return reservation.Delay()
+	missing := 1 - limiter.Tokens()
+	return max(0, time.Duration(missing*float64(r.options.Every)))
 }
 
 // spend takes one rollout from what a workload may have.
@@ -82,6 +81,7 @@ func (r *Rollout) unanswered(ctx context.Context, of cluster.Workload, uid types
 
 // settled notes that a workload is right.
 func (r *Rollout) settled(of cluster.Workload) {
+	r.quiet.done(of)
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 	delete(r.tries, of)
@@ -97,6 +97,7 @@ func (r *Rollout) forget(of cluster.Workload) {
 
 // prune forgets the limits of workloads that may have all their rollouts again.
 func (r *Rollout) prune() {
+	r.quiet.prune(time.Now())
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 	for of, limiter := range r.limiters {

@@ -53,7 +53,7 @@ type Rollout struct {
 	events    events.EventRecorder
 
 	feed  cluster.Feed[cluster.Workload]
-	quiet quiet
+	quiet *quiet
 
 	mutex    sync.Mutex
 	limiters map[cluster.Workload]*rate.Limiter
@@ -83,7 +83,7 @@ func New(options Options, workloads workloads, sources sources, recorder events.
 		workloads: workloads,
 		sources:   sources,
 		events:    recorder,
-		quiet:     quiet{settle: options.Settle, longest: options.SettleMax},
+		quiet:     newQuiet(options.Settle, options.SettleMax),
 		limiters:  map[cluster.Workload]*rate.Limiter{},
 		tries:     map[cluster.Workload]int{},
 		damped:    map[cluster.Workload]bool{},
@@ -108,7 +108,7 @@ func (r *Rollout) Feed() *cluster.Feed[cluster.Workload] {
 func (r *Rollout) SourceChanged(source cluster.Key) {
 	r.quiet.changed(source, time.Now())
 	for _, of := range r.workloads.UsedBy(source) {
-		r.feed.AddAfter(of, r.options.Settle)
+		r.feed.AddAfter(of, 0)
 	}
 }
 
@@ -128,7 +128,7 @@ func (r *Rollout) Reconcile(ctx context.Context, of cluster.Workload) (reconcile
 		r.settled(of)
 		return reconcile.Result{}, nil
 	}
-	if wait := r.quiet.wait(r.workloads.Sources(of), time.Now()); wait > 0 {
+	if wait := r.quiet.wait(of, r.workloads.Sources(of), time.Now()); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
 	if moves {

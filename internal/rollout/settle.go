@@ -7,65 +7,68 @@ import (
 	"github.com/configpin/configpin/internal/cluster"
 )
 
-// quiet tells when sources that change have changed enough. A workload is
-// touched once its sources were quiet for settle, but no later than longest
-// after the first change, so that a producer that never rests can't keep a
-// workload from ever getting anything.
+// quiet tells when a workload that is behind has waited long enough: its
+// sources were quiet for settle, or it waits for longest already, so that
+// producers that never rest can't keep it from ever getting anything.
 type quiet struct {
 	settle, longest time.Duration
 
 	mutex   sync.Mutex
-	changes map[cluster.Key]burst
+	changes map[cluster.Key]time.Time      // the last of each source
+	waiting map[cluster.Workload]time.Time // since when
 }
 
-// burst is a run of changes of one source.
-type burst struct{ first, last time.Time }
+func newQuiet(settle, longest time.Duration) *quiet {
+	return &quiet{
+		settle:  settle,
+		longest: longest,
+		changes: map[cluster.Key]time.Time{},
+		waiting: map[cluster.Workload]time.Time{},
+	}
+}
 
+// changed notes that a source changed.
 func (q *quiet) changed(source cluster.Key, now time.Time) {
 	q.mutex.Lock()
 	defer q.mutex.Unlock()
-	if q.changes == nil {
-		q.changes = map[cluster.Key]burst{}
-	}
-	current, running := q.changes[source]
-	if !running || !now.Before(q.end(current)) {
-		current.first = now
-	}
-	current.last = now
-	q.changes[source] = current
+	q.changes[source] = now
 }
 
-func (q *quiet) end(b burst) time.Time {
-	settled, latest := b.last.Add(q.settle), b.first.Add(q.longest)
-	if latest.Before(settled) {
-		return latest
-	}
-	return settled
-}
-
-// wait returns how long it takes until all of sources are quiet.
-func (q *quiet) wait(sources []cluster.Key, now time.Time) time.Duration {
+// wait returns how long a workload that is behind still has to wait.
+func (q *quiet) wait(of cluster.Workload, sources []cluster.Key, now time.Time) time.Duration {
 	q.mutex.Lock()
 	defer q.mutex.Unlock()
-	var last, latest time.Time
+	since, waiting := q.waiting[of]
+	if !waiting {
+		since = now
+		q.waiting[of] = now
+	}
+	var due time.Time
 	for _, source := range sources {
-		current, running := q.changes[source]
-		if !running {
-			continue
+		if last, changed := q.changes[source]; changed && last.Add(q.settle).After(due) {
+			due = last.Add(q.settle)
 		}
-		if !now.Before(q.end(current)) {
+	}
+	if latest := since.Add(q.longest); latest.Before(due) {
+		due = latest
+	}
+	return max(0, due.Sub(now))
+}
+
+// done notes that a workload doesn't wait any more.
+func (q *quiet) done(of cluster.Workload) {
+	q.mutex.Lock()
+	defer q.mutex.Unlock()
+	delete(q.waiting, of)
+}
+
+// prune forgets changes that nobody has to wait for any more.
+func (q *quiet) prune(now time.Time) {
+	q.mutex.Lock()
+	defer q.mutex.Unlock()
+	for source, last := range q.changes {
+		if !now.Before(last.Add(q.settle)) {
 			delete(q.changes, source)
-			continue
-		}
-		if settled := current.last.Add(q.settle); settled.After(last) {
-			last = settled
-		}
-		if end := current.first.Add(q.longest); latest.IsZero() || end.Before(latest) {
-			latest = end
 		}
 	}
-	if latest.Before(last) {
-		last = latest
-	}
-	return max(0, last.Sub(now))
 }

@@ -1,0 +1,213 @@
+package rollout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+
+	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/pin"
+	"github.com/configpin/configpin/internal/refs"
+	"github.com/configpin/configpin/internal/workload"
+)
+
+// deployment is one workload, which admission pins, or doesn't.
+type deployment struct {
+	t         *testing.T
+	names     string // what its template names
+	live      string // what admission pins it to; empty while it is away
+	err       error  // what a touch fails with
+	touches   int
+	unstamped []cluster.Workload
+}
+
+func (d *deployment) object() workload.Object {
+	pins, labels := "", `"configpin.io/enabled": "true"`
+	if d.names != "app" {
+		pins = "configmap/app=" + d.names
+		labels += fmt.Sprintf(`, "observed.configpin.io/configmap.app": %q`, d.names[4:])
+	}
+	object, err := web.Kind.Read(fmt.Sprintf(`{"metadata": {"name": "web", "namespace": "shop", "labels": {%s}}, "spec": {"template": {
+		"metadata": {"annotations": {"configpin.io/pins": %q}},
+		"spec": {"volumes": [{"configMap": {"name": %q}}]}}}}`, labels, pins, d.names))
+	require.NoError(d.t, err)
+	return object
+}
+
+func (d *deployment) All() []cluster.Workload                { return []cluster.Workload{web} }
+func (d *deployment) Synced() bool                           { return true }
+func (d *deployment) UsedBy(cluster.Key) []cluster.Workload  { return []cluster.Workload{web} }
+func (d *deployment) Sources(cluster.Workload) []cluster.Key { return []cluster.Key{source("app")} }
+
+func (d *deployment) Object(of cluster.Workload) (workload.Object, types.UID, bool) {
+	return d.object(), "1", of == web
+}
+
+func (d *deployment) Touch(context.Context, cluster.Workload) (workload.Object, error) {
+	d.touches++
+	if d.err == nil && d.live != "" {
+		d.names = d.live
+	}
+	return d.object(), d.err
+}
+
+func (d *deployment) Unstamped(context.Context) ([]cluster.Workload, error) { return d.unstamped, nil }
+
+// current is the snapshot of what the one source holds; empty while that isn't
+// known.
+type current string
+
+func (c current) Synced() bool { return true }
+
+func (c current) Facts(_ string, request pin.Request) (pin.Facts, bool) {
+	facts := pin.Facts{}
+	for targets := pin.Wanted(request, facts); len(targets) > 0; targets = pin.Wanted(request, facts) {
+		for _, target := range targets {
+			facts[target] = pin.Fact{Role: pin.Snapshot, Of: "app", Digest: target.Name}
+		}
+		facts[refs.Target{Kind: "configmap", Name: "app"}] = pin.Fact{Role: pin.Source, Current: string(c), Digest: string(c)}
+	}
+	return facts, c != ""
+}
+
+func TestReconcile(t *testing.T) {
+	notFound := apierrors.NewNotFound(schema.GroupResource{Resource: "deployments"}, "web")
+	for _, test := range []struct {
+		name       string
+		deployment deployment
+		current    current
+		changed    bool // just now
+		reconciles int
+		touches    int
+		requeue    time.Duration
+		events     []string
+		err        error
+	}{
+		{
+			name:       "one that is right isn't touched",
+			deployment: deployment{names: "app-1", live: "app-1"}, current: "app-1",
+		},
+		{
+			name:       "one that is behind is touched, once",
+			deployment: deployment{names: "app-1", live: "app-2"}, current: "app-2", reconciles: 2,
+			touches: 1,
+			events:  []string{"Normal RolledForward Pinned to what its sources hold now: configmap/app=app-2"},
+		},
+		{
+			name:       "one that was never pinned is",
+			deployment: deployment{names: "app", live: "app-1"}, current: "app-1",
+			touches: 1,
+			events:  []string{"Normal RolledForward Pinned to what its sources hold now: configmap/app=app-1"},
+		},
+		{
+			name:       "it waits until its sources are quiet",
+			deployment: deployment{names: "app-1", live: "app-2"}, current: "app-2", changed: true,
+			requeue: time.Hour,
+		},
+		{
+			name:       "it waits until it is known what its sources hold",
+			deployment: deployment{names: "app-1"},
+		},
+		{
+			name:       "a touch that changes nothing is tried again, later and later, and is told",
+			deployment: deployment{names: "app-1"}, current: "app-2", reconciles: 4,
+			touches: 4, requeue: 8 * time.Second,
+			events: []string{"Warning TouchUnanswered It is behind its sources, and sending it through admission changes nothing: is the configpin webhook reachable?"},
+		},
+		{
+			name:       "one that is gone is forgotten",
+			deployment: deployment{names: "app-1", err: fmt.Errorf("touching: %w", notFound)}, current: "app-2",
+			touches: 1,
+		},
+		{
+			name:       "a touch that fails is an error",
+			deployment: deployment{names: "app-1", err: errors.New("trouble")}, current: "app-2",
+			touches: 1, err: errors.New("trouble"),
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			test.deployment.t = t
+			recorder := events.NewFakeRecorder(10)
+			r := New(Options{Settle: time.Hour, SettleMax: time.Hour, Burst: 3, Every: time.Minute}, &test.deployment, test.current, recorder)
+			if test.changed {
+				r.SourceChanged(source("app"))
+			}
+			for range max(1, test.reconciles) {
+				result, err := r.Reconcile(t.Context(), web)
+				assert.Equal(t, test.err, err)
+				if test.reconciles < 2 || test.requeue == 0 {
+					assert.InDelta(t, test.requeue.Seconds(), result.RequeueAfter.Seconds(), 60)
+				} else if test.deployment.touches == test.touches {
+					assert.Equal(t, test.requeue, result.RequeueAfter)
+				}
+			}
+			assert.Equal(t, test.touches, test.deployment.touches)
+			assert.Equal(t, test.events, drain(recorder))
+		})
+	}
+}
+
+// TestFlaps: a source that never rests can roll a workload a few times, and
+// then once in a while.
+func TestFlaps(t *testing.T) {
+	d := &deployment{t: t, names: "app-0"}
+	recorder := events.NewFakeRecorder(10)
+	var r *Rollout
+	for i := range 10 {
+		live := fmt.Sprintf("app-%d", i+1)
+		d.live = live
+		next := New(Options{Burst: 3, Every: time.Minute}, d, current(live), recorder)
+		if r != nil {
+			next.limiters, next.damped = r.limiters, r.damped
+		}
+		r = next
+		result, err := r.Reconcile(t.Context(), web)
+		require.NoError(t, err)
+		if i < 3 {
+			assert.Zero(t, result.RequeueAfter)
+		} else {
+			assert.InDelta(t, time.Minute.Seconds(), result.RequeueAfter.Seconds(), 10)
+		}
+	}
+	assert.Equal(t, 3, d.touches)
+	told := drain(recorder)
+	require.Len(t, told, 4)
+	assert.Equal(t, "Warning RolloutsDamped Its sources change faster than it may roll out: at most one rollout per 1m0s from now on", told[3])
+}
+
+func TestSweepTouchesWhatCarriesNoLabel(t *testing.T) {
+	d := &deployment{t: t, names: "app", live: "app-1", unstamped: []cluster.Workload{web}}
+	New(Options{}, d, current("app-1"), events.NewFakeRecorder(1)).sweep(t.Context())
+	assert.Equal(t, 1, d.touches)
+}
+
+func TestPruneForgetsWhatIsFull(t *testing.T) {
+	d := &deployment{t: t, names: "app-1", live: "app-2"}
+	r := New(Options{Burst: 1, Every: time.Nanosecond}, d, current("app-2"), events.NewFakeRecorder(1))
+	_, err := r.Reconcile(t.Context(), web)
+	require.NoError(t, err)
+	assert.Len(t, r.limiters, 1)
+	r.prune()
+	assert.Empty(t, r.limiters)
+}
+
+func drain(recorder *events.FakeRecorder) []string {
+	var told []string
+	for {
+		select {
+		case event := <-recorder.Events:
+			told = append(told, event)
+		default:
+			return told
+		}
+	}
+}
