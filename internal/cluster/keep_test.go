@@ -1,0 +1,200 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/configpin/configpin/internal/snapshot"
+	"github.com/configpin/configpin/internal/wellknown"
+)
+
+var configMaps = schema.GroupResource{Resource: "configmaps"}
+
+func app(colour string) snapshot.Object {
+	return snapshot.Object{
+		Kind: wellknown.ConfigMap, Namespace: "shop", Name: "app",
+		Annotations: map[string]string{wellknown.Versioned: "true"},
+		Data:        map[string]string{"colour": colour},
+	}
+}
+
+// store is a namespace in which somebody else can be quicker.
+type store struct {
+	objects map[string]snapshot.Object
+	before  func(verb, name string) error // is called first, and its error is the answer
+	writes  []string
+}
+
+func (s *store) did(verb, name string) error {
+	if s.before != nil {
+		return s.before(verb, name)
+	}
+	return nil
+}
+
+func (s *store) get(_ context.Context, _, name string) (snapshot.Object, error) {
+	if err := s.did("get", name); err != nil {
+		return snapshot.Object{}, err
+	}
+	object, found := s.objects[name]
+	if !found {
+		return snapshot.Object{}, apierrors.NewNotFound(configMaps, name)
+	}
+	return object, nil
+}
+
+func (s *store) create(_ context.Context, object snapshot.Object) (snapshot.Object, error) {
+	if err := s.did("create", object.Name); err != nil {
+		return snapshot.Object{}, err
+	}
+	if _, found := s.objects[object.Name]; found {
+		return snapshot.Object{}, apierrors.NewAlreadyExists(configMaps, object.Name)
+	}
+	s.writes = append(s.writes, "create "+object.Name)
+	s.objects[object.Name] = object
+	return object, nil
+}
+
+func (s *store) patch(_ context.Context, _, name string, _ []byte) error {
+	if err := s.did("patch", name); err != nil {
+		return err
+	}
+	object, found := s.objects[name]
+	if !found {
+		return apierrors.NewNotFound(configMaps, name)
+	}
+	s.writes = append(s.writes, "patch "+name)
+	delete(object.Annotations, wellknown.UnusedSince)
+	return nil
+}
+
+func (s *store) reach() *Objects {
+	return &Objects{kinds: map[wellknown.Kind]access{wellknown.ConfigMap: {get: s.get, create: s.create, patch: s.patch}}}
+}
+
+func marked(object snapshot.Object) snapshot.Object {
+	object.Annotations[wellknown.UnusedSince] = "2026-01-01T00:00:00Z"
+	return object
+}
+
+func TestKeep(t *testing.T) {
+	short, long, full := snapshot.Of(app("blue"), 12), snapshot.Of(app("blue"), 24), snapshot.Of(app("blue"), 52)
+	squatter := snapshot.Object{Kind: wellknown.ConfigMap, Namespace: "shop", Data: map[string]string{"colour": "pink"}}
+	terminating := short
+	terminating.Terminating = true
+	forbidden := apierrors.NewForbidden(configMaps, short.Name, errors.New("exceeded quota"))
+
+	for _, test := range []struct {
+		name    string
+		there   map[string]snapshot.Object
+		before  func(s *store) func(verb, name string) error
+		dryRun  bool
+		want    string
+		created bool
+		taken   []string
+		writes  []string
+		refused string
+	}{
+		{name: "it is made", want: short.Name, created: true, writes: []string{"create " + short.Name}},
+		{name: "it is there", there: map[string]snapshot.Object{short.Name: short}, want: short.Name},
+		{name: "a dry run makes nothing", dryRun: true, want: short.Name, created: true},
+		{
+			name:  "a mark is taken off",
+			there: map[string]snapshot.Object{short.Name: marked(snapshot.Of(app("blue"), 12))},
+			want:  short.Name, writes: []string{"patch " + short.Name},
+		},
+		{
+			name: "a dry run takes no mark off", dryRun: true,
+			there: map[string]snapshot.Object{short.Name: marked(snapshot.Of(app("blue"), 12))},
+			want:  short.Name,
+		},
+		{
+			name:  "a taken name is left to whoever has it",
+			there: map[string]snapshot.Object{short.Name: squatter},
+			want:  long.Name, created: true, taken: []string{short.Name}, writes: []string{"create " + long.Name},
+		},
+		{
+			name:  "so is one that is being deleted",
+			there: map[string]snapshot.Object{short.Name: terminating},
+			want:  long.Name, created: true, taken: []string{short.Name}, writes: []string{"create " + long.Name},
+		},
+		{
+			name:    "when all names are taken, that is that",
+			there:   map[string]snapshot.Object{short.Name: squatter, long.Name: squatter, full.Name: squatter},
+			refused: "keeping configmap shop/app: all its names are taken, the last is \"" + full.Name + "\"",
+		},
+		{
+			name: "somebody else makes it first",
+			before: func(s *store) func(verb, name string) error {
+				return func(verb, _ string) error {
+					if verb == "create" {
+						s.objects[short.Name] = short
+					}
+					return nil
+				}
+			},
+			want: short.Name,
+		},
+		{
+			name:  "somebody deletes it before its mark is off",
+			there: map[string]snapshot.Object{short.Name: marked(snapshot.Of(app("blue"), 12))},
+			before: func(s *store) func(verb, name string) error {
+				return func(verb, name string) error {
+					if verb == "patch" {
+						delete(s.objects, name)
+					}
+					return nil
+				}
+			},
+			want: short.Name, created: true, writes: []string{"create " + short.Name},
+		},
+		{
+			name: "the cluster won't take it",
+			before: func(*store) func(verb, name string) error {
+				return func(verb, _ string) error {
+					if verb == "create" {
+						return forbidden
+					}
+					return nil
+				}
+			},
+			refused: `keeping configmap shop/app as "` + short.Name + `": ` + forbidden.Error(),
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := &store{objects: map[string]snapshot.Object{}}
+			for name, object := range test.there {
+				s.objects[name] = object
+			}
+			if test.before != nil {
+				s.before = test.before(s)
+			}
+			kept, err := s.reach().Keep(t.Context(), app("blue"), test.dryRun)
+			if test.refused != "" {
+				var refused *RefusedError
+				require.ErrorAs(t, err, &refused)
+				assert.EqualError(t, err, test.refused)
+				return
+			}
+			require.NoError(t, err)
+			assert.Equal(t, test.want, kept.Snapshot.Name)
+			assert.Equal(t, test.created, kept.Created)
+			assert.Equal(t, test.taken, kept.Taken)
+			assert.Equal(t, test.writes, s.writes)
+		})
+	}
+}
+
+func TestTroubleIsNoRefusal(t *testing.T) {
+	s := &store{objects: map[string]snapshot.Object{}, before: func(string, string) error { return errors.New("connection reset") }}
+	_, err := s.reach().Keep(t.Context(), app("blue"), false)
+	var refused *RefusedError
+	assert.NotErrorAs(t, err, &refused)
+	assert.ErrorContains(t, err, "connection reset")
+}

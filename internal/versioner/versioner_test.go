@@ -1,0 +1,237 @@
+package versioner_test
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"k8s.io/client-go/tools/events"
+
+	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/refs"
+	"github.com/configpin/configpin/internal/snapshot"
+	"github.com/configpin/configpin/internal/versioner"
+	"github.com/configpin/configpin/internal/wellknown"
+)
+
+var app = cluster.Key{Namespace: "shop", Target: refs.Target{Kind: wellknown.ConfigMap, Name: "app"}}
+
+// world is a cluster with one source, as its API server and its watches tell.
+type world struct {
+	source    *snapshot.Object
+	snapshots map[string]snapshot.Object
+	current   map[cluster.Key]cluster.Current
+	stale     bool // the watch has seen no snapshot
+	refuses   error
+	taken     []string
+	writes    int
+	changed   int
+}
+
+func holding(colour string) *snapshot.Object {
+	return &snapshot.Object{
+		Kind: wellknown.ConfigMap, Namespace: "shop", Name: "app", UID: "1",
+		Annotations: map[string]string{wellknown.Versioned: "true"},
+		Data:        map[string]string{"colour": colour},
+	}
+}
+
+func (w *world) Read(context.Context, string, refs.Target) (snapshot.Object, bool, error) {
+	if w.source == nil {
+		return snapshot.Object{}, false, nil
+	}
+	return *w.source, true, nil
+}
+
+func (w *world) Keep(_ context.Context, source snapshot.Object, _ bool) (cluster.Kept, error) {
+	if w.refuses != nil {
+		return cluster.Kept{}, w.refuses
+	}
+	made := snapshot.Of(source, 12)
+	if kept, there := w.snapshots[made.Name]; there {
+		return cluster.Kept{Snapshot: kept, Taken: w.taken}, nil
+	}
+	w.writes++
+	w.snapshots[made.Name] = made
+	return cluster.Kept{Snapshot: made, Created: true, Taken: w.taken}, nil
+}
+
+func (w *world) Annotate(_ context.Context, object snapshot.Object, annotations map[string]any) error {
+	w.writes++
+	for key, value := range annotations {
+		w.snapshots[object.Name].Annotations[key] = value.(string)
+	}
+	return nil
+}
+
+func (w *world) Synced() bool           { return true }
+func (w *world) All() []snapshot.Object { return nil }
+
+func (w *world) Metadata(key cluster.Key) (snapshot.Object, bool) {
+	found, there := w.snapshots[key.Name]
+	return found, there
+}
+
+func (w *world) Snapshots(context.Context, cluster.Key) ([]snapshot.Object, error) {
+	var all []snapshot.Object
+	for _, object := range w.snapshots {
+		all = append(all, object)
+	}
+	return all, nil
+}
+
+func (w *world) KnownSnapshots(source cluster.Key) []snapshot.Object {
+	if w.stale {
+		return nil
+	}
+	all, _ := w.Snapshots(context.Background(), source)
+	return all
+}
+
+func (w *world) SetCurrent(source cluster.Key, current cluster.Current) bool {
+	news := w.current[source] != current
+	w.current[source] = current
+	return news
+}
+
+func (w *world) Current(source cluster.Key) (cluster.Current, bool) {
+	current, known := w.current[source]
+	return current, known
+}
+
+func (w *world) Forget(source cluster.Key) bool {
+	_, known := w.current[source]
+	delete(w.current, source)
+	return known
+}
+
+func (w *world) revision(colour string) int {
+	made, there := w.snapshots[snapshot.Of(*holding(colour), 12).Name]
+	if !there {
+		return 0
+	}
+	revision, _ := strconv.Atoi(made.Annotations[wellknown.Revision])
+	return revision
+}
+
+func newWorld() *world {
+	return &world{snapshots: map[string]snapshot.Object{}, current: map[cluster.Key]cluster.Current{}}
+}
+
+// start returns a versioner of the world, as a new process would be.
+func (w *world) start(recorder *events.FakeRecorder) *versioner.Versioner {
+	w.current = map[cluster.Key]cluster.Current{}
+	return &versioner.Versioner{Objects: w, Sources: w, Events: recorder, Changed: func(cluster.Key) { w.changed++ }}
+}
+
+func TestRevisionsRise(t *testing.T) {
+	w, recorder := newWorld(), events.NewFakeRecorder(10)
+	v := w.start(recorder)
+	for _, colour := range []string{"blue", "green", "blue"} {
+		w.source = holding(colour)
+		_, err := v.Reconcile(t.Context(), app)
+		require.NoError(t, err)
+	}
+	assert.Equal(t, 3, w.revision("blue"), "it became the current one again")
+	assert.Equal(t, 2, w.revision("green"))
+	assert.Len(t, w.snapshots, 2)
+	assert.Equal(t, 3, w.changed)
+	blue := snapshot.Of(*holding("blue"), 12).Name
+	green := snapshot.Of(*holding("green"), 12).Name
+	assert.Equal(t, "Normal Snapshotted Revision 1 is kept as "+blue, <-recorder.Events)
+	assert.Equal(t, "Normal Snapshotted Revision 2 is kept as "+green, <-recorder.Events)
+	assert.Equal(t, "Normal Snapshotted Revision 3 is kept as "+blue, <-recorder.Events)
+}
+
+func TestARestartIsSilent(t *testing.T) {
+	for name, stale := range map[string]bool{"with a watch that is up to date": false, "with a watch that isn't": true} {
+		t.Run(name, func(t *testing.T) {
+			w, recorder := newWorld(), events.NewFakeRecorder(10)
+			w.source = holding("blue")
+			_, err := w.start(recorder).Reconcile(t.Context(), app)
+			require.NoError(t, err)
+			<-recorder.Events
+			w.writes, w.stale = 0, stale
+
+			_, err = w.start(recorder).Reconcile(t.Context(), app)
+			require.NoError(t, err)
+			assert.Zero(t, w.writes)
+			assert.Empty(t, recorder.Events)
+			assert.Equal(t, 2, w.changed, "the new process learned what the source holds")
+		})
+	}
+}
+
+func TestAnEditOfMetadataIsNoChange(t *testing.T) {
+	w, recorder := newWorld(), events.NewFakeRecorder(10)
+	v := w.start(recorder)
+	for _, team := range []string{"a", "b"} {
+		w.source = holding("blue")
+		w.source.Labels = map[string]string{"team": team}
+		_, err := v.Reconcile(t.Context(), app)
+		require.NoError(t, err)
+	}
+	assert.Equal(t, 1, w.changed)
+	assert.Len(t, w.snapshots, 1)
+}
+
+func TestWhatIsNotASource(t *testing.T) {
+	invalid := holding("blue")
+	invalid.Annotations[wellknown.Versioned] = "yes"
+	plain := holding("blue")
+	plain.Annotations = nil
+	for name, test := range map[string]struct {
+		source *snapshot.Object
+		event  string
+	}{
+		"one that is gone":                  {source: nil},
+		"one that isn't versioned any more": {source: plain},
+		"one whose annotation nobody understands": {
+			source: invalid,
+			event:  `Warning InvalidValue Annotation configpin.io/versioned is "yes", not "true" or "false": nothing is kept`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, recorder := newWorld(), events.NewFakeRecorder(10)
+			v := w.start(recorder)
+			w.source = holding("blue")
+			_, err := v.Reconcile(t.Context(), app)
+			require.NoError(t, err)
+			<-recorder.Events
+
+			w.source = test.source
+			for range 2 {
+				_, err = v.Reconcile(t.Context(), app)
+				require.NoError(t, err)
+			}
+			assert.NotContains(t, w.current, app)
+			assert.Equal(t, 2, w.changed, "told once")
+			assert.Len(t, w.snapshots, 1, "what was kept stays")
+			if test.event != "" {
+				assert.Equal(t, test.event, <-recorder.Events)
+			}
+		})
+	}
+}
+
+func TestARefusalIsToldAndTriedAgain(t *testing.T) {
+	w, recorder := newWorld(), events.NewFakeRecorder(10)
+	w.source = holding("blue")
+	w.refuses = &cluster.RefusedError{Err: errors.New("exceeded quota")}
+	_, err := w.start(recorder).Reconcile(t.Context(), app)
+	require.ErrorIs(t, err, w.refuses)
+	assert.Equal(t, "Warning SnapshotFailed Nothing is pinned to what it holds now: exceeded quota", <-recorder.Events)
+	assert.Equal(t, cluster.Current{}, w.current[app], "nothing can be pinned to it")
+}
+
+func TestATakenNameIsTold(t *testing.T) {
+	w, recorder := newWorld(), events.NewFakeRecorder(10)
+	w.source = holding("blue")
+	w.taken = []string{"app-squatted"}
+	_, err := w.start(recorder).Reconcile(t.Context(), app)
+	require.NoError(t, err)
+	assert.Equal(t, "Warning SnapshotNameTaken app-squatted is something else, so this content is kept as "+snapshot.Of(*w.source, 12).Name, <-recorder.Events)
+}
