@@ -41,7 +41,7 @@ type Versioner struct {
 	feed cluster.Feed[cluster.Key]
 
 	mutex    sync.Mutex
-	numbered map[cluster.Key]string // the snapshot that has the highest revision
+	numbered map[cluster.Key]string // the UID of the snapshot that has the highest revision
 }
 
 type objects interface {
@@ -159,17 +159,17 @@ func (v *Versioner) keep(ctx context.Context, key cluster.Key, source snapshot.O
 // before it writes.
 func (v *Versioner) number(ctx context.Context, key cluster.Key, source, current snapshot.Object) error {
 	v.mutex.Lock()
-	done := v.numbered[key] == current.Name
+	done := v.numbered[key] == current.UID
 	v.mutex.Unlock()
 	if done {
 		return nil
 	}
-	if revision, highest := revisions(v.Sources.KnownSnapshots(key), current.Name); revision == 0 || revision < highest {
+	if revision, highest := revisions(v.Sources.KnownSnapshots(key), current.UID); revision == 0 || revision < highest {
 		listed, err := v.Sources.Snapshots(ctx, key)
 		if err != nil {
 			return err
 		}
-		revision, highest = revisions(listed, current.Name)
+		revision, highest = revisions(listed, current.UID)
 		if revision == 0 || revision < highest {
 			revision = highest + 1
 			if err := v.Objects.Annotate(ctx, current, map[string]any{wellknown.Revision: strconv.Itoa(revision)}); err != nil {
@@ -183,20 +183,21 @@ func (v *Versioner) number(ctx context.Context, key cluster.Key, source, current
 	if v.numbered == nil {
 		v.numbered = map[cluster.Key]string{}
 	}
-	v.numbered[key] = current.Name
+	v.numbered[key] = current.UID
 	return nil
 }
 
-// revisions returns the revision of the snapshot named name, and the highest of
-// all. A revision that nobody can read counts as 0.
-func revisions(snapshots []snapshot.Object, name string) (of, highest int) {
+// revisions returns the revision of the snapshot with uid, and the highest of
+// all. One that was deleted and made again has the same name, but no revision
+// yet. A revision that nobody can read counts as 0.
+func revisions(snapshots []snapshot.Object, uid string) (of, highest int) {
 	for _, object := range snapshots {
 		revision, err := strconv.Atoi(object.Annotations[wellknown.Revision])
 		if err != nil {
 			continue
 		}
 		highest = max(highest, revision)
-		if object.Name == name {
+		if object.UID == uid {
 			of = revision
 		}
 	}

@@ -27,6 +27,7 @@ type world struct {
 	stale     bool // the watch has seen no snapshot
 	refuses   error
 	taken     []string
+	made      int
 	writes    int
 	changed   int
 }
@@ -55,6 +56,8 @@ func (w *world) Keep(_ context.Context, source snapshot.Object, _ bool) (cluster
 		return cluster.Kept{Snapshot: kept, Taken: w.taken}, nil
 	}
 	w.writes++
+	w.made++
+	made.UID = "snapshot-" + strconv.Itoa(w.made)
 	w.snapshots[made.Name] = made
 	return cluster.Kept{Snapshot: made, Created: true, Taken: w.taken}, nil
 }
@@ -144,6 +147,18 @@ func TestRevisionsRise(t *testing.T) {
 	assert.Equal(t, "Normal Snapshotted Revision 1 is kept as "+blue, <-recorder.Events)
 	assert.Equal(t, "Normal Snapshotted Revision 2 is kept as "+green, <-recorder.Events)
 	assert.Equal(t, "Normal Snapshotted Revision 3 is kept as "+blue, <-recorder.Events)
+}
+
+func TestASnapshotThatWasDeletedIsMadeAndNumberedAgain(t *testing.T) {
+	w, recorder := newWorld(), events.NewFakeRecorder(10)
+	v := w.start(recorder)
+	w.source = holding("blue")
+	for range 2 {
+		_, err := v.Reconcile(t.Context(), app)
+		require.NoError(t, err)
+		require.Equal(t, 1, w.revision("blue"))
+		clear(w.snapshots)
+	}
 }
 
 func TestARestartIsSilent(t *testing.T) {
