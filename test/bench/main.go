@@ -101,13 +101,7 @@ type options struct {
 func parse(args []string, stdout io.Writer) (options, error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	flags.Usage = func() {
-		var text strings.Builder
-		flags.SetOutput(&text)
-		flags.PrintDefaults()
-		flags.SetOutput(io.Discard)
-		fmt.Fprintf(stdout, usage, text.String())
-	}
+	flags.Usage = func() {} // else wrong flags would be answered with all of it
 	o := options{only: names()}
 	flags.Func("only", "what to measure, separated by commas, out of `"+strings.Join(names(), ",")+"` (default: all)", func(value string) error {
 		o.only = strings.Split(value, ",")
@@ -124,6 +118,12 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	flags.IntVar(&o.rounds, "rounds", 3, "how many times they are")
 	flags.IntVar(&o.changes, "changes", 100, "how many times a source changes")
 	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			var text strings.Builder
+			flags.SetOutput(&text)
+			flags.PrintDefaults()
+			fmt.Fprintf(stdout, usage, text.String())
+		}
 		return o, err
 	}
 	if flags.NArg() > 0 {
