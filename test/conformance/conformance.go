@@ -109,7 +109,7 @@ func Run(t *testing.T, target Target) {
 
 func undisturbed() []scenario {
 	var all []scenario
-	for _, theme := range [][]scenario{stories} {
+	for _, theme := range [][]scenario{stories, jobs, refForms, settling, switches, naming, crowds, goneSnapshots, badInput, ownership, corpora} {
 		all = append(all, theme...)
 	}
 	return all
@@ -117,7 +117,7 @@ func undisturbed() []scenario {
 
 func disturbing() []scenario {
 	var all []scenario
-	for _, theme := range [][]scenario{} {
+	for _, theme := range [][]scenario{dryRuns, versionerOutages, webhookOutages} {
 		all = append(all, theme...)
 	}
 	return all

@@ -24,7 +24,8 @@ import (
 func (s *space) verify() {
 	s.t.Helper()
 	s.eventually("everything has converged", func() (string, bool) {
-		behind := slices.Concat(s.notKept(), s.notConverged())
+		all := s.configMaps()
+		behind := slices.Concat(s.notKept(all), s.notConverged(all))
 		return strings.Join(behind, "\n"), len(behind) == 0
 	})
 	assert.Empty(s.t, s.dangling(), "refs that name nothing")
@@ -33,28 +34,70 @@ func (s *space) verify() {
 	assert.Empty(s.t, s.record.ended, "the record is not complete: this watch ended")
 }
 
+// configMaps are all ConfigMaps of a namespace at one moment, read once: some are
+// large.
+type configMaps struct {
+	named     map[string]*corev1.ConfigMap
+	snapshots map[string][]*corev1.ConfigMap // by source
+	sources   map[string]string              // by snapshot
+}
+
+func (s *space) configMaps() configMaps {
+	s.t.Helper()
+	all := configMaps{map[string]*corev1.ConfigMap{}, map[string][]*corev1.ConfigMap{}, map[string]string{}}
+	items := list[corev1.ConfigMapList](s).Items
+	for i := range items {
+		c := &items[i]
+		all.named[c.Name] = c
+		if source, _, verified := snapshot.Verified(snapshot.FromConfigMap(c)); verified {
+			all.snapshots[source] = append(all.snapshots[source], c)
+			all.sources[c.Name] = source
+		}
+	}
+	return all
+}
+
+func (c configMaps) versioned(name string) bool {
+	found, there := c.named[name]
+	if !there {
+		return false
+	}
+	is, _ := snapshot.Versioned(snapshot.FromConfigMap(found))
+	return is
+}
+
+// current is the snapshot of what a source holds, or nil.
+func (c configMaps) current(source string) *corev1.ConfigMap {
+	for _, kept := range c.snapshots[source] {
+		if live, there := c.named[source]; there && sameContent(live, kept) {
+			return kept
+		}
+	}
+	return nil
+}
+
 // notKept are the sources whose content isn't kept as the highest revision.
-func (s *space) notKept() []string {
+func (s *space) notKept(all configMaps) []string {
 	s.t.Helper()
 	var found []string
-	for _, live := range list[corev1.ConfigMapList](s).Items {
-		is, _ := snapshot.Versioned(snapshot.FromConfigMap(&live))
-		if !is || s.unkept[live.Name] {
+	for name := range all.named {
+		if !all.versioned(name) || s.unkept[name] {
 			continue
 		}
-		kept, highest := 0, 0
-		for _, snap := range s.snapshots(live.Name) {
-			number, _ := strconv.Atoi(snap.Annotations[wellknown.Revision]) // absent for a moment
-			highest = max(highest, number)
-			if sameContent(&live, &snap) {
-				kept = number
-			}
+		highest := 0
+		for _, kept := range all.snapshots[name] {
+			highest = max(highest, numberOf(kept))
 		}
-		if kept == 0 || kept != highest {
-			found = append(found, fmt.Sprintf("%s: its content is revision %d of %d", live.Name, kept, highest))
+		if current := all.current(name); current == nil || numberOf(current) == 0 || numberOf(current) != highest {
+			found = append(found, fmt.Sprintf("%s: its content isn't kept, or isn't revision %d", name, highest))
 		}
 	}
 	return found
+}
+
+func numberOf(kept *corev1.ConfigMap) int {
+	number, _ := strconv.Atoi(kept.Annotations[wellknown.Revision]) // absent for a moment
+	return number
 }
 
 // workloads are those of the namespace, of every served kind.
@@ -74,7 +117,7 @@ func (s *space) workloads() []*unstructured.Unstructured {
 
 // notConverged are the opted-in workloads that name a source, or pin what is
 // neither current nor held.
-func (s *space) notConverged() []string {
+func (s *space) notConverged(all configMaps) []string {
 	s.t.Helper()
 	var found []string
 	for _, w := range s.workloads() {
@@ -84,28 +127,29 @@ func (s *space) notConverged() []string {
 		}
 		template := templateOf(s.t, w)
 		for _, r := range refsOf(template.Spec) {
-			if r.kind != "configmap" || s.absent[r.String()] || strings.Contains(template.Annotations[wellknown.Exclude], r.String()) {
-				continue
-			}
-			named := &corev1.ConfigMap{}
-			if err := s.api.Get(s.t.Context(), client.ObjectKey{Namespace: s.name, Name: r.name}, named); err != nil {
-				continue // dangling has more to say
-			}
-			if is, _ := snapshot.Versioned(snapshot.FromConfigMap(named)); is && !s.unkept[r.name] {
-				found = append(found, fmt.Sprintf("%s %s names the source %s", w.GetKind(), w.GetName(), r.name))
-			}
-			source, _, verified := snapshot.Verified(snapshot.FromConfigMap(named))
-			if !verified || s.absent["configmap/"+source] || s.unkept[source] {
-				continue
-			}
-			current := s.current(source)
-			held := current != "" && labels[snapshot.ObservedLabel(wellknown.ConfigMap, source)] == snapshot.Suffix(current)
-			if r.name != current && !held {
-				found = append(found, fmt.Sprintf("%s %s names %s, and the current snapshot is %q", w.GetKind(), w.GetName(), r.name, current))
+			if r.kind == "configmap" && !strings.Contains(template.Annotations[wellknown.Exclude], r.String()) && s.behind(all, r.name, labels) {
+				found = append(found, fmt.Sprintf("%s %s names %s", w.GetKind(), w.GetName(), r.name))
 			}
 		}
 	}
 	return found
+}
+
+// behind says whether a ref of an opted-in workload should name something else.
+func (s *space) behind(all configMaps, name string, labels map[string]string) bool {
+	if all.versioned(name) && !s.unkept[name] {
+		return true
+	}
+	source, pinned := all.sources[name]
+	if !pinned || !all.versioned(source) || s.unkept[source] {
+		return false
+	}
+	current := all.current(source)
+	if current == nil {
+		return true
+	}
+	held := labels[snapshot.ObservedLabel(wellknown.ConfigMap, source)] == snapshot.Suffix(current.Name)
+	return name != current.Name && !held
 }
 
 // dangling are the refs that name nothing, of everything that has a template.

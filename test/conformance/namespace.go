@@ -145,8 +145,13 @@ func (s *space) tryKubectl(input string, args ...string) (said, error) {
 	return said{out.String(), err.String()}, failed
 }
 
-// apply runs kubectl apply on objects, with flags.
-func (s *space) apply(objects []*unstructured.Unstructured, flags ...string) said {
+// apply runs kubectl apply on an object, with flags.
+func (s *space) apply(object *unstructured.Unstructured, flags ...string) said {
+	s.t.Helper()
+	return s.applyAll([]*unstructured.Unstructured{object}, flags...)
+}
+
+func (s *space) applyAll(objects []*unstructured.Unstructured, flags ...string) said {
 	s.t.Helper()
 	out, err := s.tryKubectl(manifest(s.t, objects...), append([]string{"apply", "--filename=-"}, flags...)...)
 	require.NoError(s.t, err, "kubectl apply %s\n%s%s", strings.Join(flags, " "), out.out, out.err)

@@ -13,13 +13,16 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/tools/cache"
+	watchtools "k8s.io/client-go/tools/watch"
 
 	"github.com/configpin/configpin/internal/workload"
 )
 
 // record is everything that was ever stored in a namespace, of the kinds that
 // configpin writes. A watch delivers each stored version, so what came and went
-// between two looks is in it.
+// between two looks is in it. The API server ends a watch that it finds slow; it
+// is then resumed where it ended.
 type record struct {
 	mutex     sync.Mutex
 	histories map[types.UID]*history
@@ -43,10 +46,17 @@ func watchAll(t *testing.T, api dynamic.Interface, namespace string) *record {
 		resources = append(resources, schema.GroupVersionResource{Group: kind.Group, Version: kind.Version, Resource: kind.Resource})
 	}
 	for _, resource := range resources {
-		events, err := api.Resource(resource).Namespace(namespace).Watch(t.Context(), metav1.ListOptions{})
+		objects := api.Resource(resource).Namespace(namespace)
+		before, err := objects.List(t.Context(), metav1.ListOptions{})
+		require.NoError(t, err)
+		for i := range before.Items {
+			r.note(watch.Event{Type: watch.Added, Object: &before.Items[i]})
+		}
+		events, err := watchtools.NewRetryWatcherWithContext(t.Context(), before.GetResourceVersion(), &cache.ListWatch{
+			WatchFuncWithContext: objects.Watch,
+		})
 		require.NoError(t, err)
 		go func() {
-			defer events.Stop()
 			for event := range events.ResultChan() {
 				r.note(event)
 			}
@@ -60,7 +70,7 @@ func watchAll(t *testing.T, api dynamic.Interface, namespace string) *record {
 
 func (r *record) note(event watch.Event) {
 	object, ok := event.Object.(*unstructured.Unstructured)
-	if !ok || event.Type == watch.Error {
+	if !ok || event.Type == watch.Error || event.Type == watch.Bookmark {
 		return
 	}
 	r.mutex.Lock()

@@ -13,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/configpin/configpin/internal/snapshot"
 	"github.com/configpin/configpin/internal/wellknown"
 )
 
@@ -51,13 +50,11 @@ func (s *space) readConfigMap(name string) *corev1.ConfigMap {
 
 // snapshots returns the snapshots of a source by name. Anything that isn't one
 // beyond doubt is left out.
-func (s *space) snapshots(source string) map[string]corev1.ConfigMap {
+func (s *space) snapshots(source string) map[string]*corev1.ConfigMap {
 	s.t.Helper()
-	found := map[string]corev1.ConfigMap{}
-	for _, c := range list[corev1.ConfigMapList](s).Items {
-		if of, _, verified := snapshot.Verified(snapshot.FromConfigMap(&c)); verified && of == source {
-			found[c.Name] = c
-		}
+	found := map[string]*corev1.ConfigMap{}
+	for _, kept := range s.configMaps().snapshots[source] {
+		found[kept.Name] = kept
 	}
 	return found
 }
@@ -68,11 +65,8 @@ func names[T any](of map[string]T) []string { return slices.Sorted(maps.Keys(of)
 // current is the snapshot of what a source holds now, or empty.
 func (s *space) current(source string) string {
 	s.t.Helper()
-	live := s.readConfigMap(source)
-	for name, kept := range s.snapshots(source) {
-		if sameContent(live, &kept) {
-			return name
-		}
+	if current := s.configMaps().current(source); current != nil {
+		return current.Name
 	}
 	return ""
 }

@@ -5,7 +5,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 // stories are the promise itself, for each kind that rolls out.
@@ -20,8 +19,7 @@ func story(kind string) func(*space) {
 	return func(s *space) {
 		s.source("app", "blue")
 		web := optedIn(s.t, kind, "web", envFrom("app"), volume("app"), env("COLOUR", "app", colour))
-		manifest := []*unstructured.Unstructured{web}
-		said := s.apply(manifest)
+		said := s.apply(web)
 		blue := s.pin(web, "app")
 		assert.Equal(s.t, []string{"configmap/app: pinned to " + blue}, said.warnings())
 		s.sameButNames(web, s.get(web))
@@ -47,9 +45,9 @@ func story(kind string) func(*space) {
 		assert.Equal(s.t, "blue", s.colourOf(web, "app"), "nothing but time has passed")
 		s.kubectl("label", resourceArgument(web), "team=shop")
 		assert.Equal(s.t, "blue", s.colourOf(web, "app"), "something else was written")
-		s.apply(manifest)
+		s.apply(web)
 		assert.Equal(s.t, "blue", s.colourOf(web, "app"), "its manifest was applied again")
-		s.apply(manifest, "--server-side", "--force-conflicts")
+		s.apply(web, "--server-side", "--force-conflicts")
 		assert.Equal(s.t, "blue", s.colourOf(web, "app"), "its manifest was applied again, server-side")
 		s.kubectl("rollout", "restart", resourceArgument(web))
 		assert.Equal(s.t, "blue", s.colourOf(web, "app"), "it was restarted")

@@ -12,7 +12,7 @@ const (
 	patience = 90 * time.Second
 
 	// interval is the time between two looks.
-	interval = 50 * time.Millisecond
+	interval = 100 * time.Millisecond
 )
 
 // eventually looks until it sees what is wanted. When it never does, it says

@@ -1,0 +1,138 @@
+package conformance
+
+import (
+	"strings"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/configpin/configpin/internal/snapshot"
+	"github.com/configpin/configpin/internal/wellknown"
+)
+
+// naming is about the names of snapshots, and what sources can be.
+var naming = []scenario{
+	{"the same names in two namespaces never mix", twoNamespaces},
+	{"a name that something else has is never used: other content", squatted(func(c *corev1.ConfigMap) { c.Data[colour] = "other" })},
+	{"a name that something else has is never used: the same content, but mutable", squatted(func(*corev1.ConfigMap) {})},
+	{"a name that something else has is never used: the marks of a snapshot, but other content", squatted(pretend)},
+	{"a source can hold nothing", content(func(c *corev1.ConfigMap) { c.Data = nil })},
+	{"a source can hold bytes alone", content(func(c *corev1.ConfigMap) { c.Data, c.BinaryData = nil, map[string][]byte{"b": {0xff, 0, 1}} })},
+	{"a source can hold a MiB", content(func(c *corev1.ConfigMap) { c.Data = map[string]string{"large": strings.Repeat("x", 1<<20)} })},
+	{"a source can have the longest name", content(func(c *corev1.ConfigMap) { c.Name = strings.Repeat("a", longest) })},
+	{"a source can have a name that would be cut at a dot", content(func(c *corev1.ConfigMap) {
+		c.Name = strings.Repeat("a", longest-14) + "." + strings.Repeat("b", 13)
+	})},
+	{"a source can have a name with dots", content(func(c *corev1.ConfigMap) { c.Name = "app.example.com" })},
+}
+
+// longest is how long the name of a ConfigMap can be.
+const longest = 253
+
+func twoNamespaces(s *space) {
+	other := s.twin()
+	for _, n := range []*space{s, other} {
+		n.source("app", "blue")
+		n.source("extra", n.name)
+		n.deploy("Deployment", "web", envFrom("app"), volume("extra"))
+	}
+	web := optedIn(s.t, "Deployment", "web")
+	assert.Equal(s.t, s.showing(web, "app", "blue"), other.showing(web, "app", "blue"), "a name comes from the content alone")
+	assert.NotEqual(s.t, s.showing(web, "extra", s.name), other.showing(web, "extra", other.name))
+	other.pass()
+	before := other.content()
+	s.edit("app", "green")
+	s.showing(web, "app", "green")
+	s.pass()
+	assert.Equal(s.t, before, other.content(), "a change here is none there")
+	other.verify()
+}
+
+// pretend gives a ConfigMap what a snapshot is known by, but for its content.
+func pretend(c *corev1.ConfigMap) {
+	digest := snapshot.FromConfigMap(c).Digest("app").String()
+	c.Labels = map[string]string{wellknown.SnapshotOf: "app"}
+	c.Annotations = map[string]string{wellknown.Source: "app", wellknown.Digest: digest}
+	c.Immutable = ptr.To(true)
+	c.Data[colour] = "other"
+}
+
+func squatted(spoil func(*corev1.ConfigMap)) func(*space) {
+	return func(s *space) {
+		source := versioned(configMap("app", map[string]string{colour: "blue"}))
+		digest := snapshot.FromConfigMap(source).Digest("app").String()
+		taken, next := "app-"+digest[:12], "app-"+digest[:24]
+		squatter := configMap(taken, map[string]string{colour: "blue"})
+		spoil(squatter)
+		s.create(squatter)
+		before := s.readConfigMap(taken)
+
+		s.create(source)
+		web := s.deploy("Deployment", "web", envFrom("app"))
+		assert.Equal(s.t, next, s.showing(web, "app", "blue"))
+		s.event("app", wellknown.ReasonNameTaken, taken+" is something else, so this content is kept as "+next)
+
+		s.edit("app", "green")
+		s.showing(web, "app", "green")
+		s.edit("app", "blue")
+		assert.Equal(s.t, next, s.showing(web, "app", "blue"))
+		s.pass()
+		assert.Equal(s.t, before, s.readConfigMap(taken), "nobody touched what was there")
+		assert.Equal(s.t, 2, s.rollouts(web))
+	}
+}
+
+// event waits for an Event of an object.
+func (s *space) event(name, reason, note string) {
+	s.t.Helper()
+	s.eventually("an Event "+reason+" of "+name+": "+note, func() (string, bool) {
+		var saw []string
+		for _, event := range list[eventsv1.EventList](s).Items {
+			if event.Regarding.Name == name && event.Reason == reason && strings.HasPrefix(event.Note, note) {
+				return "", true
+			}
+			saw = append(saw, event.Regarding.Name+" "+event.Reason+": "+event.Note)
+		}
+		return strings.Join(saw, "\n"), false
+	})
+}
+
+func content(change func(*corev1.ConfigMap)) func(*space) {
+	return func(s *space) {
+		source := versioned(configMap("app", map[string]string{colour: "blue"}))
+		change(source)
+		first := source.DeepCopy()
+		s.create(source)
+		web := s.deploy("Deployment", "web", envFrom(source.Name), volume(source.Name))
+		require.NotEmpty(s.t, s.current(source.Name))
+		assert.Equal(s.t, s.current(source.Name), s.pin(web, source.Name))
+		assert.True(s.t, sameContent(first, s.readConfigMap(s.pin(web, source.Name))))
+		s.rolledOut(web, 1)
+
+		s.edited(source)
+		s.eventually("the workload is pinned to the new content", func() (string, bool) {
+			return s.pin(web, source.Name), s.pin(web, source.Name) == s.current(source.Name)
+		})
+		s.rolledOut(web, 2)
+		s.undo(web)
+		assert.True(s.t, sameContent(first, s.readConfigMap(s.pin(web, source.Name))))
+		s.rolledOut(web, 2)
+		s.pass()
+		assert.Equal(s.t, 2, s.rollouts(web))
+	}
+}
+
+// edited gives a source one byte more, or other bytes if it is full.
+func (s *space) edited(source *corev1.ConfigMap) {
+	s.t.Helper()
+	live := s.readConfigMap(source.Name)
+	if large, full := live.Data["large"]; full {
+		live.Data["large"] = large[1:] + "y"
+	} else {
+		live.BinaryData = map[string][]byte{"more": {1}}
+	}
+	require.NoError(s.t, s.api.Update(s.t.Context(), live))
+}

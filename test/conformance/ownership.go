@@ -1,0 +1,44 @@
+package conformance
+
+import (
+	"github.com/stretchr/testify/assert"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// ownership is about server-side apply: an undo is a write by somebody else.
+var ownership = []scenario{
+	{"after an undo, server-side apply has no conflict: Deployment", applyAfterUndo("Deployment")},
+	{"after an undo, server-side apply has no conflict: StatefulSet", applyAfterUndo("StatefulSet")},
+	{"after an undo, server-side apply has no conflict: DaemonSet", applyAfterUndo("DaemonSet")},
+}
+
+func applyAfterUndo(kind string) func(*space) {
+	return func(s *space) {
+		serverSide := []string{"--server-side", "--field-manager=gitops"}
+		s.source("app", "blue")
+		web := optedIn(s.t, kind, "web", envFrom("app"), volume("app"), env("COLOUR", "app", colour))
+		s.apply(web, serverSide...)
+		s.showing(web, "app", "blue")
+		s.rolledOut(web, 1)
+		s.edit("app", "green")
+		s.showing(web, "app", "green")
+		s.apply(web, serverSide...)
+		s.rolledOut(web, 2)
+
+		s.undo(web)
+		for _, entry := range s.get(web).GetManagedFields() {
+			if entry.Operation == metav1.ManagedFieldsOperationUpdate && entry.Subresource == "" {
+				for _, field := range []string{"f:envFrom", "f:configMapKeyRef", "f:configMap"} {
+					assert.NotContains(s.t, entry.FieldsV1.GetRawString(), field, "%s owns a name", entry.Manager)
+				}
+			}
+		}
+		s.apply(web, serverSide...)
+		assert.Equal(s.t, "blue", s.colourOf(web, "app"), "an unchanged manifest doesn't end the hold")
+		s.rolledOut(web, 2)
+
+		annotate(s, web, "release", "2")
+		s.apply(web, serverSide...)
+		assert.Equal(s.t, "green", s.colourOf(web, "app"), "a changed manifest does")
+	}
+}

@@ -1,0 +1,182 @@
+package conformance
+
+import (
+	"strings"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/configpin/configpin/internal/wellknown"
+)
+
+// switches are about what people write to have it otherwise.
+var switches = []scenario{
+	{"opting in a running Deployment rolls it once", optIn},
+	{"annotating a source that is in use rolls its workloads once", annotateSource},
+	{"a namespace opts in what is written in it, and a workload's own label wins", namespaceOptsIn},
+	{"taking the label away puts the names of sources back", optOut("configpin.io/enabled-")},
+	{"opting out puts the names of sources back", optOut("configpin.io/enabled=false", "--overwrite")},
+	{"what a template excludes is left alone", exclude},
+	{"with rollout=manual, only a deploy changes the pins", manual},
+	{"resume gives up a hold", resume},
+	{"a ref to nothing is left alone, and pinned when its source appears", refToNothing},
+	{"a source that isn't one any more keeps its pins and moves nothing", noSourceAnyMore},
+}
+
+func optIn(s *space) {
+	s.source("app", "blue")
+	web := plainWorkload(s.t, "Deployment", "web", envFrom("app"))
+	s.create(web.DeepCopy())
+	s.rolledOut(web, 1)
+	s.kubectl("label", "deployment/web", "configpin.io/enabled=true")
+	assert.Equal(s.t, "blue", s.colourOf(web, "app"))
+	s.pass()
+	assert.Equal(s.t, 1, s.rollouts(web))
+	s.rolledOut(web, 2)
+}
+
+func annotateSource(s *space) {
+	s.create(configMap("app", map[string]string{colour: "blue"}))
+	web := s.deploy("Deployment", "web", envFrom("app"))
+	s.rolledOut(web, 1)
+	assert.Equal(s.t, "configmap/app", describe(refsOf(templateOf(s.t, s.get(web)).Spec)))
+	s.kubectl("annotate", "configmap/app", "configpin.io/versioned=true")
+	s.showing(web, "app", "blue")
+	s.pass()
+	assert.Equal(s.t, 1, s.rollouts(web))
+	s.rolledOut(web, 2)
+}
+
+func namespaceOptsIn(s *space) {
+	s.kubectl("label", "namespace", s.name, "configpin.io/enabled=true")
+	s.source("app", "blue")
+	web := plainWorkload(s.t, "Deployment", "web", envFrom("app"))
+	// The API server learns of a namespace's labels by a watch.
+	s.eventually("a workload of the namespace would be pinned", func() (string, bool) {
+		answer, err := s.tryKubectl(manifest(s.t, web), "create", "--filename=-", "--dry-run=server", "--output=yaml")
+		return answer.out, err == nil && strings.Contains(answer.out, wellknown.Pins)
+	})
+	s.create(web.DeepCopy())
+	assert.Equal(s.t, "blue", s.colourOf(web, "app"))
+	assert.Equal(s.t, wellknown.True, s.get(web).GetLabels()[wellknown.Enabled], "the workload is stamped")
+
+	other := plainWorkload(s.t, "Deployment", "other", envFrom("app"))
+	other.SetLabels(map[string]string{wellknown.Enabled: wellknown.False})
+	s.create(other.DeepCopy())
+	assert.Equal(s.t, "configmap/app", describe(refsOf(templateOf(s.t, s.get(other)).Spec)))
+
+	s.edit("app", "green")
+	s.showing(web, "app", "green")
+	assert.Equal(s.t, "configmap/app", describe(refsOf(templateOf(s.t, s.get(other)).Spec)))
+}
+
+func optOut(args ...string) func(*space) {
+	return func(s *space) {
+		s.source("app", "blue")
+		web := s.deploy("Deployment", "web", envFrom("app"), volume("app"))
+		s.showing(web, "app", "blue")
+		written := optedIn(s.t, "Deployment", "web", envFrom("app"), volume("app"))
+		s.kubectl(append([]string{"label", "deployment/web"}, args...)...)
+		stored := s.get(web)
+		s.sameButNames(written, stored)
+		assert.Equal(s.t, "configmap/app configmap/app", describe(refsOf(templateOf(s.t, stored).Spec)))
+		assert.NotContains(s.t, templateOf(s.t, stored).Annotations, wellknown.Pins)
+		for key := range stored.GetLabels() {
+			assert.False(s.t, strings.HasPrefix(key, wellknown.ObservedPrefix), key)
+		}
+		s.edit("app", "green")
+		s.pass()
+		assert.Equal(s.t, 1, s.rollouts(web))
+	}
+}
+
+func exclude(s *space) {
+	s.source("app", "blue")
+	s.source("extra", "grey")
+	web := optedIn(s.t, "Deployment", "web", envFrom("app"), envFrom("extra"))
+	annotate(s, web, wellknown.Exclude, "configmap/app")
+	s.apply(web)
+	grey := s.showing(web, "extra", "grey")
+	assert.Equal(s.t, "configmap/app configmap/"+grey, describe(refsOf(templateOf(s.t, s.get(web)).Spec)))
+	s.edit("app", "green")
+	s.edit("extra", "white")
+	white := s.showing(web, "extra", "white")
+	assert.Equal(s.t, "configmap/app configmap/"+white, describe(refsOf(templateOf(s.t, s.get(web)).Spec)))
+
+	unstructured.RemoveNestedField(web.Object, "spec", "template", "metadata", "annotations")
+	s.apply(web)
+	assert.Equal(s.t, "green", s.colourOf(web, "app"), "excluded no more")
+	annotate(s, web, wellknown.Exclude, "configmap/app")
+	said := s.apply(web)
+	assert.Equal(s.t, []string{"configmap/app is not pinned any more"}, said.warnings())
+	assert.Equal(s.t, "configmap/app configmap/"+white, describe(refsOf(templateOf(s.t, s.get(web)).Spec)))
+	s.pass()
+	assert.Equal(s.t, 3, s.rollouts(web))
+}
+
+func manual(s *space) {
+	s.source("app", "blue")
+	web := optedIn(s.t, "Deployment", "web", envFrom("app"))
+	web.SetLabels(map[string]string{wellknown.Enabled: wellknown.True, wellknown.Rollout: wellknown.RolloutManual})
+	s.apply(web)
+	s.showing(web, "app", "blue")
+	s.edit("app", "green")
+	s.pass()
+	assert.Equal(s.t, "blue", s.colourOf(web, "app"))
+	s.apply(web)
+	s.kubectl("rollout", "restart", "deployment/web")
+	assert.Equal(s.t, "blue", s.colourOf(web, "app"), "neither is a deploy")
+	annotate(s, web, "release", "2")
+	s.apply(web)
+	assert.Equal(s.t, "green", s.colourOf(web, "app"))
+}
+
+func resume(s *space) {
+	s.source("app", "blue")
+	web := s.deploy("Deployment", "web", envFrom("app"))
+	s.rolledOut(web, 1)
+	s.edit("app", "green")
+	green := s.showing(web, "app", "green")
+	s.rolledOut(web, 2)
+	s.undo(web)
+	require.Equal(s.t, "blue", s.colourOf(web, "app"))
+	s.rolledOut(web, 2)
+	said := s.kubectl("label", "deployment/web", "configpin.io/resume=true")
+	assert.Equal(s.t, []string{"configmap/app: pinned to " + green}, said.warnings())
+	assert.Equal(s.t, green, s.pin(web, "app"))
+	assert.NotContains(s.t, s.get(web).GetLabels(), wellknown.Resume)
+	s.rolledOut(web, 2)
+	s.pass()
+	assert.Equal(s.t, 3, s.rollouts(web))
+}
+
+func refToNothing(s *space) {
+	web := optedIn(s.t, "Deployment", "web", envFrom("later"))
+	said := s.apply(web)
+	assert.Equal(s.t, []string{"configmap/later does not exist: its refs are left as they are"}, said.warnings())
+	assert.Equal(s.t, "configmap/later", describe(refsOf(templateOf(s.t, s.get(web)).Spec)))
+	s.pass()
+	assert.Zero(s.t, s.rollouts(web))
+	s.source("later", "blue")
+	s.showing(web, "later", "blue")
+	s.pass()
+	assert.Equal(s.t, 1, s.rollouts(web))
+}
+
+func noSourceAnyMore(s *space) {
+	s.source("app", "blue")
+	web := optedIn(s.t, "Deployment", "web", envFrom("app"))
+	s.apply(web)
+	s.showing(web, "app", "blue")
+	s.unkept["app"] = true
+	s.kubectl("annotate", "configmap/app", "configpin.io/versioned-")
+	s.edit("app", "green")
+	s.pass()
+	assert.Equal(s.t, "blue", s.colourOf(web, "app"), "nobody wrote the workload")
+	assert.Zero(s.t, s.rollouts(web))
+	assert.Len(s.t, s.snapshots("app"), 1)
+	said := s.apply(web)
+	assert.Equal(s.t, []string{"configmap/app is not pinned any more"}, said.warnings())
+	assert.Equal(s.t, "configmap/app", describe(refsOf(templateOf(s.t, s.get(web)).Spec)))
+}
