@@ -28,7 +28,7 @@ func run(ctx context.Context, args []string) error {
 	flags := serve.NewFlags("configpin-webhook", "pins the Pod templates of opted-in workloads to snapshots.", examples)
 	address := flags.String("bind-address", ":9443", "`address` that serves admission reviews")
 	certificates := flags.String("cert-dir", "/certs", "`folder` of tls.crt and tls.key")
-	concurrency := flags.Int("concurrency", 256, "how many reviews are answered at a time")
+	concurrency := flags.Int("concurrency", 64, "how many reviews are answered at a time")
 	drain := flags.Duration("drain", 5*time.Second, "how long to go on serving after being told to stop")
 	config, err := flags.Read(args)
 	if err != nil {

@@ -5,12 +5,14 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"path/filepath"
 	"sync/atomic"
 	"time"
 
+	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
@@ -92,6 +94,7 @@ func HTTPS(ctx context.Context, address string, certificate *Certificate, drain 
 		WriteTimeout:      reviewWriteTime,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(logr.ToSlogHandler(logf.FromContext(ctx)), slog.Level(-1)), // callers that hang up or shake hands wrongly
 		TLSConfig:         &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: certificate.get},
 	}
 	stopped := make(chan error, 1)
