@@ -87,7 +87,7 @@ func quotaFull(s *space) {
 	s.source("app", "blue")
 	web := s.deploy("Deployment", "web", envFrom("app"))
 	blue := s.showing(web, "app", "blue")
-	s.eventually("blue is numbered", func() (string, bool) { return "", s.numbers("app")[blue] != "" })
+	s.eventually("blue is numbered", func() (string, bool) { return "", s.numbers()[blue] != "" })
 	s.create(configMap("extra", map[string]string{colour: "grey"}))
 	s.fill()
 	s.kubectl("annotate", "configmap/extra", "configpin.io/versioned=true")

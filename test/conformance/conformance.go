@@ -88,6 +88,7 @@ type scenario struct {
 // Run runs the suite. Scenarios that leave the programs alone run in parallel;
 // those that stop them come afterwards, one by one.
 func Run(t *testing.T, target Target) {
+	t.Helper()
 	c := connect(t, target)
 	t.Run("undisturbed", func(t *testing.T) {
 		for _, s := range undisturbed() {

@@ -37,7 +37,7 @@ func currentDeleted(s *space) {
 	s.source("app", "blue")
 	web := s.deploy("Deployment", "web", envFrom("app"))
 	blue := s.showing(web, "app", "blue")
-	s.eventually("blue is numbered", func() (string, bool) { return "", s.numbers("app")[blue] != "" })
+	s.eventually("blue is numbered", func() (string, bool) { return "", s.numbers()[blue] != "" })
 	uid := s.readConfigMap(blue).UID
 	s.remove(configMap(blue, nil))
 	s.eventually("the versioner makes it again", func() (string, bool) {

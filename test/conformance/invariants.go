@@ -29,6 +29,7 @@ func (s *space) verify() {
 		return strings.Join(behind, "\n"), len(behind) == 0
 	})
 	assert.Empty(s.t, s.dangling(), "refs that name nothing")
+	assert.Empty(s.t, s.lost(), "contents that a workload was pinned to, and that are gone")
 	assert.Empty(s.t, s.spoiltSnapshots(), "snapshots that changed, or never were what they say")
 	assert.Empty(s.t, s.owned(), "workloads of which configpin owns a part")
 	assert.Empty(s.t, s.record.ended, "the record is not complete: this watch ended")
@@ -181,6 +182,26 @@ func (s *space) dangling() []string {
 	}
 	for _, kept := range list[appsv1.ControllerRevisionList](s).Items {
 		check("ControllerRevision "+kept.Name, templateInRevision(s.t, kept).Spec)
+	}
+	return found
+}
+
+// lost are the snapshots that a workload was ever pinned to and that aren't
+// there any more.
+func (s *space) lost() []string {
+	s.t.Helper()
+	all := s.configMaps()
+	var found []string
+	for _, kind := range workload.Kinds {
+		for _, h := range s.record.all(kind.Kind) {
+			for _, version := range h.versions {
+				for _, name := range pins(templateOf(s.t, version)) {
+					if _, kept := all.sources[name]; !kept && !s.absent["configmap/"+name] && !slices.Contains(found, name) {
+						found = append(found, name)
+					}
+				}
+			}
+		}
 	}
 	return found
 }

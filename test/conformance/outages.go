@@ -159,7 +159,7 @@ func rivals(s *space) {
 		numbers := map[string]string{}
 		s.eventually("all snapshots are numbered", func() (string, bool) {
 			numbers = map[string]string{}
-			for name, number := range s.numbers("app") {
+			for name, number := range s.numbers() {
 				numbers[number] = name
 			}
 			return pretty(s, numbers), len(numbers) == changes+1 && numbers[""] == ""
@@ -223,7 +223,7 @@ func exits(after bool) func(*space) {
 func (s *space) done(web *unstructured.Unstructured, value string) bool {
 	s.t.Helper()
 	name := s.pin(web, "app")
-	return s.colourOf(web, "app") == value && s.numbers("app")[name] != ""
+	return s.colourOf(web, "app") == value && s.numbers()[name] != ""
 }
 
 // alone waits until no other namespace of this suite is left: their sources are

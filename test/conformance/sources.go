@@ -144,11 +144,11 @@ func (s *space) pass() {
 	s.showing(marker, "marker", value)
 }
 
-// numbers are the revisions of a source's snapshots.
-func (s *space) numbers(source string) map[string]string {
+// numbers are the revisions of the snapshots of app.
+func (s *space) numbers() map[string]string {
 	s.t.Helper()
 	found := map[string]string{}
-	for name, kept := range s.snapshots(source) {
+	for name, kept := range s.snapshots("app") {
 		found[name] = kept.Annotations[wellknown.Revision]
 	}
 	return found
