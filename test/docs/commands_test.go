@@ -1,0 +1,229 @@
+package docs_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/configpin/configpin/manifests"
+	"github.com/configpin/configpin/test/controlplane"
+	"github.com/configpin/configpin/test/docs"
+	"github.com/configpin/configpin/test/installation"
+)
+
+// patience is for a machine that does something else too.
+const patience = 90 * time.Second
+
+// interval is the time between two looks.
+const interval = 100 * time.Millisecond
+
+// readersDocuments are those whose commands people try: README.md and docs/.
+func readersDocuments(t *testing.T) []docs.Document {
+	t.Helper()
+	var found []docs.Document
+	for _, d := range documents(t) {
+		if d.Path == "README.md" || strings.HasPrefix(d.Path, "docs/") {
+			found = append(found, d)
+		}
+	}
+	return found
+}
+
+func TestCommandsSayWhetherTheyAreRun(t *testing.T) {
+	t.Parallel()
+	for _, d := range readersDocuments(t) {
+		_, mistakes := d.Sessions()
+		for _, mistake := range mistakes {
+			t.Error(mistake)
+		}
+	}
+}
+
+// TestCommands types what documents say into a shell, on a real control plane
+// with configpin, and expects what they say.
+func TestCommands(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a control plane")
+	}
+	all := map[string][]docs.Session{}
+	for _, d := range readersDocuments(t) {
+		if sessions, _ := d.Sessions(); len(sessions) > 0 {
+			all[d.Path] = sessions
+		}
+	}
+	require.NotEmpty(t, all, "no document has commands that are run")
+	r := newReader(t)
+	for document, sessions := range all {
+		for _, session := range sessions {
+			t.Run(document+"/"+session.Name, func(t *testing.T) {
+				t.Parallel()
+				r.begin(t, document).follow(session)
+			})
+		}
+	}
+}
+
+// reader is somebody who tries what documents say.
+type reader struct {
+	api        client.Client
+	kubectl    string
+	kubeconfig string
+	cache      string // of kubectl's discovery
+}
+
+func newReader(t *testing.T) *reader {
+	t.Helper()
+	logf.SetLogger(logr.Discard()) // or it complains
+	cluster, err := controlplane.Start(t.Context(), controlplane.Options{Dir: t.TempDir(), Progress: t.Output()})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, cluster.Stop()) })
+	objects, err := manifests.Objects()
+	require.NoError(t, err)
+	configpin, err := installation.New(t.Context(), cluster, installation.Options{
+		Objects:      objects,
+		WebhookFlags: []string{"--drain=0s"},
+		// What a reader does in minutes is done in seconds here: changes must not
+		// be damped for it, and the sweep has to come sooner.
+		VersionerFlags: []string{"--settle=500ms", "--rollout-burst=1000", "--sweep=2s"},
+		Progress:       t.Output(),
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, configpin.Stop()) })
+	require.NoError(t, configpin.StartWebhook(t.Context()))
+	require.NoError(t, configpin.StartVersioner(t.Context()))
+
+	config := rest.CopyConfig(cluster.Config())
+	config.QPS = -1
+	config.WarningHandler = rest.NoWarnings{}
+	api, err := client.New(config, client.Options{})
+	require.NoError(t, err)
+	return &reader{
+		api:        api,
+		kubectl:    cluster.Binaries().Path("kubectl"),
+		kubeconfig: cluster.Kubeconfig(),
+		cache:      t.TempDir(),
+	}
+}
+
+// shell is where one session is typed in: it has a namespace and a folder.
+type shell struct {
+	*reader
+	t         *testing.T
+	document  string
+	namespace string
+	folder    string
+	env       []string
+}
+
+func (r *reader) begin(t *testing.T, document string) *shell {
+	t.Helper()
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "docs-"}}
+	require.NoError(t, r.api.Create(t.Context(), namespace))
+	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
+	config, err := clientcmd.LoadFromFile(r.kubeconfig)
+	require.NoError(t, err)
+	config.Contexts[config.CurrentContext].Namespace = namespace.Name
+	require.NoError(t, clientcmd.WriteToFile(*config, kubeconfig))
+	return &shell{
+		reader:    r,
+		t:         t,
+		document:  document,
+		namespace: namespace.Name,
+		folder:    t.TempDir(),
+		env: append(os.Environ(),
+			"KUBECONFIG="+kubeconfig,
+			"KUBECACHEDIR="+r.cache,
+			"PATH="+filepath.Dir(r.kubectl)+string(os.PathListSeparator)+os.Getenv("PATH")),
+	}
+}
+
+func (s *shell) follow(session docs.Session) {
+	s.t.Helper()
+	for _, step := range session.Steps {
+		if step.File != "" {
+			file := filepath.Join(s.folder, step.File)
+			require.NoError(s.t, os.MkdirAll(filepath.Dir(file), 0o700))
+			require.NoError(s.t, os.WriteFile(file, []byte(step.Content), 0o600))
+			continue
+		}
+		s.try(step)
+		s.settle(step)
+	}
+}
+
+// try runs a command, again and again if it only reads, until it prints what is
+// expected.
+func (s *shell) try(step docs.Step) {
+	s.t.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		output, complaint := s.run(step)
+		if complaint == "" {
+			return
+		}
+		if !docs.Reads(step.Command) || len(step.Expected) == 0 || time.Now().After(deadline) {
+			require.FailNow(s.t, complaint, "%s:%d: %s\nprints:\n%s", s.document, step.Line, step.Command, output)
+		}
+		s.pause()
+	}
+}
+
+// run returns what a command prints, and what is wrong with it.
+func (s *shell) run(step docs.Step) (output, complaint string) {
+	s.t.Helper()
+	command := exec.CommandContext(s.t.Context(), "/bin/sh", "-c", step.Command)
+	command.Dir, command.Env = s.folder, s.env
+	printed, err := command.CombinedOutput()
+	output = string(printed)
+	if err != nil {
+		return output, fmt.Sprintf("%s:%d: the command fails: %v", s.document, step.Line, err)
+	}
+	for _, expected := range step.Expected {
+		if !strings.Contains(output, expected.Text) {
+			return output, fmt.Sprintf("%s:%d: the command doesn't print %q", s.document, expected.Line, expected.Text)
+		}
+	}
+	return output, ""
+}
+
+// settle waits until nothing in the namespace will change by itself any more.
+func (s *shell) settle(after docs.Step) {
+	s.t.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		moving := s.moving()
+		if len(moving) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			require.FailNow(s.t, "the namespace doesn't settle", "%s:%d: %s\nleaves, after %s:\n%s",
+				s.document, after.Line, after.Command, patience, strings.Join(moving, "\n"))
+		}
+		s.pause()
+	}
+}
+
+func (s *shell) pause() {
+	s.t.Helper()
+	again := time.NewTimer(interval)
+	defer again.Stop()
+	select {
+	case <-again.C:
+	case <-s.t.Context().Done():
+		require.FailNow(s.t, "the test ended while waiting")
+	}
+}
