@@ -145,6 +145,6 @@ func report(ctx context.Context, r review, decision pin.Decision) {
 	for _, outcome := range decision.Outcomes {
 		decisions.WithLabelValues(string(outcome.Reason)).Inc()
 		log.V(1).Info("Decided", "workload", klog.KRef(r.namespace, r.name), "kind", r.kind,
-			"source", outcome.Source.String(), "snapshot", outcome.Name, "reason", outcome.Reason)
+			"snapshot", outcome.Name, "reason", outcome.Reason)
 	}
 }

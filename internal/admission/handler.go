@@ -76,7 +76,7 @@ func (h *Handler) serve(ctx context.Context, w http.ResponseWriter, request *htt
 	log := logf.FromContext(ctx)
 	defer func() {
 		if reason := recover(); reason != nil {
-			log.Error(fmt.Errorf("panic: %v", reason), "Answering a review", "stack", string(debug.Stack()))
+			log.Error(fmt.Errorf("panic: %v\n%s", reason, debug.Stack()), "Answering a review")
 			status, body = http.StatusInternalServerError, []byte("configpin: internal error")
 		}
 	}()

@@ -13,25 +13,18 @@ import (
 // optedIn says whether the written object asks to be pinned. A workload's own
 // label wins over its namespace.
 func optedIn(r Request) bool {
-	switch r.New.Labels[wellknown.Enabled] {
-	case wellknown.True:
-		return true
-	case "":
+	value, said := r.New.Labels[wellknown.Enabled]
+	if !said {
 		return r.NamespaceEnabled
-	default:
-		return false
 	}
+	return value == wellknown.True
 }
 
 // invalidSwitch says whether nobody can tell if the object asks to be pinned.
 // It is left as it is until somebody says so.
 func invalidSwitch(o workload.Object) bool {
-	switch o.Labels[wellknown.Enabled] {
-	case "", wellknown.True, wellknown.False:
-		return false
-	default:
-		return true
-	}
+	value, said := o.Labels[wellknown.Enabled]
+	return said && value != wellknown.True && value != wellknown.False
 }
 
 // ours says whether the object carries anything that admission wrote.

@@ -537,6 +537,10 @@ func TestWhatIsLeftAlone(t *testing.T) {
 		"optional refs to nothing": {
 			new: written{labels: map[string]string{"enabled": "true"}, pins: "-", refs: []string{"none"}, optional: true}.object(t),
 		},
+		"a switch without a value": {
+			new:      on("", "app").label("enabled", "").object(t),
+			warnings: []string{`label configpin.io/enabled: "" is not one of its values: "true" or "false"`},
+		},
 		"a switch that nobody understands": {
 			new:      on("", "app").label("enabled", "yes").object(t),
 			warnings: []string{`label configpin.io/enabled: "yes" is not one of its values: "true" or "false"`},

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
@@ -19,9 +20,17 @@ const (
 	probeTime  = 10 * time.Second
 )
 
+// runtimeMetrics are about the process itself. A program that uses controllers
+// has them registered already.
+func runtimeMetrics() {
+	_ = metrics.Registry.Register(collectors.NewGoCollector())
+	_ = metrics.Registry.Register(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+}
+
 // Health serves /healthz, /readyz and /metrics at address until ctx ends.
 // ready returns why the program isn't ready.
 func Health(ctx context.Context, address string, ready func(ctx context.Context) error) error {
+	runtimeMetrics()
 	mux := http.NewServeMux()
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("/readyz", func(w http.ResponseWriter, request *http.Request) {

@@ -68,7 +68,7 @@ func (v *Versioner) Feed() *cluster.Feed[cluster.Key] {
 			return err
 		}
 		for _, object := range v.Sources.All() {
-			if versioned, invalid := snapshot.Versioned(object); versioned || invalid != "" {
+			if versioned, _ := snapshot.Versioned(object); versioned {
 				add(keyOf(object))
 			}
 		}
@@ -120,7 +120,7 @@ func (v *Versioner) Reconcile(ctx context.Context, key cluster.Key) (reconcile.R
 	if v.Sources.SetCurrent(key, cluster.Current{Name: kept.Snapshot.Name, Digest: digest}) {
 		v.Changed(key)
 	}
-	return reconcile.Result{}, v.number(ctx, key, source, kept.Snapshot)
+	return reconcile.Result{}, v.number(ctx, key, source, kept)
 }
 
 func (v *Versioner) forget(key cluster.Key) {
@@ -143,13 +143,8 @@ func (v *Versioner) keep(ctx context.Context, key cluster.Key, source snapshot.O
 	if err != nil {
 		return kept, err
 	}
-	log := logf.FromContext(ctx)
 	if kept.Created {
-		log.Info("Created snapshot", "snapshot", klog.KRef(key.Namespace, kept.Snapshot.Name))
-	}
-	if _, known := v.Sources.Current(key); len(kept.Taken) > 0 && (kept.Created || !known) {
-		v.event(source, corev1.EventTypeWarning, wellknown.ReasonNameTaken,
-			"%s is something else, so this content is kept as %s", kept.Taken[len(kept.Taken)-1], kept.Snapshot.Name)
+		logf.FromContext(ctx).Info("Created snapshot", "snapshot", klog.KRef(key.Namespace, kept.Snapshot.Name))
 	}
 	return kept, nil
 }
@@ -157,25 +152,16 @@ func (v *Versioner) keep(ctx context.Context, key cluster.Key, source snapshot.O
 // number gives the current snapshot the highest revision of its source. It
 // believes the watch when that says that nothing is to be done, and reads
 // before it writes.
-func (v *Versioner) number(ctx context.Context, key cluster.Key, source, current snapshot.Object) error {
+func (v *Versioner) number(ctx context.Context, key cluster.Key, source snapshot.Object, kept cluster.Kept) error {
 	v.mutex.Lock()
-	done := v.numbered[key] == current.UID
+	done := v.numbered[key] == kept.Snapshot.UID
 	v.mutex.Unlock()
 	if done {
 		return nil
 	}
-	if revision, highest := revisions(v.Sources.KnownSnapshots(key), current.UID); revision == 0 || revision < highest {
-		listed, err := v.Sources.Snapshots(ctx, key)
-		if err != nil {
+	if !isHighest(revisions(v.Sources.KnownSnapshots(key), kept.Snapshot.UID)) {
+		if err := v.renumber(ctx, key, source, kept); err != nil {
 			return err
-		}
-		revision, highest = revisions(listed, current.UID)
-		if revision == 0 || revision < highest {
-			revision = highest + 1
-			if err := v.Objects.Annotate(ctx, current, map[string]any{wellknown.Revision: strconv.Itoa(revision)}); err != nil {
-				return fmt.Errorf("numbering revision %d of %s: %w", revision, key, err)
-			}
-			v.event(source, corev1.EventTypeNormal, wellknown.ReasonSnapshotted, "Revision %d is kept as %s", revision, current.Name)
 		}
 	}
 	v.mutex.Lock()
@@ -183,9 +169,32 @@ func (v *Versioner) number(ctx context.Context, key cluster.Key, source, current
 	if v.numbered == nil {
 		v.numbered = map[cluster.Key]string{}
 	}
-	v.numbered[key] = current.UID
+	v.numbered[key] = kept.Snapshot.UID
 	return nil
 }
+
+func (v *Versioner) renumber(ctx context.Context, key cluster.Key, source snapshot.Object, kept cluster.Kept) error {
+	listed, err := v.Sources.Snapshots(ctx, key)
+	if err != nil {
+		return err
+	}
+	revision, highest := revisions(listed, kept.Snapshot.UID)
+	if isHighest(revision, highest) {
+		return nil
+	}
+	revision = highest + 1
+	if err := v.Objects.Annotate(ctx, kept.Snapshot, map[string]any{wellknown.Revision: strconv.Itoa(revision)}); err != nil {
+		return fmt.Errorf("numbering revision %d of %s: %w", revision, key, err)
+	}
+	if len(kept.Taken) > 0 {
+		v.event(source, corev1.EventTypeWarning, wellknown.ReasonNameTaken,
+			"%s is something else, so this content is kept as %s", kept.Taken[len(kept.Taken)-1], kept.Snapshot.Name)
+	}
+	v.event(source, corev1.EventTypeNormal, wellknown.ReasonSnapshotted, "Revision %d is kept as %s", revision, kept.Snapshot.Name)
+	return nil
+}
+
+func isHighest(revision, highest int) bool { return revision > 0 && revision == highest }
 
 // revisions returns the revision of the snapshot with uid, and the highest of
 // all. One that was deleted and made again has the same name, but no revision
