@@ -19,6 +19,7 @@ import (
 // server for what is stored now. It is safe for concurrent use.
 type Objects struct {
 	kinds map[wellknown.Kind]access
+	reads reads
 }
 
 // access is how the objects of one kind are reached.
@@ -60,16 +61,19 @@ func (o *Objects) Serves(kind wellknown.Kind) bool {
 	return serves
 }
 
-// Read returns an object, or false if there is none.
+// Read returns an object, or false if there is none. Its maps may be shared with
+// others who read it at the same time.
 func (o *Objects) Read(ctx context.Context, namespace string, target refs.Target) (object snapshot.Object, found bool, err error) {
-	object, err = o.kinds[target.Kind].get(ctx, namespace, target.Name)
-	switch {
-	case apierrors.IsNotFound(err):
-		return snapshot.Object{}, false, nil
-	case err != nil:
-		return snapshot.Object{}, false, fmt.Errorf("reading %s in %s: %w", target, namespace, err)
-	}
-	return object, true, nil
+	return o.reads.do(ctx, Key{namespace, target}, func(ctx context.Context) (object snapshot.Object, found bool, err error) {
+		object, err = o.kinds[target.Kind].get(ctx, namespace, target.Name)
+		switch {
+		case apierrors.IsNotFound(err):
+			return snapshot.Object{}, false, nil
+		case err != nil:
+			return snapshot.Object{}, false, fmt.Errorf("reading %s in %s: %w", target, namespace, err)
+		}
+		return object, true, nil
+	})
 }
 
 // Annotate sets annotations of a snapshot, and takes those off whose value is
