@@ -55,7 +55,10 @@ func assemble(config *rest.Config, o *options) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	recorder := mgr.GetEventRecorder("configpin")
+	recorder, err := newRecorder(mgr, config)
+	if err != nil {
+		return nil, err
+	}
 	rollouts := rollout.New(o.rollout, workloads, sources, recorder)
 	versions := &versioner.Versioner{Objects: objects, Sources: sources, Events: recorder, Changed: rollouts.SourceChanged}
 	if err := sources.OnChange(versions.Observe); err != nil {
