@@ -79,7 +79,7 @@ func wrongSource(s *space) {
 	assert.Equal(s.t, []string{`configmap/app: annotation configpin.io/versioned is "yes", not "true" or "false"`}, said.warnings())
 	assert.Equal(s.t, "configmap/app", describe(refsOf(templateOf(s.t, s.get(web)).Spec)))
 	s.pass()
-	assert.Empty(s.t, s.snapshots("app"))
+	assert.Empty(s.t, s.snapshots())
 	assert.Zero(s.t, s.rollouts(web))
 }
 

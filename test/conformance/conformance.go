@@ -56,8 +56,9 @@ type Operator interface {
 	StopVersioner() error
 	KillVersioner() error
 
-	// StartRivals starts versioners that don't take turns, beside any that runs.
-	StartRivals(ctx context.Context, names ...string) error
+	// StartRivals starts versioners that don't take turns, with further flags,
+	// beside any that runs.
+	StartRivals(ctx context.Context, flags []string, names ...string) error
 	StopRivals(names ...string) error
 
 	// StartFailing starts a versioner that exits right before or right after one
@@ -118,7 +119,7 @@ func undisturbed() []scenario {
 
 func disturbing() []scenario {
 	var all []scenario
-	for _, theme := range [][]scenario{dryRuns, versionerOutages, webhookOutages} {
+	for _, theme := range [][]scenario{defaults, dryRuns, versionerOutages, webhookOutages} {
 		all = append(all, theme...)
 	}
 	return all

@@ -2,6 +2,7 @@ package conformance_test
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -81,7 +82,6 @@ func install(t *testing.T, cluster *controlplane.Cluster) *operator {
 	require.NoError(t, i.StartVersioner(t.Context()))
 	return &operator{
 		Installation: i,
-		rivals:       i.Variant([]string{"--leader-elect=false"}, nil),
 		failing:      failing,
 	}
 }
@@ -89,21 +89,43 @@ func install(t *testing.T, cluster *controlplane.Cluster) *operator {
 // operator is what Run needs of an installation.
 type operator struct {
 	*installation.Installation
-	rivals  *installation.Installation
 	failing *installation.Installation // of programs that can fail
 }
 
-func (o *operator) StartVersioner(ctx context.Context) error {
-	return o.Installation.StartVersioner(ctx)
+func (o *operator) StartWebhook(ctx context.Context) error {
+	return reallyStart(o.Webhook(), func() error { return o.Installation.StartWebhook(ctx) })
 }
+
+func (o *operator) StartVersioner(ctx context.Context) error {
+	return reallyStart(o.Versioner("versioner"), func() error { return o.Installation.StartVersioner(ctx) })
+}
+
 func (o *operator) StopVersioner() error { return o.Installation.StopVersioner() }
 func (o *operator) KillVersioner() error { return o.Installation.KillVersioner() }
 
-func (o *operator) StartRivals(ctx context.Context, names ...string) error {
-	return o.rivals.StartVersioner(ctx, names...)
+func (o *operator) StartRivals(ctx context.Context, flags []string, names ...string) error {
+	variant := o.Variant(append([]string{"--leader-elect=false"}, flags...), nil)
+	for _, name := range names {
+		if err := reallyStart(variant.Versioner(name), func() error { return variant.StartVersioner(ctx, name) }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func (o *operator) StopRivals(names ...string) error { return o.rivals.StopVersioner(names...) }
+// reallyStart asks again when a process is said to have ended and runs: for a
+// moment of its exec a process has no command line, by which it is known, and on
+// a busy machine that moment can be long.
+func reallyStart(p *process.Process, start func() error) error {
+	err := start()
+	if errors.Is(err, process.ErrEnded) && p.Running() {
+		return start()
+	}
+	return err
+}
+
+// StopRivals finds them by their names, whoever started them.
+func (o *operator) StopRivals(names ...string) error { return o.Installation.StopVersioner(names...) }
 
 // StartFailing doesn't let the versioner elect: one that exits keeps its lease,
 // and the next would have to wait for it.
@@ -114,7 +136,7 @@ func (o *operator) StartFailing(ctx context.Context, when conformance.Failure) (
 	}
 	variant := o.failing.Variant([]string{"--leader-elect=false"}, []string{fmt.Sprintf("%s=%d", variable, when.Call)})
 	failing := &failing{variant, variant.Versioner(name)}
-	err := variant.StartVersioner(ctx, name)
+	err := reallyStart(failing.process, func() error { return variant.StartVersioner(ctx, name) })
 	if failing.Failed() {
 		return failing, nil
 	}

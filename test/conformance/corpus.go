@@ -73,7 +73,7 @@ func corpus(file string) func(*space) {
 // out, and rolls it back to the template that it had.
 func (s *space) changeAndUndo(firsts map[*unstructured.Unstructured]string) {
 	s.t.Helper()
-	changed := map[string]bool{}
+	changed := map[string]string{}
 	var moved []*unstructured.Unstructured
 	for web := range firsts {
 		used := names(pins(templateOf(s.t, s.get(web))))
@@ -82,14 +82,12 @@ func (s *space) changeAndUndo(firsts map[*unstructured.Unstructured]string) {
 		}
 		moved = append(moved, web)
 		s.rolledOut(web, 1)
-		if !slices.ContainsFunc(used, func(source string) bool { return changed[source] }) {
-			changed[used[0]] = true
+		if !slices.ContainsFunc(used, func(source string) bool { return changed[source] != "" }) {
+			changed[used[0]] = "changed"
 		}
 	}
 	require.NotEmpty(s.t, moved)
-	for source := range changed {
-		s.edit(source, "changed")
-	}
+	s.editTogether(changed)
 	for _, web := range moved {
 		s.rolledOut(web, 2)
 		s.undo(web)

@@ -52,7 +52,7 @@ func manyWriters(s *space) {
 		s.showing(web, "app", strconv.Itoa(rounds))
 	}
 	contents := map[string]string{}
-	for name, kept := range s.snapshots("app") {
+	for name, kept := range s.snapshots() {
 		assert.Empty(s.t, contents[kept.Data[colour]], "two snapshots of one content")
 		assert.Len(s.t, strings.TrimPrefix(name, "app-"), 12)
 		contents[kept.Data[colour]] = name

@@ -41,7 +41,7 @@ func currentDeleted(s *space) {
 	uid := s.readConfigMap(blue).UID
 	s.remove(configMap(blue, nil))
 	s.eventually("the versioner makes it again", func() (string, bool) {
-		kept, there := s.snapshots("app")[blue]
+		kept, there := s.snapshots()[blue]
 		return "it is gone", there && kept.UID != uid
 	})
 	s.pass()

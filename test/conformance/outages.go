@@ -41,6 +41,18 @@ func (s *space) withoutVersioner(do func()) {
 	require.NoError(s.t, s.Operator.StartVersioner(s.t.Context()))
 }
 
+// insteadOfVersioner does something while other versioners, with further flags,
+// have the place of the one that runs.
+func (s *space) insteadOfVersioner(flags, names []string, do func()) {
+	s.t.Helper()
+	s.withoutVersioner(func() {
+		s.t.Cleanup(func() { assert.NoError(s.t, s.Operator.StopRivals(names...)) })
+		require.NoError(s.t, s.Operator.StartRivals(s.t.Context(), flags, names...))
+		do()
+		require.NoError(s.t, s.Operator.StopRivals(names...))
+	})
+}
+
 func (s *space) withoutWebhook(do func()) {
 	s.t.Helper()
 	require.NoError(s.t, s.Operator.StopWebhook())
@@ -94,7 +106,7 @@ func undoToDeletedCurrent(s *space) {
 		s.remove(configMap(green, nil))
 		s.undo(web)
 		assert.Equal(s.t, green, s.pin(web, "app"))
-		assert.Contains(s.t, s.snapshots("app"), green)
+		assert.Contains(s.t, s.snapshots(), green)
 	})
 }
 
@@ -141,10 +153,7 @@ func rivals(s *space) {
 	web := s.deploy("Deployment", "web", envFrom("app"))
 	store := s.deploy("StatefulSet", "store", volume("app"))
 	s.rolledOut(web, 1)
-	s.withoutVersioner(func() {
-		names := []string{"rival-a", "rival-b"}
-		s.t.Cleanup(func() { assert.NoError(s.t, s.Operator.StopRivals(names...)) })
-		require.NoError(s.t, s.Operator.StartRivals(s.t.Context(), names...))
+	s.insteadOfVersioner(nil, []string{"rival-a", "rival-b"}, func() {
 		const changes = 8
 		for change := range changes {
 			value := fmt.Sprint(change + 1)
@@ -168,7 +177,6 @@ func rivals(s *space) {
 			kept := s.readConfigMap(numbers[fmt.Sprint(change+1)])
 			assert.Equal(s.t, fmt.Sprint(change), kept.Data[colour], "revision %d", change+1)
 		}
-		require.NoError(s.t, s.Operator.StopRivals(names...))
 	})
 }
 

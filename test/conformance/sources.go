@@ -8,9 +8,11 @@ import (
 	"strings"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/configpin/configpin/internal/wellknown"
@@ -41,6 +43,22 @@ func (s *space) edit(name, value string) {
 	s.patch(configMap(name, nil), string(patch))
 }
 
+// editTogether gives sources another colour, all at a time: one after another
+// could be further apart than the versioner waits, on a machine that hesitates.
+func (s *space) editTogether(colours map[string]string) {
+	s.t.Helper()
+	var group errgroup.Group
+	ctx := s.t.Context()
+	for name, value := range colours {
+		patch, err := json.Marshal(map[string]any{"data": map[string]string{colour: value}})
+		require.NoError(s.t, err)
+		source := configMap(name, nil)
+		source.Namespace = s.name
+		group.Go(func() error { return s.api.Patch(ctx, source, client.RawPatch(types.MergePatchType, patch)) })
+	}
+	require.NoError(s.t, group.Wait())
+}
+
 func (s *space) readConfigMap(name string) *corev1.ConfigMap {
 	s.t.Helper()
 	found := &corev1.ConfigMap{}
@@ -48,12 +66,12 @@ func (s *space) readConfigMap(name string) *corev1.ConfigMap {
 	return found
 }
 
-// snapshots returns the snapshots of a source by name. Anything that isn't one
-// beyond doubt is left out.
-func (s *space) snapshots(source string) map[string]*corev1.ConfigMap {
+// snapshots returns the snapshots of app by name. Anything that isn't one beyond
+// doubt is left out.
+func (s *space) snapshots() map[string]*corev1.ConfigMap {
 	s.t.Helper()
 	found := map[string]*corev1.ConfigMap{}
-	for _, kept := range s.configMaps().snapshots[source] {
+	for _, kept := range s.configMaps().snapshots["app"] {
 		found[kept.Name] = kept
 	}
 	return found
@@ -148,7 +166,7 @@ func (s *space) pass() {
 func (s *space) numbers() map[string]string {
 	s.t.Helper()
 	found := map[string]string{}
-	for name, kept := range s.snapshots("app") {
+	for name, kept := range s.snapshots() {
 		found[name] = kept.Annotations[wellknown.Revision]
 	}
 	return found

@@ -58,8 +58,8 @@ func story(kind string) func(*space) {
 		s.edit("app", "red")
 		s.showing(web, "app", "red")
 		s.rolledOut(web, 4) // blue, green, blue restarted, red
-		assert.Len(s.t, s.snapshots("app"), 3)
-		assert.Contains(s.t, s.snapshots("app"), green)
+		assert.Len(s.t, s.snapshots(), 3)
+		assert.Contains(s.t, s.snapshots(), green)
 	}
 }
 
@@ -83,6 +83,6 @@ func comesBack(s *space) {
 		return pretty(s, numbers), numbers[blue] == "3" && numbers[green] == "2"
 	})
 	s.pass()
-	assert.Len(s.t, s.snapshots("app"), 2)
+	assert.Len(s.t, s.snapshots(), 2)
 	assert.Equal(s.t, 2, s.rollouts(web))
 }

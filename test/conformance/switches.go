@@ -175,7 +175,7 @@ func noSourceAnyMore(s *space) {
 	s.pass()
 	assert.Equal(s.t, "blue", s.colourOf(web, "app"), "nobody wrote the workload")
 	assert.Zero(s.t, s.rollouts(web))
-	assert.Len(s.t, s.snapshots("app"), 1)
+	assert.Len(s.t, s.snapshots(), 1)
 	said := s.apply(web)
 	assert.Equal(s.t, []string{"configmap/app is not pinned any more"}, said.warnings())
 	assert.Equal(s.t, "configmap/app", describe(refsOf(templateOf(s.t, s.get(web)).Spec)))
