@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/events"
@@ -30,7 +32,7 @@ func newRecorder(mgr manager.Manager, config *rest.Config) (events.EventRecorder
 	if err := mgr.Add(eventWriter{broadcaster}); err != nil {
 		return nil, fmt.Errorf("starting: %w", err)
 	}
-	return broadcaster.NewRecorder(mgr.GetScheme(), "configpin"), nil
+	return brief{broadcaster.NewRecorder(mgr.GetScheme(), "configpin")}, nil
 }
 
 // eventWriter writes what is recorded.
@@ -49,3 +51,19 @@ func (w eventWriter) Start(ctx context.Context) error {
 // NeedLeaderElection has it start before anything records: what nobody listens
 // to is lost.
 func (eventWriter) NeedLeaderElection() bool { return false }
+
+// maxNote is the length of the longest note that the API server takes
+// (k8s.io/kubernetes/pkg/apis/core/validation/events.go, NoteLengthLimit).
+const maxNote = 1024
+
+// brief cuts notes to that, rather than losing them.
+type brief struct{ events.EventRecorder }
+
+// Eventf records what happened.
+func (b brief) Eventf(regarding, related runtime.Object, eventType, reason, action, note string, args ...any) {
+	note = fmt.Sprintf(note, args...)
+	if len(note) > maxNote {
+		note = strings.ToValidUTF8(note[:maxNote-len("...")], "") + "..."
+	}
+	b.EventRecorder.Eventf(regarding, related, eventType, reason, action, "%s", note)
+}

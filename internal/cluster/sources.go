@@ -192,11 +192,12 @@ func (s *Sources) Snapshots(ctx context.Context, source Key) ([]snapshot.Object,
 	return found, nil
 }
 
-// SetCurrent says what a source holds now, and returns whether that is news.
+// SetCurrent says what a source holds now, and returns whether that is news. The
+// zero Current says that it holds something that can't be pinned.
 func (s *Sources) SetCurrent(source Key, current Current) (news bool) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	if s.currents[source] == current {
+	if have, known := s.currents[source]; known && have == current {
 		return false
 	}
 	s.currents[source] = current

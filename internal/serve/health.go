@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"time"
@@ -77,6 +78,14 @@ func Reach(config *rest.Config) (func(ctx context.Context) error, error) {
 		if err != nil {
 			return fmt.Errorf("reaching the API server: %w", err)
 		}
-		return response.Body.Close()
+		defer response.Body.Close()
+		answer, err := io.ReadAll(io.LimitReader(response.Body, 1<<10)) // read, so that the connection serves again
+		switch {
+		case err != nil:
+			return fmt.Errorf("reaching the API server: %w", err)
+		case response.StatusCode != http.StatusOK:
+			return fmt.Errorf("reaching the API server: %s: %s", response.Status, answer)
+		}
+		return nil
 	}, nil
 }

@@ -56,6 +56,7 @@ type Flags struct {
 	HealthAddress string
 	logLevel      int
 	logFormat     string
+	help          func(out io.Writer)
 }
 
 // NewFlags returns the flags of a program. About says in a sentence what it is
@@ -63,12 +64,11 @@ type Flags struct {
 func NewFlags(program, about, examples string) *Flags {
 	f := &Flags{FlagSet: flag.NewFlagSet(program, flag.ContinueOnError)}
 	f.SetOutput(io.Discard)
-	f.Usage = func() {
-		out := os.Stdout
+	f.Usage = func() {} // a wrong flag is told in one line
+	f.help = func(out io.Writer) {
 		fmt.Fprintf(out, "%s: %s\n\nFlags:\n", program, about)
 		f.SetOutput(out)
 		f.PrintDefaults()
-		f.SetOutput(io.Discard)
 		fmt.Fprintf(out, "\nExamples:\n%s", examples)
 	}
 	f.StringVar(&f.Kubeconfig, "kubeconfig", "", "`file` that says how to reach the API server (default: as a Pod does)")
@@ -83,6 +83,7 @@ func NewFlags(program, about, examples string) *Flags {
 func (f *Flags) Read(args []string) (*rest.Config, error) {
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
+			f.help(os.Stdout)
 			return nil, err
 		}
 		return nil, f.Wrong("%v", err)

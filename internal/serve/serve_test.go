@@ -15,6 +15,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -39,10 +40,24 @@ func TestWrongFlagsAreOneLine(t *testing.T) {
 		"an unknown format": {[]string{"--log-format", "xml"}, `program: --log-format is "xml", not text or json; see --help`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := serve.NewFlags("program", "does.", "").Read(test.args)
+			flags := serve.NewFlags("program", "does.", "")
+			var said strings.Builder
+			flags.SetOutput(&said)
+			_, err := flags.Read(test.args)
 			assert.EqualError(t, err, test.want)
+			assert.NotContains(t, said.String(), "Flags:", "not the whole help")
 		})
 	}
+}
+
+func TestReachTellsAnAPIServerThatRefuses(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "who are you?", http.StatusUnauthorized)
+	}))
+	defer server.Close()
+	reach, err := serve.Reach(&rest.Config{Host: server.URL})
+	require.NoError(t, err)
+	assert.EqualError(t, reach(t.Context()), "reaching the API server: 401 Unauthorized: who are you?\n")
 }
 
 func TestHelpIsNoMistake(t *testing.T) {

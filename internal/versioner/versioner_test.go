@@ -95,7 +95,8 @@ func (w *world) KnownSnapshots(source cluster.Key) []snapshot.Object {
 }
 
 func (w *world) SetCurrent(source cluster.Key, current cluster.Current) bool {
-	news := w.current[source] != current
+	have, known := w.current[source]
+	news := !known || have != current
 	w.current[source] = current
 	return news
 }
@@ -239,7 +240,8 @@ func TestARefusalIsToldAndTriedAgain(t *testing.T) {
 	_, err := w.start(recorder).Reconcile(t.Context(), app)
 	require.ErrorIs(t, err, w.refuses)
 	assert.Equal(t, "Warning SnapshotFailed Nothing is pinned to what it holds now: exceeded quota", <-recorder.Events)
-	assert.Equal(t, cluster.Current{}, w.current[app], "nothing can be pinned to it")
+	assert.Contains(t, w.current, app, "it is known that nothing can be pinned to it")
+	assert.Equal(t, 1, w.changed)
 }
 
 func TestATakenNameIsTold(t *testing.T) {
