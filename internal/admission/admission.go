@@ -80,7 +80,7 @@ func requestOf(kind *workload.Kind, r review) (pin.Request, error) {
 		}
 		request.Old = &old
 	}
-	return request, nil
+	return request.Read(), nil
 }
 
 // maxRounds is how often a decision is taken again because a snapshot turned

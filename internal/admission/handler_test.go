@@ -55,7 +55,7 @@ func TestStatus(t *testing.T) {
 		"another kind":     {body: `{"kind": "List"}`, status: http.StatusBadRequest, answer: "not an AdmissionReview of admission.k8s.io/v1 with a request"},
 		"another version":  {body: strings.Replace(body, "k8s.io/v1", "k8s.io/v1beta1", 1), status: http.StatusBadRequest, answer: "not an AdmissionReview"},
 		"no request":       {body: `{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview"}`, status: http.StatusBadRequest, answer: "not an AdmissionReview"},
-		"a deep body":      {body: strings.Repeat(`[`, 1<<20), status: http.StatusBadRequest, answer: "nested more than 256 levels deep"},
+		"a deep body":      {body: strings.Repeat(`[`, 1<<20), status: http.StatusBadRequest, answer: "nested more than 10000 levels deep"},
 		"a large body":     {body: strings.Repeat(" ", 7<<20+1), status: http.StatusRequestEntityTooLarge, answer: "body is larger than 7340032 bytes"},
 		"another method":   {method: http.MethodGet, status: http.StatusMethodNotAllowed},
 		"another path":     {path: "/", status: http.StatusNotFound},

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/tidwall/gjson"
 	admissionv1 "k8s.io/api/admission/v1"
@@ -23,10 +24,10 @@ type review struct {
 	object, old string
 }
 
-// maxDepth is how deeply a review may be nested. A Pod template is a dozen
-// levels deep, in a review in a dozen more. The bound keeps a body of brackets
-// from exhausting the stack.
-const maxDepth = 256
+// maxDepth is how deeply a review may be nested: as deeply as the API server
+// itself reads JSON (encoding/json/scanner.go, maxNestingDepth). The bound keeps
+// a body of brackets from exhausting the stack.
+const maxDepth = 10000
 
 var errNotAReview = errors.New("not an AdmissionReview of " + admissionv1.SchemeGroupVersion.String() + " with a request")
 
@@ -72,8 +73,12 @@ func parse(body string) (review, error) {
 }
 
 // shallow says whether text is nested no deeper than maxDepth. It needn't be
-// exact for text that isn't JSON.
+// exact for text that isn't JSON. Most texts have fewer brackets than that, and
+// counting them takes a tenth of the time.
 func shallow(text string) bool {
+	if strings.Count(text, "{")+strings.Count(text, "[") <= maxDepth {
+		return true
+	}
 	depth, quoted := 0, false
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {

@@ -18,9 +18,10 @@ type requestCase struct {
 }
 
 func newCase(r Request, facts Facts) *requestCase {
-	c := &requestCase{request: r, facts: facts, new: read(r.New), names: map[refs.Target]map[string]bool{}}
+	states := states(r)
+	c := &requestCase{request: r, facts: facts, new: states[0], names: map[refs.Target]map[string]bool{}}
 	if r.Old != nil {
-		c.old = read(*r.Old)
+		c.old = states[1]
 	}
 	for _, ref := range c.new.refs {
 		if source, known := c.source(ref.Target); known {

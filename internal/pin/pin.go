@@ -25,6 +25,16 @@ type Request struct {
 
 	// NamespaceEnabled says that the namespace opts in what is written in it.
 	NamespaceEnabled bool
+
+	states []state // of New and Old, once they were read
+}
+
+// Read returns the request with its templates walked, for those who ask more
+// than once about it: the walk is most of what Wanted and Decide cost. New and
+// Old mustn't change afterwards.
+func (r Request) Read() Request {
+	r.states = states(r)
+	return r
 }
 
 // Role is what an object is to us.

@@ -22,10 +22,10 @@ type state struct {
 	excluded map[refs.Target]bool
 }
 
-func read(o workload.Object) state {
+func read(o workload.Object, found []refs.Ref) state {
 	s := state{
 		object:   o,
-		refs:     refs.Walk(o.Template.Spec),
+		refs:     found,
 		pins:     ParsePins(o.Template.Annotations[wellknown.Pins]),
 		sources:  map[refs.Target]refs.Target{},
 		excluded: map[refs.Target]bool{},
@@ -40,11 +40,21 @@ func read(o workload.Object) state {
 	return s
 }
 
+// states reads New, and Old if there is one. Most writes leave the spec of the
+// template as it is, byte for byte: then one walk serves both.
 func states(r Request) []state {
-	if r.Old == nil {
-		return []state{read(r.New)}
+	if r.states != nil {
+		return r.states
 	}
-	return []state{read(r.New), read(*r.Old)}
+	found := refs.Walk(r.New.Template.Spec)
+	all := []state{read(r.New, found)}
+	if r.Old == nil {
+		return all
+	}
+	if r.Old.Template.Spec != r.New.Template.Spec {
+		found = refs.Walk(r.Old.Template.Spec)
+	}
+	return append(all, read(*r.Old, found))
 }
 
 func (s state) observed(source refs.Target) string {

@@ -161,7 +161,7 @@ func (r *Rollout) Reconcile(ctx context.Context, of cluster.Workload) (reconcile
 // behind says whether the decision about an object, written unchanged, changes
 // it, and whether that moves a name in its template: only then it rolls out.
 func (r *Rollout) behind(object workload.Object) (behind, moves bool) {
-	request := pin.Request{New: object, Old: &object}
+	request := pin.Request{New: object, Old: &object}.Read()
 	facts, ready := r.sources.Facts(object.Namespace, request)
 	if !ready {
 		return false, false // whoever learns what the source holds says that it changed

@@ -107,10 +107,7 @@ func (k *Kind) Read(raw string) (Object, error) {
 		}
 		return true
 	})
-	template := root
-	for _, field := range k.Path {
-		template = template.Get(field)
-	}
+	template := root.Get(strings.Join(k.Path, "."))
 	spec := template.Get("spec")
 	if !spec.IsObject() {
 		return Object{}, fmt.Errorf("reading %s %q: %s/spec is not an object", k.Kind, object.Name, k.Pointer())
