@@ -32,14 +32,18 @@ type sharedRead struct {
 
 type readFunc func(ctx context.Context) (object snapshot.Object, found bool, err error)
 
-// readTime bounds a read. It is the longest that the API server waits for
-// admission: the deadline of whoever asked first isn't that of the others.
+// readTime bounds a shared read. It is the longest that the API server waits for
+// admission: nobody's own deadline is that of the others.
 const readTime = 30 * time.Second
 
-// do reads an object, or shares the next read of it. What it returns is shared
-// too, and must not be changed.
+// do reads an object, or shares the next read of it. What it returns may be
+// shared too, and must not be changed.
 func (r *reads) do(ctx context.Context, key Key, read readFunc) (object snapshot.Object, found bool, err error) {
-	shared := r.join(ctx, key, read)
+	shared := r.join(key)
+	if shared == nil { // nobody shares this one: who comes now is too late for it
+		defer r.after(ctx, key, read)
+		return read(ctx)
+	}
 	select {
 	case <-shared.done:
 		return shared.object, shared.found, shared.err
@@ -48,34 +52,36 @@ func (r *reads) do(ctx context.Context, key Key, read readFunc) (object snapshot
 	}
 }
 
-// join returns a read that hasn't begun, and begins it if none is on its way.
-func (r *reads) join(ctx context.Context, key Key, read readFunc) *sharedRead {
+// join returns the read that comes after the one on its way, or nil if none is.
+func (r *reads) join(key Key) *sharedRead {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 	if r.next == nil {
 		r.next = map[Key]*sharedRead{}
 	}
 	next, busy := r.next[key]
-	if next != nil {
-		return next
+	if busy && next == nil {
+		next = &sharedRead{done: make(chan struct{})}
 	}
-	next = &sharedRead{done: make(chan struct{})}
-	if busy {
-		r.next[key] = next
-		return next
-	}
-	r.next[key] = nil
-	go r.run(context.WithoutCancel(ctx), key, next, read)
+	r.next[key] = next
 	return next
 }
 
-// run reads until nobody waits any more.
-func (r *reads) run(ctx context.Context, key Key, shared *sharedRead, read readFunc) {
-	for ; shared != nil; shared = r.advance(key) {
-		shared.run(ctx, read)
+// after has those who wait for the next read get it.
+func (r *reads) after(ctx context.Context, key Key, read readFunc) {
+	shared := r.advance(key)
+	if shared == nil {
+		return
 	}
+	ctx = context.WithoutCancel(ctx)
+	go func() {
+		for ; shared != nil; shared = r.advance(key) {
+			shared.run(ctx, read)
+		}
+	}()
 }
 
+// advance returns the next read, if anybody waits for it.
 func (r *reads) advance(key Key) *sharedRead {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
@@ -88,7 +94,7 @@ func (r *reads) advance(key Key) *sharedRead {
 	return next
 }
 
-// run answers everybody also when read panics: nobody else could.
+// run answers everybody also when read panics: it runs on nobody's behalf.
 func (s *sharedRead) run(ctx context.Context, read readFunc) {
 	defer close(s.done)
 	defer func() {

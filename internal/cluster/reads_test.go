@@ -129,17 +129,52 @@ func TestWhoHangsUpTakesNobodyAlong(t *testing.T) {
 	})
 }
 
-func TestReadsFailForAll(t *testing.T) {
-	for name, read := range map[string]readFunc{
-		"an error": func(context.Context) (snapshot.Object, bool, error) {
-			return snapshot.Object{}, false, errors.New("no")
-		},
-		"a panic": func(context.Context) (snapshot.Object, bool, error) { panic("no") },
+func TestSharedReadsFailForAll(t *testing.T) {
+	for name, fail := range map[string]func() error{
+		"an error": func() error { return errors.New("no") },
+		"a panic":  func() error { panic("no") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			var r reads
-			_, _, err := r.do(t.Context(), appKey, read)
-			assert.ErrorContains(t, err, "no")
+			synctest.Test(t, func(t *testing.T) {
+				var r reads
+				answer := make(chan struct{})
+				var begun atomic.Int64
+				read := func(context.Context) (snapshot.Object, bool, error) {
+					if begun.Add(1) == 1 {
+						<-answer
+						return snapshot.Object{}, true, nil
+					}
+					return snapshot.Object{}, false, fail()
+				}
+				var asking sync.WaitGroup
+				asking.Go(func() {
+					_, _, err := r.do(t.Context(), appKey, read)
+					assert.NoError(t, err)
+				})
+				synctest.Wait()
+				for range 2 {
+					asking.Go(func() {
+						_, _, err := r.do(t.Context(), appKey, read)
+						assert.ErrorContains(t, err, "no")
+					})
+				}
+				synctest.Wait()
+				close(answer)
+				asking.Wait()
+				synctest.Wait()
+				assert.Equal(t, int64(2), begun.Load())
+				assert.Empty(t, r.next)
+			})
 		})
 	}
+}
+
+func TestAReadThatPanicsHoldsUpNobody(t *testing.T) {
+	var r reads
+	assert.Panics(t, func() {
+		_, _, _ = r.do(t.Context(), appKey, func(context.Context) (snapshot.Object, bool, error) { panic("no") })
+	})
+	_, found, err := r.do(t.Context(), appKey, func(context.Context) (snapshot.Object, bool, error) { return snapshot.Object{}, true, nil })
+	assert.NoError(t, err)
+	assert.True(t, found)
 }
