@@ -30,10 +30,11 @@ func Connect(config *rest.Config) (*Objects, error) {
 }
 
 // annotationPatch is a merge patch that sets annotations, or takes those off
-// whose value is nil. It applies to no other object than the one with that uid.
-func annotationPatch(uid string, annotations map[string]any) []byte {
+// whose value is nil. It conflicts with every write since that resourceVersion,
+// also with a deletion after which something else got the name.
+func annotationPatch(resourceVersion string, annotations map[string]any) []byte {
 	patch, _ := json.Marshal(map[string]any{ // strings always marshal
-		"metadata": map[string]any{"uid": uid, "annotations": annotations},
+		"metadata": map[string]any{"resourceVersion": resourceVersion, "annotations": annotations},
 	})
 	return patch
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/validation/path"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
@@ -64,6 +65,9 @@ func (o *Objects) Serves(kind wellknown.Kind) bool {
 // Read returns an object, or false if there is none. Its maps may be shared with
 // others who read it at the same time.
 func (o *Objects) Read(ctx context.Context, namespace string, target refs.Target) (object snapshot.Object, found bool, err error) {
+	if len(path.IsValidPathSegmentName(target.Name)) > 0 {
+		return snapshot.Object{}, false, nil // a template may say so, but nothing can be called that
+	}
 	return o.reads.do(ctx, Key{namespace, target}, func(ctx context.Context) (object snapshot.Object, found bool, err error) {
 		object, err = o.kinds[target.Kind].get(ctx, namespace, target.Name)
 		switch {
@@ -77,9 +81,9 @@ func (o *Objects) Read(ctx context.Context, namespace string, target refs.Target
 }
 
 // Annotate sets annotations of a snapshot, and takes those off whose value is
-// nil. It fails with a conflict if the snapshot is another one by now.
+// nil. It fails with a conflict if the snapshot was written since it was read.
 func (o *Objects) Annotate(ctx context.Context, object snapshot.Object, annotations map[string]any) error {
-	err := o.kinds[object.Kind].patch(ctx, object.Namespace, object.Name, annotationPatch(object.UID, annotations))
+	err := o.kinds[object.Kind].patch(ctx, object.Namespace, object.Name, annotationPatch(object.ResourceVersion, annotations))
 	if err != nil {
 		return fmt.Errorf("annotating %s %s/%s: %w", object.Kind, object.Namespace, object.Name, err)
 	}
@@ -137,7 +141,7 @@ func (o *Objects) Keep(ctx context.Context, source snapshot.Object, dryRun bool)
 // when it vanishes in between, the second round creates it.
 func (o *Objects) ensure(ctx context.Context, want snapshot.Object, dryRun bool) (found snapshot.Object, created bool, err error) {
 	target := refs.Target{Kind: want.Kind, Name: want.Name}
-	for range 3 {
+	for range maxTries {
 		found, exists, err := o.Read(ctx, want.Namespace, target)
 		switch {
 		case err != nil:
@@ -145,8 +149,9 @@ func (o *Objects) ensure(ctx context.Context, want snapshot.Object, dryRun bool)
 		case exists && (found.Terminating || !snapshot.Same(found, want)):
 			return snapshot.Object{}, false, errTaken
 		case exists:
-			err = o.Unmark(ctx, found, dryRun)
-			if err == nil {
+			var there bool
+			there, err = o.Unmark(ctx, found, dryRun)
+			if there && err == nil {
 				return found, false, nil
 			}
 		case dryRun:
@@ -158,7 +163,7 @@ func (o *Objects) ensure(ctx context.Context, want snapshot.Object, dryRun bool)
 			}
 		}
 		switch {
-		case apierrors.IsAlreadyExists(err), apierrors.IsNotFound(err), apierrors.IsConflict(err):
+		case err == nil, apierrors.IsAlreadyExists(err), apierrors.IsConflict(err):
 		case refused(err):
 			return snapshot.Object{}, false, &RefusedError{err}
 		default:
@@ -173,10 +178,26 @@ func refused(err error) bool {
 		apierrors.IsRequestEntityTooLargeError(err) || apierrors.IsMethodNotSupported(err)
 }
 
+// maxTries is how often something is tried again that somebody else was quicker
+// at. Whoever is, has done it for us or makes the next try the last.
+const maxTries = 3
+
 // Unmark takes the mark of the garbage collector off a snapshot, if it has one.
-func (o *Objects) Unmark(ctx context.Context, object snapshot.Object, dryRun bool) error {
-	if _, marked := object.Annotations[wellknown.UnusedSince]; !marked || dryRun {
-		return nil
+// It reports whether the snapshot is still there.
+func (o *Objects) Unmark(ctx context.Context, object snapshot.Object, dryRun bool) (there bool, err error) {
+	for range maxTries {
+		if _, marked := object.Annotations[wellknown.UnusedSince]; !marked || dryRun {
+			return true, nil
+		}
+		err = o.Annotate(ctx, object, map[string]any{wellknown.UnusedSince: nil})
+		if !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
+			return true, err
+		}
+		found, exists, readErr := o.Read(ctx, object.Namespace, refs.Target{Kind: object.Kind, Name: object.Name})
+		if readErr != nil || !exists || !snapshot.Same(found, object) {
+			return false, readErr
+		}
+		object = found
 	}
-	return o.Annotate(ctx, object, map[string]any{wellknown.UnusedSince: nil})
+	return true, err
 }

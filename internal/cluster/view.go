@@ -3,10 +3,9 @@ package cluster
 import (
 	"context"
 	"errors"
-	"sync"
+	"maps"
 
 	"golang.org/x/sync/errgroup"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/configpin/configpin/internal/pin"
 	"github.com/configpin/configpin/internal/refs"
@@ -49,35 +48,35 @@ func (o *Objects) View(ctx context.Context, namespace string, request pin.Reques
 }
 
 func (v *View) load(ctx context.Context, targets []refs.Target) error {
-	var served []refs.Target
-	for _, target := range targets {
-		if v.objects.Serves(target.Kind) {
-			served = append(served, target)
-		} else {
+	objects, found := make([]snapshot.Object, len(targets)), make([]bool, len(targets))
+	err := inParallel(ctx, len(targets), func(ctx context.Context, i int) (err error) {
+		if v.objects.Serves(targets[i].Kind) {
+			objects[i], found[i], err = v.objects.Read(ctx, v.namespace, targets[i])
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for i, target := range targets {
+		switch {
+		case !v.objects.Serves(target.Kind):
 			v.Facts[target] = pin.Fact{Role: pin.Unserved}
+		case !found[i]:
+			v.Facts[target] = pin.Fact{Role: pin.Absent}
+		default:
+			v.Facts[target], v.read[target] = factOf(objects[i]), objects[i]
 		}
 	}
-	var mutex sync.Mutex
+	return nil
+}
+
+// inParallel calls f with 0 to n-1, and returns its first error.
+func inParallel(ctx context.Context, n int, f func(ctx context.Context, i int) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(maxReads)
-	for _, target := range served {
-		group.Go(func() error {
-			object, found, err := v.objects.Read(ctx, v.namespace, target)
-			if err != nil {
-				return err
-			}
-			fact := pin.Fact{Role: pin.Absent}
-			if found {
-				fact = factOf(object)
-			}
-			mutex.Lock()
-			defer mutex.Unlock()
-			v.Facts[target] = fact
-			if found {
-				v.read[target] = object
-			}
-			return nil
-		})
+	for i := range n {
+		group.Go(func() error { return f(ctx, i) })
 	}
 	return group.Wait()
 }
@@ -104,47 +103,50 @@ func factOf(object snapshot.Object) pin.Fact {
 // marked as unused. Where that turns out differently than Facts say, it corrects
 // them and returns false: then the decision must be taken again.
 func (v *View) Keep(ctx context.Context, outcomes []pin.Outcome, dryRun bool) (settled bool, err error) {
+	facts := make([]pin.Facts, len(outcomes))
+	err = inParallel(ctx, len(outcomes), func(ctx context.Context, i int) (err error) {
+		if outcomes[i].Pinned() {
+			facts[i], err = v.keep(ctx, outcomes[i], dryRun)
+		}
+		return err
+	})
+	if err != nil {
+		return false, err
+	}
 	settled = true
-	for _, outcome := range outcomes {
-		if !outcome.Pinned() {
-			continue
-		}
-		named := refs.Target{Kind: outcome.Source.Kind, Name: outcome.Name}
-		fact := v.Facts[outcome.Source]
-		switch {
-		case v.Facts[named].Role == pin.Snapshot:
-			there, err := v.unmark(ctx, named, dryRun)
-			if err != nil {
-				return false, err
-			}
-			settled = settled && there
-		case fact.Role == pin.Source && fact.Current == outcome.Name:
-			kept, err := v.objects.Keep(ctx, v.read[outcome.Source], dryRun)
-			if err != nil {
-				if refused := (*RefusedError)(nil); errors.As(err, &refused) {
-					fact.Current, fact.Problem = "", refused.Error()
-					v.Facts[outcome.Source] = fact
-					settled = false
-					continue
-				}
-				return false, err
-			}
-			fact.Current = kept.Snapshot.Name
-			settled = settled && fact.Current == outcome.Name
-			v.Facts[outcome.Source] = fact
-			v.Facts[refs.Target{Kind: named.Kind, Name: fact.Current}] = pin.Fact{Role: pin.Snapshot, Of: outcome.Source.Name, Digest: fact.Digest}
-		}
+	for i, learned := range facts {
+		maps.Copy(v.Facts, learned)
+		named := refs.Target{Kind: outcomes[i].Source.Kind, Name: outcomes[i].Name}
+		settled = settled && (len(learned) == 0 || learned[named].Role == pin.Snapshot)
 	}
 	return settled, nil
 }
 
-// unmark reports whether the snapshot is still there. One that vanished since it
-// was read counts as one that never was.
-func (v *View) unmark(ctx context.Context, named refs.Target, dryRun bool) (there bool, err error) {
-	err = v.objects.Unmark(ctx, v.read[named], dryRun)
-	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
-		v.Facts[named] = pin.Fact{Role: pin.Absent}
-		return false, nil
+// keep makes sure of one snapshot, and returns what it learned.
+func (v *View) keep(ctx context.Context, outcome pin.Outcome, dryRun bool) (pin.Facts, error) {
+	named := refs.Target{Kind: outcome.Source.Kind, Name: outcome.Name}
+	if v.Facts[named].Role == pin.Snapshot {
+		there, err := v.objects.Unmark(ctx, v.read[named], dryRun)
+		if err != nil || there {
+			return nil, err
+		}
+		return pin.Facts{named: {Role: pin.Absent}}, nil
 	}
-	return true, err
+	fact := v.Facts[outcome.Source]
+	if fact.Role != pin.Source || fact.Current != outcome.Name {
+		return nil, nil // a pin that is kept although nothing is there: it can't be made
+	}
+	kept, err := v.objects.Keep(ctx, v.read[outcome.Source], dryRun)
+	if refused := (*RefusedError)(nil); errors.As(err, &refused) {
+		fact.Current, fact.Problem = "", refused.Error()
+		return pin.Facts{outcome.Source: fact}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	fact.Current = kept.Snapshot.Name
+	return pin.Facts{
+		outcome.Source:                         fact,
+		{Kind: named.Kind, Name: fact.Current}: {Role: pin.Snapshot, Of: outcome.Source.Name, Digest: fact.Digest},
+	}, nil
 }

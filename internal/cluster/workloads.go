@@ -4,9 +4,13 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
+	"strings"
 
+	"github.com/tidwall/gjson"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
@@ -75,13 +79,24 @@ func NewWorkloads(config *rest.Config) (*Workloads, error) {
 			return nil, fmt.Errorf("connecting to the cluster for %s: %w", kind.Resource, err)
 		}
 		informer := dynamicinformer.NewFilteredDynamicInformer(reader, resource(kind), metav1.NamespaceAll, 0,
-			cache.Indexers{bySource: sourcesOf}, func(options *metav1.ListOptions) { options.LabelSelector = wellknown.Enabled }).Informer()
+			cache.Indexers{bySource: sourcesOf}, onlyLabelled).Informer()
 		if err := informer.SetTransform(toEntry(kind)); err != nil {
 			return nil, fmt.Errorf("watching %s: %w", kind.Resource, err)
 		}
 		w.informers[kind] = informer
 	}
 	return w, nil
+}
+
+// onlyLabelled selects workloads that say whether they are opted in, where
+// admission sees them at all.
+func onlyLabelled(options *metav1.ListOptions) {
+	options.LabelSelector = wellknown.Enabled
+	var elsewhere []fields.Selector
+	for _, namespace := range wellknown.UntouchedNamespaces {
+		elsewhere = append(elsewhere, fields.OneTermNotEqualSelector("metadata.namespace", namespace))
+	}
+	options.FieldSelector = fields.AndSelectors(elsewhere...).String()
 }
 
 var namespaces = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
@@ -116,8 +131,12 @@ func toEntry(kind *workload.Kind) cache.TransformFunc {
 		}
 		read.ManagedFields = ""
 		read.Namespace, read.Name = full.GetNamespace(), full.GetName()
-		read.Template.Metadata = "{}"
-		read.Template.Spec = refs.Reduce(read.Template.Spec)
+		read.Labels = cloned(read.Labels)
+		read.Template = workload.Template{
+			Metadata:    "{}",
+			Spec:        refs.Reduce(read.Template.Spec),
+			Annotations: cloned(read.Template.Annotations),
+		}
 		return &entry{
 			ObjectMeta: metav1.ObjectMeta{
 				Namespace:       read.Namespace,
@@ -128,6 +147,19 @@ func toEntry(kind *workload.Kind) cache.TransformFunc {
 			object: read,
 		}, nil
 	}
+}
+
+// cloned copies entries out of the text that they are parts of, which would
+// otherwise stay in memory as long as they do.
+func cloned(entries map[string]string) map[string]string {
+	var copied map[string]string
+	for key, value := range entries {
+		if copied == nil {
+			copied = make(map[string]string, len(entries))
+		}
+		copied[strings.Clone(key)] = strings.Clone(value)
+	}
+	return copied
 }
 
 func sourcesOf(object any) ([]string, error) {
@@ -245,18 +277,24 @@ func (w *Workloads) Sources(of Workload) []Key {
 	return keys
 }
 
-// Touch sends a workload through admission by a patch that changes nothing, and
-// returns it as it is stored then. An empty patch leaves no entry in
-// managedFields, so it takes nobody's ownership.
-func (w *Workloads) Touch(ctx context.Context, of Workload) (workload.Object, error) {
+// Touched is a workload as it is stored after a touch.
+type Touched struct {
+	Object          workload.Object
+	ResourceVersion string
+}
+
+// Touch sends a workload through admission by a patch that changes nothing. An
+// empty patch leaves no entry in managedFields, so it takes nobody's ownership.
+func (w *Workloads) Touch(ctx context.Context, of Workload) (Touched, error) {
 	raw, err := w.rest[of.Kind].Patch(types.MergePatchType).
 		Namespace(of.Namespace).Resource(of.Kind.Resource).Name(of.Name).
 		Param("fieldManager", wellknown.FieldManager).
 		Body([]byte("{}")).DoRaw(ctx)
 	if err != nil {
-		return workload.Object{}, fmt.Errorf("touching %s: %w", of, err)
+		return Touched{}, fmt.Errorf("touching %s: %w", of, err)
 	}
-	return of.Kind.Read(string(raw))
+	object, err := of.Kind.Read(string(raw))
+	return Touched{Object: object, ResourceVersion: gjson.GetBytes(raw, "metadata.resourceVersion").Str}, err
 }
 
 // Unstamped lists, live, the workloads of opted-in namespaces that carry no
@@ -265,6 +303,9 @@ func (w *Workloads) Touch(ctx context.Context, of Workload) (workload.Object, er
 func (w *Workloads) Unstamped(ctx context.Context) ([]Workload, error) {
 	var found []Workload
 	for _, namespace := range w.namespaces.GetStore().ListKeys() {
+		if slices.Contains(wellknown.UntouchedNamespaces, namespace) {
+			continue
+		}
 		for kind := range w.informers {
 			resource := w.metadata.Resource(resource(kind)).Namespace(namespace)
 			err := eachPage(ctx, resource, "!"+wellknown.Enabled, func(m *metav1.PartialObjectMetadata) {

@@ -67,7 +67,7 @@ type workloads interface {
 	UsedBy(source cluster.Key) []cluster.Workload
 	Sources(of cluster.Workload) []cluster.Key
 	Object(of cluster.Workload) (object workload.Object, uid types.UID, found bool)
-	Touch(ctx context.Context, of cluster.Workload) (workload.Object, error)
+	Touch(ctx context.Context, of cluster.Workload) (cluster.Touched, error)
 	Unstamped(ctx context.Context) ([]cluster.Workload, error)
 }
 
@@ -115,6 +115,11 @@ func (r *Rollout) SourceChanged(source cluster.Key) {
 // WorkloadChanged takes note of a workload that came, changed or went.
 func (r *Rollout) WorkloadChanged(of cluster.Workload) { r.feed.AddAfter(of, 0) }
 
+// notReadyPause is how long a workload waits until it is known what its sources
+// hold. Whoever learns it says so; the pause is for what nobody says, because a
+// watch is behind.
+const notReadyPause = time.Second
+
 // Reconcile touches a workload if it is behind, its sources are quiet, and it
 // wasn't rolled out too often of late.
 func (r *Rollout) Reconcile(ctx context.Context, of cluster.Workload) (reconcile.Result, error) {
@@ -123,60 +128,92 @@ func (r *Rollout) Reconcile(ctx context.Context, of cluster.Workload) (reconcile
 		r.forget(of)
 		return reconcile.Result{}, nil
 	}
-	behind, moves := r.behind(object)
-	if !behind {
+	state := r.look(object)
+	switch {
+	case !state.ready:
+		return reconcile.Result{RequeueAfter: notReadyPause}, nil
+	case !state.behind:
 		r.settled(of)
 		return reconcile.Result{}, nil
 	}
 	if wait := r.quiet.wait(of, r.workloads.Sources(of), time.Now()); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
-	if moves {
+	if state.moves {
 		if wait := r.allowance(of); wait > 0 {
 			r.damp(ctx, of, uid, wait)
 			return reconcile.Result{RequeueAfter: wait}, nil
 		}
 	}
-	answer, err := r.workloads.Touch(ctx, of)
+	touched, err := r.workloads.Touch(ctx, of)
 	if apierrors.IsNotFound(err) {
 		return reconcile.Result{}, nil
 	}
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	if behind, _ := r.behind(answer); behind {
-		return reconcile.Result{RequeueAfter: r.unanswered(ctx, of, uid)}, nil
+	return r.answered(ctx, of, uid, object, touched), nil
+}
+
+// answered looks at what a touch made of a workload. It may have rolled out and
+// be behind again, when a source changed in the meantime.
+func (r *Rollout) answered(ctx context.Context, of cluster.Workload, uid types.UID, before workload.Object, touched cluster.Touched) reconcile.Result {
+	pins := touched.Object.Template.Annotations[wellknown.Pins]
+	rolled := pins != before.Template.Annotations[wellknown.Pins]
+	behind := r.look(touched.Object).behind
+	if behind && !rolled {
+		return reconcile.Result{RequeueAfter: r.unanswered(ctx, of, uid)}
 	}
 	r.settled(of)
 	touches.WithLabelValues(resultPinned).Inc()
-	if moves {
+	if rolled {
 		r.spend(of)
 		logf.FromContext(ctx).Info("Rolled forward", "workload", klog.KRef(of.Namespace, of.Name), "kind", of.Kind.Kind)
-		r.event(of, uid, corev1.EventTypeNormal, wellknown.ReasonRolledForward, "Pinned to what its sources hold now: %s",
-			strings.ReplaceAll(answer.Template.Annotations[wellknown.Pins], ",", ", "))
+		regarding := reference(of, uid)
+		regarding.ResourceVersion = touched.ResourceVersion // or it would be counted as the same event as the last
+		r.events.Eventf(regarding, nil, corev1.EventTypeNormal, wellknown.ReasonRolledForward, action,
+			"Pinned to what its sources hold now: %s", strings.ReplaceAll(pins, ",", ", "))
 	}
-	return reconcile.Result{}, nil
+	if behind {
+		return reconcile.Result{RequeueAfter: r.options.Settle}
+	}
+	return reconcile.Result{}
 }
 
-// behind says whether the decision about an object, written unchanged, changes
-// it, and whether that moves a name in its template: only then it rolls out.
-func (r *Rollout) behind(object workload.Object) (behind, moves bool) {
+// state is what the decision about a workload, written unchanged, says of it.
+type state struct {
+	ready  bool // it can be told
+	behind bool // the decision changes it
+	moves  bool // it changes a name in the template: only then it rolls out
+}
+
+func (r *Rollout) look(object workload.Object) state {
 	request := pin.Request{New: object, Old: &object}.Read()
 	facts, ready := r.sources.Facts(object.Namespace, request)
 	if !ready {
-		return false, false // whoever learns what the source holds says that it changed
+		return state{}
 	}
 	decision := pin.Decide(request, facts)
-	return len(decision.Patch) > 0, slices.ContainsFunc(decision.Outcomes, pin.Outcome.Moves)
+	return state{
+		ready:  true,
+		behind: len(decision.Patch) > 0,
+		moves:  slices.ContainsFunc(decision.Outcomes, pin.Outcome.Moves),
+	}
 }
 
-func (r *Rollout) event(of cluster.Workload, uid types.UID, eventType, reason, note string, args ...any) {
-	regarding := &corev1.ObjectReference{
+// action is what the events about a workload say that was being done.
+const action = "Touch"
+
+func reference(of cluster.Workload, uid types.UID) *corev1.ObjectReference {
+	return &corev1.ObjectReference{
 		APIVersion: of.Kind.Group + "/" + of.Kind.Version,
 		Kind:       of.Kind.Kind,
 		Namespace:  of.Namespace,
 		Name:       of.Name,
 		UID:        uid,
 	}
-	r.events.Eventf(regarding, nil, eventType, reason, "Touch", note, args...)
+}
+
+func (r *Rollout) warn(of cluster.Workload, uid types.UID, reason, note string, args ...any) {
+	r.events.Eventf(reference(of, uid), nil, corev1.EventTypeWarning, reason, action, note, args...)
 }

@@ -52,12 +52,12 @@ func (d *deployment) Object(of cluster.Workload) (workload.Object, types.UID, bo
 	return d.object(), "1", of == web
 }
 
-func (d *deployment) Touch(context.Context, cluster.Workload) (workload.Object, error) {
+func (d *deployment) Touch(context.Context, cluster.Workload) (cluster.Touched, error) {
 	d.touches++
 	if d.err == nil && d.live != "" {
 		d.names = d.live
 	}
-	return d.object(), d.err
+	return cluster.Touched{Object: d.object()}, d.err
 }
 
 func (d *deployment) Unstamped(context.Context) ([]cluster.Workload, error) { return d.unstamped, nil }
@@ -116,6 +116,13 @@ func TestReconcile(t *testing.T) {
 		{
 			name:       "it waits until it is known what its sources hold",
 			deployment: deployment{names: "app-1"},
+			requeue:    time.Second,
+		},
+		{
+			name:       "one that rolled but is behind again, because a source changed, isn't called unanswered",
+			deployment: deployment{names: "app-1", live: "app-2"}, current: "app-3",
+			touches: 1, requeue: time.Hour,
+			events: []string{"Normal RolledForward Pinned to what its sources hold now: configmap/app=app-2"},
 		},
 		{
 			name:       "a touch that changes nothing is tried again, later and later, and is told",
@@ -145,7 +152,7 @@ func TestReconcile(t *testing.T) {
 				result, err := r.Reconcile(t.Context(), web)
 				assert.Equal(t, test.err, err)
 				if test.reconciles < 2 || test.requeue == 0 {
-					assert.InDelta(t, test.requeue.Seconds(), result.RequeueAfter.Seconds(), 60)
+					assert.InDelta(t, test.requeue.Seconds(), result.RequeueAfter.Seconds(), 0.9)
 				} else if test.deployment.touches == test.touches {
 					assert.Equal(t, test.requeue, result.RequeueAfter)
 				}

@@ -94,3 +94,8 @@ const (
 
 // FieldManager is the name that configpin's own writes carry in managedFields.
 const FieldManager = "configpin"
+
+// UntouchedNamespaces are the namespaces whose workloads admission never sees:
+// those without which a cluster can't come back up, and those without which we
+// can't. manifests/base says the same to the API server.
+var UntouchedNamespaces = []string{"kube-system", "kube-public", "kube-node-lease", "cert-manager", "configpin-system"}
