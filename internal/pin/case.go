@@ -78,7 +78,7 @@ func (c *requestCase) outcomes() []Outcome {
 	undo := false
 	for i, source := range sources {
 		situations[i] = c.situation(source)
-		undo = undo || situations[i].rolledBack()
+		undo = undo || situations[i].rolledBack() && situations[i].versioned && !situations[i].excluded
 	}
 	deploy := c.deploy(situations)
 	outcomes := make([]Outcome, len(sources))
@@ -94,6 +94,7 @@ func (c *requestCase) outcomes() []Outcome {
 			in:       s.in,
 			old:      s.old,
 			live:     s.live,
+			held:     answer.name != s.live && s.live != "" && c.facts[source].offered(answer.observed),
 			problem:  c.facts[source].Problem,
 		}
 	}
@@ -108,12 +109,14 @@ func (c *requestCase) situation(source refs.Target) situation {
 		manual:    c.request.New.Labels[wellknown.Rollout] == wellknown.RolloutManual,
 		resume:    c.request.New.Labels[wellknown.Resume] == wellknown.True,
 		excluded:  c.new.excluded[source],
+		ambiguous: c.ambiguous(source),
 		versioned: fact.Role == Source || fact.Role == Absent,
 		old:       c.oldPin(source),
 		incoming:  c.new.observed(source),
 	}
 	if c.request.Old != nil {
 		s.observed = c.old.observed(source)
+		s.offered = fact.offered(s.observed)
 	}
 	s.in, s.pinned = c.incoming(source, s.old)
 	s.live = c.live(source, s.old, s.in)
@@ -123,19 +126,46 @@ func (c *requestCase) situation(source refs.Target) situation {
 
 // incoming is what the new template says of a source. A snapshot beside the
 // source's own name counts if it is new; else somebody is un-pinning, ref by
-// ref, what we pinned. What is excluded may name several things: which of them
+// ref, what we pinned. What is left alone may name several things: which of them
 // is called its pin must then not depend on what was there before.
 func (c *requestCase) incoming(source refs.Target, old string) (name string, pinned bool) {
-	names, excluded := c.names[source], c.new.excluded[source]
-	if name := c.new.pins[source]; excluded && names[name] {
+	names, left := c.names[source], c.new.excluded[source] || c.ambiguous(source)
+	if name := c.new.pins[source]; left && names[name] {
 		return name, true
 	}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		if name != source.Name && (excluded || name != old || !names[source.Name]) {
+		if name != source.Name && (left || name != old || !names[source.Name]) {
 			return name, true
 		}
 	}
 	return source.Name, false
+}
+
+// ambiguous says whether the template names several snapshots of a source, the
+// same as before: then a write that has nothing to do with them isn't denied.
+func (c *requestCase) ambiguous(source refs.Target) bool {
+	if c.request.Old == nil || len(c.snapshots(source)) < 2 {
+		return false
+	}
+	before := map[string]bool{}
+	for _, ref := range c.old.refs {
+		if of, known := c.source(ref.Target); known && of == source {
+			before[ref.Name] = true
+		}
+	}
+	return maps.Equal(before, c.names[source])
+}
+
+// snapshots are the names, other than the source's own, that the new template
+// has for a source.
+func (c *requestCase) snapshots(source refs.Target) []string {
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(c.names[source])) {
+		if name != source.Name {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // oldPin is the snapshot of source that the old template names. Where it names

@@ -2,12 +2,9 @@ package pin
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/configpin/configpin/internal/refs"
-	"github.com/configpin/configpin/internal/snapshot"
 	"github.com/configpin/configpin/internal/wellknown"
 	"github.com/configpin/configpin/internal/workload"
 )
@@ -100,13 +97,15 @@ func (c *requestCase) warning(o Outcome) string {
 		return c.heldWarning(o)
 	case ReasonUnavailable:
 		return c.unavailableWarning(o)
+	case ReasonAmbiguous:
+		return warn("%s: several snapshots are named, so none is changed: name one, or %s itself", o.Source, o.Source.Name)
 	case ReasonExcluded, ReasonNotVersioned:
 		if o.old != "" && !o.Pinned() {
 			return warn("%s is not pinned any more", o.Source)
 		}
 		return ""
 	case ReasonRolledBack:
-		if o.live != "" && o.Name != o.live && o.Observed == snapshot.Suffix(o.live) {
+		if o.held {
 			return c.heldWarning(o)
 		}
 	}
@@ -138,16 +137,11 @@ func (c *requestCase) unavailableWarning(o Outcome) string {
 func (c *requestCase) denial(outcomes []Outcome) string {
 	object := strings.ToLower(c.request.New.Kind.Kind) + "/" + c.request.New.Name
 	for _, outcome := range outcomes {
-		if outcome.Reason == ReasonFrozen || outcome.Reason == ReasonExcluded {
+		switch outcome.Reason {
+		case ReasonFrozen, ReasonAmbiguous, ReasonExcluded:
 			continue
 		}
-		var several []string
-		for _, name := range slices.Sorted(maps.Keys(c.names[outcome.Source])) {
-			if name != outcome.Source.Name {
-				several = append(several, name)
-			}
-		}
-		if len(several) > 1 {
+		if several := c.snapshots(outcome.Source); len(several) > 1 {
 			return fmt.Sprintf("%s refers to %d snapshots of %s: %s. Name one of them everywhere, or %q to use what it holds now.",
 				object, len(several), outcome.Source, strings.Join(several, " and "), outcome.Source.Name)
 		}

@@ -27,6 +27,11 @@ func invalidSwitch(o workload.Object) bool {
 	return said && value != wellknown.True && value != wellknown.False
 }
 
+// restores says whether the names that the object had have to be put back,
+// whoever is opted in: its template can't change any more, and a manifest that
+// names sources would be refused for it.
+func restores(r Request) bool { return r.Old != nil && r.New.Kind.Frozen && ours(*r.Old) }
+
 // ours says whether the object carries anything that admission wrote.
 func ours(o workload.Object) bool {
 	if _, pinned := o.Template.Annotations[wellknown.Pins]; pinned {
@@ -43,7 +48,7 @@ func ours(o workload.Object) bool {
 // release puts the names of sources back and takes our keys off. A pin whose
 // source is gone is kept: it is the only content that is left.
 func release(r Request, facts Facts) Decision {
-	if !ours(r.New) || r.New.Kind.Frozen && r.Old != nil {
+	if !ours(r.New) {
 		return Decision{}
 	}
 	c := newCase(r, facts)

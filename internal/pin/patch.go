@@ -18,11 +18,14 @@ import (
 // patch makes the written object what the outcomes say: names of refs, and our
 // own keys, and nothing else.
 func (c *requestCase) patch(outcomes []Outcome) []jsonpatch.Operation {
+	if restores(c.request) {
+		return c.restore()
+	}
 	pins := map[refs.Target]string{}
 	names := map[refs.Target]string{}
 	labels := map[string]string{}
 	for _, outcome := range outcomes {
-		if outcome.Reason != ReasonExcluded {
+		if outcome.Reason != ReasonExcluded && outcome.Reason != ReasonAmbiguous {
 			names[outcome.Source] = outcome.Name
 		}
 		if !outcome.Pinned() {
@@ -38,10 +41,37 @@ func (c *requestCase) patch(outcomes []Outcome) []jsonpatch.Operation {
 		return cmp.Or(names[source], ref.Name)
 	})
 	operations = append(operations, c.annotate(FormatPins(pins))...)
-	if c.new.object.Labels[wellknown.Enabled] == "" {
+	if _, said := c.new.object.Labels[wellknown.Enabled]; !said {
 		labels[wellknown.Enabled] = wellknown.True
 	}
 	return append(operations, relabel(c.new.object, labels)...)
+}
+
+// restore puts back what the old template named for a source, ref by ref, and
+// our keys. A template that can't change has its refs where they were.
+func (c *requestCase) restore() []jsonpatch.Operation {
+	before := map[string]refs.Ref{}
+	for _, ref := range c.old.refs {
+		before[ref.Pointer] = ref
+	}
+	operations := renames(c.new, func(ref refs.Ref) string {
+		was, source := before[ref.Pointer], refs.Target{}
+		if of, known := c.source(was.Target); known {
+			source = of
+		}
+		if now, known := c.source(ref.Target); known && now == source {
+			return was.Name
+		}
+		return ref.Name
+	})
+	operations = append(operations, c.annotate(c.old.object.Template.Annotations[wellknown.Pins])...)
+	observed := map[string]string{}
+	for key, value := range c.old.object.Labels {
+		if strings.HasPrefix(key, wellknown.ObservedPrefix) {
+			observed[key] = value
+		}
+	}
+	return append(operations, relabel(c.new.object, observed)...)
 }
 
 func renames(s state, name func(refs.Ref) string) []jsonpatch.Operation {

@@ -11,6 +11,7 @@ package pin
 
 import (
 	"slices"
+	"strings"
 
 	"gomodules.xyz/jsonpatch/v2"
 
@@ -72,6 +73,11 @@ type Fact struct {
 	Invalid string
 }
 
+// offered says whether a suffix is of what a source holds, however long it is.
+func (f Fact) offered(suffix string) bool {
+	return suffix != "" && f.Role == Source && strings.HasPrefix(f.Digest, suffix)
+}
+
 // Facts are what is known of the objects that a request has to do with.
 type Facts map[refs.Target]Fact
 
@@ -107,6 +113,7 @@ type Outcome struct {
 	Reason Reason
 
 	in, old, live string
+	held          bool
 	problem       string
 }
 
@@ -119,6 +126,7 @@ func Decide(r Request, facts Facts) Decision {
 	switch {
 	case r.New.Terminating || r.New.Copied():
 		return Decision{}
+	case restores(r):
 	case invalidSwitch(r.New):
 		return Decision{Warnings: switchWarnings(r.New)}
 	case !optedIn(r):
@@ -138,10 +146,10 @@ func Decide(r Request, facts Facts) Decision {
 // hold yet, sorted. What a snapshot turns out to be of may be wanted next, so
 // callers ask again until nothing is.
 func Wanted(r Request, facts Facts) []refs.Target {
-	if r.New.Terminating || r.New.Copied() || invalidSwitch(r.New) {
+	if r.New.Terminating || r.New.Copied() {
 		return nil
 	}
-	if !optedIn(r) && !ours(r.New) {
+	if !restores(r) && (invalidSwitch(r.New) || !optedIn(r) && !ours(r.New)) {
 		return nil
 	}
 	want := map[refs.Target]bool{}

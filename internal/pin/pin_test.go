@@ -109,16 +109,16 @@ func target(name string) refs.Target { return refs.Target{Kind: wellknown.Config
 // hold now, and their snapshots.
 func world(live string, gone ...string) pin.Facts {
 	facts := pin.Facts{
-		target("app"):   {Role: pin.Source, Current: live, Digest: live},
-		target("extra"): {Role: pin.Source, Current: b1, Digest: b1},
+		target("app"):   {Role: pin.Source, Current: live, Digest: snapshot.Suffix(live)},
+		target("extra"): {Role: pin.Source, Current: b1, Digest: snapshot.Suffix(b1)},
 		target("plain"): {Role: pin.Plain},
 		target("none"):  {Role: pin.Absent},
 	}
 	for _, name := range []string{a1, a2, a3} {
-		facts[target(name)] = pin.Fact{Role: pin.Snapshot, Of: "app", Digest: name}
+		facts[target(name)] = pin.Fact{Role: pin.Snapshot, Of: "app", Digest: snapshot.Suffix(name)}
 	}
 	for _, name := range []string{b1, b2} {
-		facts[target(name)] = pin.Fact{Role: pin.Snapshot, Of: "extra", Digest: name}
+		facts[target(name)] = pin.Fact{Role: pin.Snapshot, Of: "extra", Digest: snapshot.Suffix(name)}
 	}
 	for _, name := range gone {
 		facts[target(name)] = pin.Fact{Role: pin.Absent}
@@ -359,6 +359,16 @@ func TestDecideTable(t *testing.T) {
 			want: "app", reason: pin.ReasonFrozen,
 		},
 		{
+			name: "a Job that opts out keeps its names, too",
+			old:  ptr(on(a1, a1).withKind("Job")), new: on("", "app").label("enabled", "false").withKind("Job"), facts: world(a2),
+			want: a1, observed: a1, reason: pin.ReasonFrozen,
+		},
+		{
+			name: "a hold doesn't depend on how long the name of what the source holds is",
+			old:  ptr(on("app-2222", a1)), new: on("app-2222", a1), facts: world(a2),
+			want: a1, observed: "app-2222", reason: pin.ReasonHeld,
+		},
+		{
 			name: "a missing source keeps the pin",
 			old:  ptr(on(a1, a1)), new: on(a1, "app"), facts: with(world(a2), "app", pin.Fact{Role: pin.Absent}),
 			want: a1, observed: a1, reason: pin.ReasonUnavailable,
@@ -419,7 +429,7 @@ func TestDecideTable(t *testing.T) {
 		{
 			name: "a longer name for what the source holds is current",
 			old:  ptr(on("app-long", "app-long")), new: on("app-long", "app-long"),
-			facts: with(world(a1), "app-long", pin.Fact{Role: pin.Snapshot, Of: "app", Digest: a1}),
+			facts: with(world(a1), "app-long", pin.Fact{Role: pin.Snapshot, Of: "app", Digest: snapshot.Suffix(a1)}),
 			want:  "app-long", observed: "app-long", reason: pin.ReasonTouched,
 		},
 	} {
@@ -487,6 +497,28 @@ func TestAnUndoChangesNotOneByte(t *testing.T) {
 	old := on(a2, a2).object(t)
 	got := pin.Decide(pin.Request{Old: &old, New: on(a2, a1).object(t)}, world(a2))
 	assert.Empty(t, got.Patch)
+}
+
+func TestSeveralSnapshotsAsBeforeAreLeftAlone(t *testing.T) {
+	both := on(a2, a1, a2).withPins("configmap/app=" + a1)
+	old := both.object(t)
+	got := pin.Decide(pin.Request{Old: &old, New: both.object(t)}, world(a2))
+	assert.Empty(t, got.Denied)
+	assert.Empty(t, got.Patch)
+	assert.Empty(t, got.Warnings, "nothing was written that has to do with it")
+
+	changed := both.withImage("v2")
+	got = pin.Decide(pin.Request{Old: &old, New: changed.object(t)}, world(a2))
+	assert.Empty(t, got.Patch)
+	assert.Equal(t, []string{"configmap/app: several snapshots are named, so none is changed: name one, or app itself"}, got.Warnings)
+}
+
+func TestAnExcludedSourceIsNoUndo(t *testing.T) {
+	old := on(a1, a1, b1).withExclude("configmap/extra").object(t)
+	request := pin.Request{Old: &old, New: on(a1, a1, b2).withExclude("configmap/extra").object(t)}
+	got := pin.Decide(request, world(a2))
+	assert.Equal(t, pin.ReasonTouched, got.Outcomes[0].Reason)
+	assert.Equal(t, a2, got.Outcomes[0].Name)
 }
 
 func TestOptingOut(t *testing.T) {

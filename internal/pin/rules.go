@@ -10,6 +10,7 @@ type Reason string
 const (
 	ReasonFrozen       Reason = "Frozen"       // the template can't change any more
 	ReasonSeenAgain    Reason = "SeenAgain"    // our own answer, sent to us again
+	ReasonAmbiguous    Reason = "Ambiguous"    // several snapshots are named, and were before
 	ReasonExcluded     Reason = "Excluded"     // the template asks to leave it alone
 	ReasonNotVersioned Reason = "NotVersioned" // the source isn't versioned any more
 	ReasonGone         Reason = "Gone"         // a rollback to a snapshot that doesn't exist
@@ -34,6 +35,7 @@ type situation struct {
 	resume   bool
 
 	excluded  bool
+	ambiguous bool // the template names several snapshots, the same as OLD's
 	versioned bool // or absent: what is gone may come back as it was
 
 	in     string // what the template says
@@ -44,6 +46,7 @@ type situation struct {
 	live string // the snapshot of what the source holds now, if there can be one
 
 	observed string // OLD's label
+	offered  bool   // that label is of what the source holds now
 	incoming string // the label in the written object
 
 	deploy bool // the rest of the template differs from OLD's
@@ -53,12 +56,12 @@ type situation struct {
 // held says whether the workload stays on something else than live although it
 // was offered live: nobody but a person's undo can have done that.
 func (s situation) held() bool {
-	return s.old != "" && s.live != "" && s.old != s.live && s.observed == snapshot.Suffix(s.live)
+	return s.old != "" && s.live != "" && s.old != s.live && s.offered
 }
 
 // rolledBack says whether the template brings in another snapshot.
 func (s situation) rolledBack() bool {
-	return !s.creating && !s.frozen && s.pinned && s.in != s.old
+	return !s.creating && !s.frozen && !s.ambiguous && s.pinned && s.in != s.old
 }
 
 // answer is what a rule says: the name, the observed label, the reason.
@@ -89,6 +92,10 @@ var rules = []rule{
 			return !s.creating && s.exists && s.incoming != s.observed && s.incoming == snapshot.Suffix(s.in)
 		},
 		func(s situation) answer { return answer{s.in, s.incoming, ReasonSeenAgain} },
+	},
+	{
+		func(s situation) bool { return s.ambiguous },
+		func(s situation) answer { return s.leave(ReasonAmbiguous) },
 	},
 	{
 		func(s situation) bool { return s.excluded },
