@@ -6,7 +6,7 @@ import (
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/validation/path"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
@@ -65,7 +65,7 @@ func (o *Objects) Serves(kind wellknown.Kind) bool {
 // Read returns an object, or false if there is none. Its maps may be shared with
 // others who read it at the same time.
 func (o *Objects) Read(ctx context.Context, namespace string, target refs.Target) (object snapshot.Object, found bool, err error) {
-	if len(path.IsValidPathSegmentName(target.Name)) > 0 {
+	if len(content.IsPathSegmentName(target.Name)) > 0 {
 		return snapshot.Object{}, false, nil // a template may say so, but nothing can be called that
 	}
 	return o.reads.do(ctx, Key{namespace, target}, func(ctx context.Context) (object snapshot.Object, found bool, err error) {

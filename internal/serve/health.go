@@ -78,7 +78,7 @@ func Reach(config *rest.Config) (func(ctx context.Context) error, error) {
 		if err != nil {
 			return fmt.Errorf("reaching the API server: %w", err)
 		}
-		defer response.Body.Close()
+		defer func() { _ = response.Body.Close() }()
 		answer, err := io.ReadAll(io.LimitReader(response.Body, 1<<10)) // read, so that the connection serves again
 		switch {
 		case err != nil:
