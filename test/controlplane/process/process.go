@@ -227,8 +227,17 @@ func (p *Process) LogTail(lines int) string {
 
 func (p *Process) identity() string { return filepath.Join(p.Dir, p.Name) }
 
-// owns says whether the process with this PID is this one. A zombie is nobody's: it has no command line any more.
+// owns says whether the process with this PID is this one. Of a child the system tells us; another is known by its
+// command line, which is empty for a moment while it starts, and for good once it is a zombie.
 func (p *Process) owns(pid int) bool {
+	if p.child != nil && p.child.pid == pid {
+		select {
+		case <-p.child.gone:
+			return false
+		default:
+			return true
+		}
+	}
 	line, err := commandLine(pid)
 	return err == nil && (line == p.identity() || strings.HasPrefix(line, p.identity()+" "))
 }
