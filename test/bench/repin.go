@@ -77,16 +77,16 @@ func (b *bench) repin(ctx context.Context) ([]row, error) {
 	return []row{
 		{
 			what:     fmt.Sprintf("%d workloads re-pinned", b.workloads),
-			measured: "p50 " + text(ours.median()),
-			floor:    fmt.Sprintf("%d patches: p50 %s", b.workloads, text(plain.median())),
+			measured: ours.spread(),
+			floor:    fmt.Sprintf("%d patches: %s", b.workloads, plain.spread()),
 			ratio:    times(ratio),
 			budget:   fmt.Sprintf("<= %.1fx", repinRatio),
 			verdict:  judge(ratio <= repinRatio),
 		},
 		{
 			what:     "- the floor, through a no-op webhook",
-			measured: "p50 " + text(through.median()),
-			floor:    fmt.Sprintf("%d patches: p50 %s", b.workloads, text(plain.median())),
+			measured: through.spread(),
+			floor:    fmt.Sprintf("%d patches: %s", b.workloads, plain.spread()),
 			ratio:    times(through.ratio(plain)),
 			verdict:  none,
 		},

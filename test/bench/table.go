@@ -58,6 +58,12 @@ func (s samples) String() string {
 	return fmt.Sprintf("p50 %s, p99 %s", text(s.median()), text(s.p99()))
 }
 
+// spread is how few samples are told: by what they lie between. A floor that
+// varies more than the budget allows tells of the machine, not of configpin.
+func (s samples) spread() string {
+	return fmt.Sprintf("p50 %s (%s to %s)", text(s.median()), text(s.at(0)), text(s.at(1)))
+}
+
 func (s samples) ratio(floor samples) float64 {
 	return float64(s.median()) / float64(floor.median())
 }
