@@ -2,7 +2,6 @@ package conformance_test
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -92,36 +91,15 @@ type operator struct {
 	failing *installation.Installation // of programs that can fail
 }
 
-func (o *operator) StartWebhook(ctx context.Context) error {
-	return reallyStart(o.Webhook(), func() error { return o.Installation.StartWebhook(ctx) })
-}
-
 func (o *operator) StartVersioner(ctx context.Context) error {
-	return reallyStart(o.Versioner("versioner"), func() error { return o.Installation.StartVersioner(ctx) })
+	return o.Installation.StartVersioner(ctx)
 }
 
 func (o *operator) StopVersioner() error { return o.Installation.StopVersioner() }
 func (o *operator) KillVersioner() error { return o.Installation.KillVersioner() }
 
 func (o *operator) StartRivals(ctx context.Context, flags []string, names ...string) error {
-	variant := o.Variant(append([]string{"--leader-elect=false"}, flags...), nil)
-	for _, name := range names {
-		if err := reallyStart(variant.Versioner(name), func() error { return variant.StartVersioner(ctx, name) }); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// reallyStart asks again when a process is said to have ended and runs: for a
-// moment of its exec a process has no command line, by which it is known, and on
-// a busy machine that moment can be long.
-func reallyStart(p *process.Process, start func() error) error {
-	err := start()
-	if errors.Is(err, process.ErrEnded) && p.Running() {
-		return start()
-	}
-	return err
+	return o.Variant(append([]string{"--leader-elect=false"}, flags...), nil).StartVersioner(ctx, names...)
 }
 
 // StopRivals finds them by their names, whoever started them.
@@ -136,7 +114,7 @@ func (o *operator) StartFailing(ctx context.Context, when conformance.Failure) (
 	}
 	variant := o.failing.Variant([]string{"--leader-elect=false"}, []string{fmt.Sprintf("%s=%d", variable, when.Call)})
 	failing := &failing{variant, variant.Versioner(name)}
-	err := reallyStart(failing.process, func() error { return variant.StartVersioner(ctx, name) })
+	err := variant.StartVersioner(ctx, name)
 	if failing.Failed() {
 		return failing, nil
 	}
