@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
@@ -46,7 +47,7 @@ func (r *Rollout) damp(ctx context.Context, of cluster.Workload, uid types.UID, 
 		return
 	}
 	logf.FromContext(ctx).Info("Damped rollouts", "workload", klog.KRef(of.Namespace, of.Name), "duration", wait)
-	r.warn(of, uid, wellknown.ReasonDamped,
+	r.event(reference(of, uid), corev1.EventTypeWarning, wellknown.ReasonDamped,
 		"Its sources change faster than it may roll out: at most one rollout per %s from now on", r.options.Every)
 }
 
@@ -72,7 +73,7 @@ func (r *Rollout) unanswered(ctx context.Context, of cluster.Workload, uid types
 	r.mutex.Unlock()
 	logf.FromContext(ctx).V(1).Info("Touch changed nothing", "workload", klog.KRef(of.Namespace, of.Name), "count", tries)
 	if tries == triesBeforeEvent {
-		r.warn(of, uid, wellknown.ReasonTouchUnanswered,
+		r.event(reference(of, uid), corev1.EventTypeWarning, wellknown.ReasonTouchUnanswered,
 			"It is behind its sources, and sending it through admission changes nothing: is the configpin webhook reachable?")
 	}
 	return min(lastBackOff, firstBackOff<<min(tries-1, 10))

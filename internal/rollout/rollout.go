@@ -171,7 +171,7 @@ func (r *Rollout) answered(ctx context.Context, of cluster.Workload, uid types.U
 		logf.FromContext(ctx).Info("Rolled forward", "workload", klog.KRef(of.Namespace, of.Name), "kind", of.Kind.Kind)
 		regarding := reference(of, uid)
 		regarding.ResourceVersion = touched.ResourceVersion // or it would be counted as the same event as the last
-		r.events.Eventf(regarding, nil, corev1.EventTypeNormal, wellknown.ReasonRolledForward, action,
+		r.event(regarding, corev1.EventTypeNormal, wellknown.ReasonRolledForward,
 			"Pinned to what its sources hold now: %s", strings.ReplaceAll(pins, ",", ", "))
 	}
 	if behind {
@@ -201,9 +201,6 @@ func (r *Rollout) look(object workload.Object) state {
 	}
 }
 
-// action is what the events about a workload say that was being done.
-const action = "Touch"
-
 func reference(of cluster.Workload, uid types.UID) *corev1.ObjectReference {
 	return &corev1.ObjectReference{
 		APIVersion: of.Kind.Group + "/" + of.Kind.Version,
@@ -214,6 +211,6 @@ func reference(of cluster.Workload, uid types.UID) *corev1.ObjectReference {
 	}
 }
 
-func (r *Rollout) warn(of cluster.Workload, uid types.UID, reason, note string, args ...any) {
-	r.events.Eventf(reference(of, uid), nil, corev1.EventTypeWarning, reason, action, note, args...)
+func (r *Rollout) event(regarding *corev1.ObjectReference, eventType, reason, note string, args ...any) {
+	r.events.Eventf(regarding, nil, eventType, reason, "Touch", note, args...)
 }
