@@ -24,11 +24,14 @@ func main() { os.Exit(serve.Main(run)) }
 func run(ctx context.Context, args []string) error {
 	flags := serve.NewFlags("configpin-versioner", "keeps every content of versioned ConfigMaps, and rolls workloads forward.", examples)
 	options := addOptions(flags)
-	config, err := flags.Read(args)
-	if err != nil {
+	if err := flags.Read(args); err != nil {
 		return err
 	}
 	if err := options.check(flags); err != nil {
+		return err
+	}
+	config, err := flags.Connect()
+	if err != nil {
 		return err
 	}
 	reach, err := serve.Reach(config)

@@ -30,12 +30,18 @@ func run(ctx context.Context, args []string) error {
 	certificates := flags.String("cert-dir", "/certs", "`folder` of tls.crt and tls.key")
 	concurrency := flags.Int("concurrency", 64, "how many reviews are answered at a time")
 	drain := flags.Duration("drain", 5*time.Second, "how long to go on serving after being told to stop")
-	config, err := flags.Read(args)
-	if err != nil {
+	if err := flags.Read(args); err != nil {
 		return err
 	}
 	if *concurrency < 1 {
 		return flags.Wrong("--concurrency is %d, not at least 1", *concurrency)
+	}
+	if *drain < 0 {
+		return flags.Wrong("--drain is %s, not 0 or more", *drain)
+	}
+	config, err := flags.Connect()
+	if err != nil {
+		return err
 	}
 	objects, err := cluster.Connect(config)
 	if err != nil {

@@ -78,18 +78,17 @@ func NewFlags(program, about, examples string) *Flags {
 	return f
 }
 
-// Read reads the arguments, sets up logging, and returns how to reach the API
-// server.
-func (f *Flags) Read(args []string) (*rest.Config, error) {
+// Read reads the arguments, and sets up logging.
+func (f *Flags) Read(args []string) error {
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			f.help(os.Stdout)
-			return nil, err
+			return err
 		}
-		return nil, f.Wrong("%v", err)
+		return f.Wrong("%v", err)
 	}
 	if f.NArg() > 0 {
-		return nil, f.Wrong("unexpected argument %q", f.Arg(0))
+		return f.Wrong("unexpected argument %q", f.Arg(0))
 	}
 	options := &slog.HandlerOptions{Level: slog.Level(-f.logLevel)}
 	var handler slog.Handler
@@ -99,12 +98,12 @@ func (f *Flags) Read(args []string) (*rest.Config, error) {
 	case "json":
 		handler = slog.NewJSONHandler(os.Stderr, options)
 	default:
-		return nil, f.Wrong("--log-format is %q, not text or json", f.logFormat)
+		return f.Wrong("--log-format is %q, not text or json", f.logFormat)
 	}
 	log := logr.FromSlogHandler(handler)
 	logf.SetLogger(log)
 	klog.SetLogger(log)
-	return f.connect()
+	return nil
 }
 
 // Wrong is an error about how the program was called.
@@ -112,10 +111,11 @@ func (f *Flags) Wrong(format string, args ...any) error {
 	return fmt.Errorf("%s: %s; %w", f.Name(), strings.TrimSpace(fmt.Sprintf(format, args...)), errUsage)
 }
 
-// connect doesn't limit the rate of requests: that is what API priority and
-// fairness is for, and a limit here would make people wait for admission.
-func (f *Flags) connect() (*rest.Config, error) {
-	config, err := clientcmd.BuildConfigFromFlags("", f.Kubeconfig)
+// Connect returns how to reach the API server. It doesn't limit the rate of
+// requests: that is what API priority and fairness is for, and a limit here
+// would make people wait for admission.
+func (f *Flags) Connect() (*rest.Config, error) {
+	config, err := f.find()
 	if err != nil {
 		return nil, fmt.Errorf("finding the API server: %w", err)
 	}
@@ -126,4 +126,15 @@ func (f *Flags) connect() (*rest.Config, error) {
 	config.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
 	addFaults(config)
 	return config, nil
+}
+
+func (f *Flags) find() (*rest.Config, error) {
+	if f.Kubeconfig != "" {
+		return clientcmd.BuildConfigFromFlags("", f.Kubeconfig)
+	}
+	config, err := rest.InClusterConfig()
+	if errors.Is(err, rest.ErrNotInCluster) {
+		return nil, errors.New("this is no Pod: say where with --kubeconfig")
+	}
+	return config, err
 }

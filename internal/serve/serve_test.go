@@ -43,7 +43,7 @@ func TestWrongFlagsAreOneLine(t *testing.T) {
 			flags := serve.NewFlags("program", "does.", "")
 			var said strings.Builder
 			flags.SetOutput(&said)
-			_, err := flags.Read(test.args)
+			err := flags.Read(test.args)
 			assert.EqualError(t, err, test.want)
 			assert.NotContains(t, said.String(), "Flags:", "not the whole help")
 		})
@@ -60,8 +60,15 @@ func TestReachTellsAnAPIServerThatRefuses(t *testing.T) {
 	assert.EqualError(t, reach(t.Context()), "reaching the API server: 401 Unauthorized: who are you?\n")
 }
 
+func TestConnectOutsideOfAPod(t *testing.T) {
+	flags := serve.NewFlags("program", "does.", "")
+	require.NoError(t, flags.Read(nil))
+	_, err := flags.Connect()
+	assert.EqualError(t, err, "finding the API server: this is no Pod: say where with --kubeconfig")
+}
+
 func TestHelpIsNoMistake(t *testing.T) {
-	_, err := serve.NewFlags("program", "does.", "").Read([]string{"--help"})
+	err := serve.NewFlags("program", "does.", "").Read([]string{"--help"})
 	assert.ErrorIs(t, err, flag.ErrHelp)
 }
 
