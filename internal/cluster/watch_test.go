@@ -6,8 +6,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 
@@ -41,20 +42,16 @@ func TestOfMetadataOnlyOurOwnIsKept(t *testing.T) {
 
 func TestOfAWorkloadOnlyTargetsAreKept(t *testing.T) {
 	deployment := workload.Lookup("apps", "Deployment")
-	kept, err := toEntry(deployment)(&unstructured.Unstructured{Object: map[string]any{
-		"metadata": map[string]any{
-			"namespace": "shop", "name": "web", "uid": "1", "resourceVersion": "2",
-			"labels":        map[string]any{"configpin.io/enabled": "true", "app": "web"},
-			"managedFields": []any{map[string]any{"manager": "kubectl"}},
-		},
-		"spec": map[string]any{"template": map[string]any{
-			"metadata": map[string]any{"annotations": map[string]any{wellknown.Pins: "configmap/app=app-1", "big": strings.Repeat("x", 1000)}},
-			"spec": map[string]any{"containers": []any{map[string]any{
-				"name": "web", "args": []any{strings.Repeat("x", 1000)},
-				"envFrom": []any{map[string]any{"configMapRef": map[string]any{"name": "app-1"}}},
-			}}},
-		}},
-	}})
+	full := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{
+		Namespace: "shop", Name: "web", UID: "1", ResourceVersion: "2",
+		Labels:        map[string]string{"configpin.io/enabled": "true", "app": "web"},
+		ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubectl"}},
+	}}
+	full.Spec.Template.Annotations = map[string]string{wellknown.Pins: "configmap/app=app-1", "big": strings.Repeat("x", 1000)}
+	from := corev1.EnvFromSource{ConfigMapRef: &corev1.ConfigMapEnvSource{}}
+	from.ConfigMapRef.Name = "app-1"
+	full.Spec.Template.Spec.Containers = []corev1.Container{{Name: "web", Args: []string{strings.Repeat("x", 1000)}, EnvFrom: []corev1.EnvFromSource{from}}}
+	kept, err := toEntry(deployment)(full)
 	require.NoError(t, err)
 	e := kept.(*entry)
 	assert.Equal(t, "web", e.Name)

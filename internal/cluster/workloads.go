@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"slices"
@@ -9,14 +10,13 @@ import (
 
 	"github.com/tidwall/gjson"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/dynamic/dynamicinformer"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/metadata/metadatainformer"
 	"k8s.io/client-go/rest"
@@ -55,10 +55,11 @@ type entry struct {
 
 // NewWorkloads returns the Workloads of the cluster at config, not watching yet.
 func NewWorkloads(config *rest.Config) (*Workloads, error) {
-	reader, err := dynamic.NewForConfig(config)
+	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the cluster: %w", err)
 	}
+	watches := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithTweakListOptions(onlyLabelled))
 	metadataReader, err := metadata.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the cluster: %w", err)
@@ -78,8 +79,14 @@ func NewWorkloads(config *rest.Config) (*Workloads, error) {
 		if w.rest[kind], err = clientFor(config, kind); err != nil {
 			return nil, fmt.Errorf("connecting to the cluster for %s: %w", kind.Resource, err)
 		}
-		informer := dynamicinformer.NewFilteredDynamicInformer(reader, resource(kind), metav1.NamespaceAll, 0,
-			cache.Indexers{bySource: sourcesOf}, onlyLabelled).Informer()
+		watch, err := watches.ForResource(resource(kind))
+		if err != nil {
+			return nil, fmt.Errorf("watching %s: %w", kind.Resource, err)
+		}
+		informer := watch.Informer()
+		if err := informer.AddIndexers(cache.Indexers{bySource: sourcesOf}); err != nil {
+			return nil, fmt.Errorf("watching %s: %w", kind.Resource, err)
+		}
 		if err := informer.SetTransform(toEntry(kind)); err != nil {
 			return nil, fmt.Errorf("watching %s: %w", kind.Resource, err)
 		}
@@ -115,13 +122,18 @@ func clientFor(config *rest.Config, kind *workload.Kind) (rest.Interface, error)
 	return rest.RESTClientFor(config)
 }
 
+// toEntry reduces a workload to its entry. It comes as the type that our version
+// of the API has, because the API server then sends what it sends to its own
+// controllers, encoded once for all; what that type doesn't know, the walk over
+// refs doesn't either.
 func toEntry(kind *workload.Kind) cache.TransformFunc {
 	return func(object any) (any, error) {
-		full, ok := object.(*unstructured.Unstructured)
-		if !ok {
+		full, ok := object.(metav1.Object)
+		if _, done := object.(*entry); done || !ok {
 			return object, nil // an entry already, or the tombstone of one
 		}
-		raw, err := full.MarshalJSON()
+		full.SetManagedFields(nil)
+		raw, err := json.Marshal(full)
 		if err != nil {
 			return nil, fmt.Errorf("reading %s %s/%s: %w", kind.Kind, full.GetNamespace(), full.GetName(), err)
 		}
@@ -129,7 +141,6 @@ func toEntry(kind *workload.Kind) cache.TransformFunc {
 		if err != nil {
 			return nil, err
 		}
-		read.ManagedFields = ""
 		read.Namespace, read.Name = full.GetNamespace(), full.GetName()
 		read.Labels = cloned(read.Labels)
 		read.Template = workload.Template{
