@@ -55,11 +55,9 @@ func (c *requestCase) restore() []jsonpatch.Operation {
 		before[ref.Pointer] = ref
 	}
 	operations := renames(c.new, func(ref refs.Ref) string {
-		was, source := before[ref.Pointer], refs.Target{}
-		if of, known := c.source(was.Target); known {
-			source = of
-		}
-		if now, known := c.source(ref.Target); known && now == source {
+		was := before[ref.Pointer]
+		source, pinned := c.source(was.Target)
+		if now, known := c.source(ref.Target); pinned && known && now == source {
 			return was.Name
 		}
 		return ref.Name
