@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/ptr"
@@ -43,11 +42,7 @@ func assemble(config *rest.Config, o *options) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	metadataClient, err := metadata.NewForConfig(config)
-	if err != nil {
-		return nil, fmt.Errorf("connecting to the cluster: %w", err)
-	}
-	sources, err := cluster.NewSources(metadataClient)
+	sources, err := cluster.NewSources(config)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/metadata/metadatainformer"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/configpin/configpin/internal/pin"
@@ -43,8 +44,12 @@ type Current struct {
 	Digest string
 }
 
-// NewSources returns the Sources of a cluster, not watching yet.
-func NewSources(client metadata.Interface) (*Sources, error) {
+// NewSources returns the Sources of the cluster at config, not watching yet.
+func NewSources(config *rest.Config) (*Sources, error) {
+	client, err := metadata.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to the cluster: %w", err)
+	}
 	s := &Sources{client: client, informers: map[wellknown.Kind]cache.SharedIndexInformer{}, currents: map[Key]Current{}}
 	for _, kind := range Served {
 		informer := metadatainformer.NewFilteredMetadataInformer(client, resourceOf(kind), metav1.NamespaceAll, 0,
@@ -145,6 +150,17 @@ func (s *Sources) Synced() bool {
 		}
 	}
 	return true
+}
+
+// All returns the metadata of all sources and snapshots that are known.
+func (s *Sources) All() []snapshot.Object {
+	var all []snapshot.Object
+	for kind, informer := range s.informers {
+		for _, object := range informer.GetStore().List() {
+			all = append(all, snapshot.FromMetadata(kind, object.(*metav1.PartialObjectMetadata)))
+		}
+	}
+	return all
 }
 
 // Metadata returns what is known of an object: its metadata, as far as it is

@@ -2,9 +2,12 @@ package cluster
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/pager"
@@ -43,4 +46,24 @@ func eachPage(ctx context.Context, resource metadata.ResourceInterface, selector
 		f(object.(*metav1.PartialObjectMetadata))
 		return nil
 	})
+}
+
+// syncPoll is how often a watch is asked whether it is complete; the watches
+// themselves don't say when.
+const syncPoll = 50 * time.Millisecond
+
+// WaitSynced waits until all of synced are.
+func WaitSynced(ctx context.Context, synced ...func() bool) error {
+	err := wait.PollUntilContextCancel(ctx, syncPoll, true, func(context.Context) (bool, error) {
+		for _, complete := range synced {
+			if !complete() {
+				return false, nil
+			}
+		}
+		return true, nil
+	})
+	if err != nil {
+		return errors.New("stopped before all that there is was known")
+	}
+	return nil
 }

@@ -74,7 +74,8 @@ func TestOfAWorkloadOnlyTargetsAreKept(t *testing.T) {
 // namespaces, and workloads whose template can change. Nothing else is ever
 // listed whole.
 func TestInformers(t *testing.T) {
-	workloads, err := NewWorkloads(&rest.Config{Host: "localhost"})
+	config := &rest.Config{Host: "localhost"}
+	workloads, err := NewWorkloads(config)
 	require.NoError(t, err)
 	var watched []string
 	for kind := range workloads.informers {
@@ -82,7 +83,7 @@ func TestInformers(t *testing.T) {
 	}
 	assert.ElementsMatch(t, []string{"deployments", "statefulsets", "daemonsets", "cronjobs"}, watched)
 
-	sources, err := NewSources(workloads.metadata)
+	sources, err := NewSources(config)
 	require.NoError(t, err)
 	assert.Len(t, sources.informers, 1)
 	assert.Contains(t, sources.informers, wellknown.ConfigMap)

@@ -247,6 +247,18 @@ func (w *Workloads) Synced() bool {
 	return w.namespaces.HasSynced()
 }
 
+// All returns the workloads that are known.
+func (w *Workloads) All() []Workload {
+	var all []Workload
+	for kind, informer := range w.informers {
+		for _, object := range informer.GetStore().List() {
+			e := object.(*entry)
+			all = append(all, Workload{kind, e.Namespace, e.Name})
+		}
+	}
+	return all
+}
+
 // UsedBy returns the workloads that refer to a source or are pinned for it.
 func (w *Workloads) UsedBy(source Key) []Workload {
 	var users []Workload
