@@ -16,14 +16,19 @@ import (
 	"github.com/configpin/configpin/internal/workload"
 )
 
-// disown takes the names that a rollback brought back out of the managedFields
-// of whoever rolled back. `kubectl rollout undo` writes them by an update, which
-// makes kubectl their owner, and every later server-side apply of the manifest,
-// by helm or a GitOps tool, would conflict with it for ever. Owners by apply
-// keep what they own.
+// disown takes names out of the managedFields of whoever wrote them by an update,
+// where what is stored is not what they wrote: names that this answer replaces,
+// and names that a rollback brought back. `kubectl apply` writes the source's name
+// and `kubectl rollout undo` an old snapshot's, which makes them owners of the
+// field; every later server-side apply of the manifest, by helm or a GitOps tool,
+// would conflict with them for ever. Owners by apply keep what they own: else a
+// ref that is taken out of their manifest would stay in the object.
 func disown(object workload.Object, decision pin.Decision) ([]jsonpatch.Operation, error) {
-	names := rolledBack(object, decision)
-	if names.Empty() || object.ManagedFields == "" {
+	if object.ManagedFields == "" {
+		return nil, nil
+	}
+	names := disowned(object, decision)
+	if names.Empty() {
 		return nil, nil
 	}
 	var entries []metav1.ManagedFieldsEntry
@@ -66,17 +71,25 @@ func without(entry metav1.ManagedFieldsEntry, names *fieldpath.Set, pointer stri
 	return jsonpatch.NewOperation("replace", pointer+"/fieldsV1", json.RawMessage(raw)), true, nil
 }
 
-// rolledBack is where the names that were rolled back are owned.
-func rolledBack(object workload.Object, decision pin.Decision) *fieldpath.Set {
-	names := fieldpath.NewSet()
+// disowned is where the names that nobody shall own by an update are owned.
+func disowned(object workload.Object, decision pin.Decision) *fieldpath.Set {
+	replaced := map[string]bool{}
+	for _, operation := range decision.Patch {
+		replaced[operation.Path] = true
+	}
+	restored := map[refs.Target]bool{}
 	for _, outcome := range decision.Outcomes {
-		if outcome.Reason != pin.ReasonRolledBack {
-			continue
+		if outcome.Reason == pin.ReasonRolledBack {
+			restored[refs.Target{Kind: outcome.Source.Kind, Name: outcome.Name}] = true
 		}
-		for _, ref := range refs.Walk(object.Template.Spec) {
-			if ref.Kind == outcome.Source.Kind && ref.Name == outcome.Name {
-				names.Insert(ownedAt(object.Kind, ref.Place))
-			}
+	}
+	names := fieldpath.NewSet()
+	if len(replaced) == 0 && len(restored) == 0 {
+		return names
+	}
+	for _, ref := range refs.Walk(object.Template.Spec) {
+		if restored[ref.Target] || replaced[object.Kind.PointerOf(ref.Pointer)] {
+			names.Insert(ownedAt(object.Kind, ref.Place))
 		}
 	}
 	return names

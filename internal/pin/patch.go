@@ -76,7 +76,7 @@ func renames(s state, name func(refs.Ref) string) []jsonpatch.Operation {
 	var operations []jsonpatch.Operation
 	for _, ref := range s.refs {
 		if to := name(ref); to != ref.Name {
-			operations = append(operations, jsonpatch.NewOperation("replace", s.object.Kind.Pointer()+"/spec"+ref.Pointer, to))
+			operations = append(operations, jsonpatch.NewOperation("replace", s.object.Kind.PointerOf(ref.Pointer), to))
 		}
 	}
 	return operations

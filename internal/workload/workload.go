@@ -53,6 +53,10 @@ func Lookup(group, kind string) *Kind {
 // Pointer is the JSON pointer of the template.
 func (k *Kind) Pointer() string { return "/" + strings.Join(k.Path, "/") }
 
+// PointerOf is the JSON pointer, from the root of the object, of what is at
+// pointer in the template's PodSpec.
+func (k *Kind) PointerOf(pointer string) string { return k.Pointer() + "/spec" + pointer }
+
 // Object is what decisions need of a workload. Its text fields are parts of
 // the JSON it was read from.
 type Object struct {
