@@ -15,6 +15,7 @@ import (
 
 	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/rollout"
+	"github.com/configpin/configpin/internal/snapshot"
 	"github.com/configpin/configpin/internal/versioner"
 )
 
@@ -56,7 +57,7 @@ func assemble(config *rest.Config, o *options) (*program, error) {
 	}
 	rollouts := rollout.New(o.rollout, workloads, sources, recorder)
 	versions := &versioner.Versioner{Objects: objects, Sources: sources, Events: recorder, Changed: rollouts.SourceChanged}
-	if err := sources.OnChange(versions.Observe); err != nil {
+	if err := sources.OnChange(func(object snapshot.Object) { versions.Observe(object); rollouts.SnapshotChanged(object) }); err != nil {
 		return nil, err
 	}
 	if err := workloads.OnChange(rollouts.WorkloadChanged); err != nil {

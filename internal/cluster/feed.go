@@ -28,6 +28,13 @@ func (f *Feed[K]) Start(ctx context.Context, queue workqueue.TypedRateLimitingIn
 	return f.Begin(ctx, func(key K) { queue.Add(key) })
 }
 
+// Running says whether the controller has started: this replica leads.
+func (f *Feed[K]) Running() bool {
+	f.mutex.RLock()
+	defer f.mutex.RUnlock()
+	return f.queue != nil
+}
+
 // AddAfter puts key into the queue in a while.
 func (f *Feed[K]) AddAfter(key K, wait time.Duration) {
 	f.mutex.RLock()

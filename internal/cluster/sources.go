@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/metadata"
@@ -117,8 +118,8 @@ func snapshotsOf(kind wellknown.Kind) cache.IndexFunc {
 // goes. It must be called before Start.
 func (s *Sources) OnChange(f func(snapshot.Object)) error {
 	for kind, informer := range s.informers {
-		changed := func(_, object any) {
-			if m, ok := metaOf(object); ok {
+		changed := func(e event) {
+			if m, ok := metaOf(e.object()); ok {
 				f(snapshot.FromMetadata(kind, m))
 			}
 		}
@@ -175,6 +176,18 @@ func (s *Sources) Metadata(key Key) (snapshot.Object, bool) {
 		return snapshot.Object{}, false
 	}
 	return snapshot.FromMetadata(key.Kind, found.(*metav1.PartialObjectMetadata)), true
+}
+
+// Exists says, live, whether there is an object.
+func (s *Sources) Exists(ctx context.Context, key Key) (bool, error) {
+	_, err := s.client.Resource(resourceOf(key.Kind)).Namespace(key.Namespace).Get(ctx, key.Name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("reading %s: %w", key, err)
+	}
+	return true, nil
 }
 
 // KnownSnapshots returns the metadata of what claims to be a snapshot of a

@@ -16,13 +16,28 @@ import (
 // bySource is the index by what an object is a snapshot of, or refers to.
 const bySource = "source"
 
-// onEvents calls f with every object that comes, changes or goes, and with what
-// it was before a change.
-func onEvents(informer cache.SharedIndexInformer, f func(before, object any)) error {
-	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(object any) { f(nil, object) },
-		UpdateFunc: f,
-		DeleteFunc: func(object any) { f(nil, object) },
+// event is what a watch saw: an object that came (before is nil), changed, or
+// went (after is nil). initial says that it didn't come: it was there when the
+// watch began.
+type event struct {
+	before, after any
+	initial       bool
+}
+
+// object is the last that was seen of it.
+func (e event) object() any {
+	if e.after == nil {
+		return e.before
+	}
+	return e.after
+}
+
+// onEvents calls f with every event.
+func onEvents(informer cache.SharedIndexInformer, f func(event)) error {
+	_, err := informer.AddEventHandler(cache.ResourceEventHandlerDetailedFuncs{
+		AddFunc:    func(object any, initial bool) { f(event{after: object, initial: initial}) },
+		UpdateFunc: func(before, after any) { f(event{before: before, after: after}) },
+		DeleteFunc: func(object any) { f(event{before: object}) },
 	})
 	return err
 }

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/tidwall/gjson"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -198,21 +197,52 @@ func targetsOf(object workload.Object) []refs.Target {
 	return targets
 }
 
+// Change is what a watch saw of a workload.
+type Change struct {
+	Workload
+
+	// Before and After are what is known of it: Before is nil when it came, After
+	// when it went.
+	Before, After *workload.Object
+
+	// Initial says that it didn't come but was there when the watch began.
+	Initial bool
+
+	UID             types.UID
+	ResourceVersion string
+}
+
 // OnChange calls f for every workload that comes, goes, or changes in a way that
 // matters here. It must be called before Start.
-func (w *Workloads) OnChange(f func(Workload)) error {
+func (w *Workloads) OnChange(f func(Change)) error {
 	for kind, informer := range w.informers {
-		changed := func(before, object any) {
-			if sameEntry(before, object) {
+		changed := func(e event) {
+			if sameEntry(e.before, e.after) {
 				return // its status changed, most likely
 			}
-			if m, ok := metaOf(object); ok {
-				f(Workload{kind, m.GetNamespace(), m.GetName()})
+			m, ok := metaOf(e.object())
+			if !ok {
+				return
 			}
+			f(Change{
+				Workload:        Workload{kind, m.GetNamespace(), m.GetName()},
+				Before:          objectOf(e.before),
+				After:           objectOf(e.after),
+				Initial:         e.initial,
+				UID:             m.GetUID(),
+				ResourceVersion: m.GetResourceVersion(),
+			})
 		}
 		if err := onEvents(informer, changed); err != nil {
 			return fmt.Errorf("watching %s: %w", kind.Resource, err)
 		}
+	}
+	return nil
+}
+
+func objectOf(known any) *workload.Object {
+	if e, ok := known.(*entry); ok {
+		return &e.object
 	}
 	return nil
 }
@@ -302,22 +332,29 @@ func (w *Workloads) Sources(of Workload) []Key {
 
 // Touched is a workload as it is stored after a touch.
 type Touched struct {
-	Object          workload.Object
-	ResourceVersion string
+	Object workload.Object
+
+	// Warnings are those that came with the answer: what admission said it did.
+	Warnings []string
 }
 
 // Touch sends a workload through admission by a patch that changes nothing. An
 // empty patch leaves no entry in managedFields, so it takes nobody's ownership.
 func (w *Workloads) Touch(ctx context.Context, of Workload) (Touched, error) {
-	raw, err := w.rest[of.Kind].Patch(types.MergePatchType).
+	result := w.rest[of.Kind].Patch(types.MergePatchType).
 		Namespace(of.Namespace).Resource(of.Kind.Resource).Name(of.Name).
 		Param("fieldManager", wellknown.FieldManager).
-		Body([]byte("{}")).DoRaw(ctx)
+		Body([]byte("{}")).Do(ctx)
+	raw, err := result.Raw()
 	if err != nil {
 		return Touched{}, fmt.Errorf("touching %s: %w", of, err)
 	}
 	object, err := of.Kind.Read(string(raw))
-	return Touched{Object: object, ResourceVersion: gjson.GetBytes(raw, "metadata.resourceVersion").Str}, err
+	touched := Touched{Object: object}
+	for _, warning := range result.Warnings() {
+		touched.Warnings = append(touched.Warnings, warning.Text)
+	}
+	return touched, err
 }
 
 // Unstamped lists, live, the workloads of opted-in namespaces that carry no

@@ -9,13 +9,15 @@ import (
 const (
 	resultPinned     = "pinned"
 	resultUnanswered = "unanswered"
+	resultReverted   = "reverted"
+	resultRefused    = "refused"
 	resultDamped     = "damped"
 	resultStamped    = "stamped"
 )
 
 var touches = prometheus.NewCounterVec(prometheus.CounterOpts{
 	Name: "configpin_touches_total",
-	Help: "Workloads sent through admission, by result: pinned, unanswered (nothing changed), damped (put off), stamped (opted in by their namespace).",
+	Help: "Workloads sent through admission, by result: pinned, unanswered (nothing changed), reverted (something changed it back), refused, damped (put off), stamped (opted in by their namespace).",
 }, []string{"result"})
 
 func init() { metrics.Registry.MustRegister(touches) }

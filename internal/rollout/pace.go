@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
@@ -47,7 +46,7 @@ func (r *Rollout) damp(ctx context.Context, of cluster.Workload, uid types.UID, 
 		return
 	}
 	logf.FromContext(ctx).Info("Damped rollouts", "workload", klog.KRef(of.Namespace, of.Name), "duration", wait)
-	r.event(reference(of, uid), corev1.EventTypeWarning, wellknown.ReasonDamped,
+	r.event(reference(of, uid), wellknown.ReasonDamped,
 		"Its sources change faster than it may roll out: at most one rollout per %s from now on", r.options.Every)
 }
 
@@ -59,22 +58,46 @@ const (
 	lastBackOff  = 30 * time.Second
 )
 
-// triesBeforeEvent is how many touches in a row must change nothing before
+// triesBeforeEvent is how many touches in a row must be in vain before
 // somebody is told: one or two are a restart of the webhook, or a source that
 // changed again in between.
 const triesBeforeEvent = 3
 
-// unanswered notes that a touch changed nothing, and returns when to try again.
-func (r *Rollout) unanswered(ctx context.Context, of cluster.Workload, uid types.UID) time.Duration {
-	touches.WithLabelValues(resultUnanswered).Inc()
+// vain is why a touch left a workload behind.
+type vain struct {
+	result string // as the metric calls it
+	reason string
+	note   string
+}
+
+var (
+	unanswered = vain{
+		resultUnanswered, wellknown.ReasonTouchUnanswered,
+		"It is behind its sources, and sending it through admission changes nothing: is the configpin webhook reachable?",
+	}
+	reverted = vain{
+		resultReverted, wellknown.ReasonPinConflict,
+		"Admission pins it, and something changes that back: look for a webhook that changes Pod templates later (kubectl get mutatingwebhookconfigurations)",
+	}
+)
+
+func refused(err error) vain {
+	return vain{
+		resultRefused, wellknown.ReasonPinConflict,
+		"It is behind its sources, and sending it through admission is refused: " + err.Error(),
+	}
+}
+
+// inVain notes that a touch left a workload behind, and returns when to try again.
+func (r *Rollout) inVain(ctx context.Context, of cluster.Workload, uid types.UID, why vain) time.Duration {
+	touches.WithLabelValues(why.result).Inc()
 	r.mutex.Lock()
 	r.tries[of]++
 	tries := r.tries[of]
 	r.mutex.Unlock()
-	logf.FromContext(ctx).V(1).Info("Touch changed nothing", "workload", klog.KRef(of.Namespace, of.Name), "count", tries)
+	logf.FromContext(ctx).V(1).Info("Touched in vain", "workload", klog.KRef(of.Namespace, of.Name), "reason", why.result, "count", tries)
 	if tries == triesBeforeEvent {
-		r.event(reference(of, uid), corev1.EventTypeWarning, wellknown.ReasonTouchUnanswered,
-			"It is behind its sources, and sending it through admission changes nothing: is the configpin webhook reachable?")
+		r.event(reference(of, uid), why.reason, "%s", why.note)
 	}
 	return min(lastBackOff, firstBackOff<<min(tries-1, 10))
 }
@@ -93,6 +116,7 @@ func (r *Rollout) forget(of cluster.Workload) {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 	delete(r.limiters, of)
+	delete(r.missing, of)
 }
 
 // prune forgets the limits of workloads that may have all their rollouts again.

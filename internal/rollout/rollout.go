@@ -10,12 +10,10 @@ package rollout
 import (
 	"context"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
@@ -25,7 +23,8 @@ import (
 
 	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/pin"
-	"github.com/configpin/configpin/internal/wellknown"
+	"github.com/configpin/configpin/internal/refs"
+	"github.com/configpin/configpin/internal/snapshot"
 	"github.com/configpin/configpin/internal/workload"
 )
 
@@ -59,6 +58,7 @@ type Rollout struct {
 	limiters map[cluster.Workload]*rate.Limiter
 	tries    map[cluster.Workload]int // touches in a row that changed nothing
 	damped   map[cluster.Workload]bool
+	missing  map[cluster.Workload]string // what was told last of snapshots that are gone
 }
 
 type workloads interface {
@@ -73,6 +73,8 @@ type workloads interface {
 
 type sources interface {
 	Synced() bool
+	Metadata(key cluster.Key) (snapshot.Object, bool)
+	Exists(ctx context.Context, key cluster.Key) (bool, error)
 	Facts(namespace string, request pin.Request) (facts pin.Facts, ready bool)
 }
 
@@ -87,6 +89,7 @@ func New(options Options, workloads workloads, sources sources, recorder events.
 		limiters:  map[cluster.Workload]*rate.Limiter{},
 		tries:     map[cluster.Workload]int{},
 		damped:    map[cluster.Workload]bool{},
+		missing:   map[cluster.Workload]string{},
 	}
 }
 
@@ -112,8 +115,26 @@ func (r *Rollout) SourceChanged(source cluster.Key) {
 	}
 }
 
+// SnapshotChanged takes note of an object that came, changed or went. Only
+// snapshots that went matter to those that name them.
+func (r *Rollout) SnapshotChanged(object snapshot.Object) {
+	if _, _, claimed := snapshot.Claimed(object); !claimed {
+		return
+	}
+	key := cluster.Key{Namespace: object.Namespace, Target: refs.Target{Kind: object.Kind, Name: object.Name}}
+	if _, there := r.sources.Metadata(key); there {
+		return
+	}
+	for _, of := range r.workloads.UsedBy(key) {
+		r.feed.AddAfter(of, 0)
+	}
+}
+
 // WorkloadChanged takes note of a workload that came, changed or went.
-func (r *Rollout) WorkloadChanged(of cluster.Workload) { r.feed.AddAfter(of, 0) }
+func (r *Rollout) WorkloadChanged(change cluster.Change) {
+	r.tell(change)
+	r.feed.AddAfter(change.Workload, 0)
+}
 
 // notReadyPause is how long a workload waits until it is known what its sources
 // hold. Whoever learns it says so; the pause is for what nobody says, because a
@@ -134,7 +155,7 @@ func (r *Rollout) Reconcile(ctx context.Context, of cluster.Workload) (reconcile
 		return reconcile.Result{RequeueAfter: notReadyPause}, nil
 	case !state.behind:
 		r.settled(of)
-		return reconcile.Result{}, nil
+		return reconcile.Result{}, r.tellMissing(ctx, of, uid, state.missing)
 	}
 	if wait := r.quiet.wait(of, r.workloads.Sources(of), time.Now()); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
@@ -146,10 +167,12 @@ func (r *Rollout) Reconcile(ctx context.Context, of cluster.Workload) (reconcile
 		}
 	}
 	touched, err := r.workloads.Touch(ctx, of)
-	if apierrors.IsNotFound(err) {
+	switch {
+	case apierrors.IsNotFound(err):
 		return reconcile.Result{}, nil
-	}
-	if err != nil {
+	case apierrors.IsForbidden(err), apierrors.IsInvalid(err):
+		return reconcile.Result{RequeueAfter: r.inVain(ctx, of, uid, refused(err))}, nil
+	case err != nil:
 		return reconcile.Result{}, err
 	}
 	return r.answered(ctx, of, uid, object, touched), nil
@@ -158,21 +181,20 @@ func (r *Rollout) Reconcile(ctx context.Context, of cluster.Workload) (reconcile
 // answered looks at what a touch made of a workload. It may have rolled out and
 // be behind again, when a source changed in the meantime.
 func (r *Rollout) answered(ctx context.Context, of cluster.Workload, uid types.UID, before workload.Object, touched cluster.Touched) reconcile.Result {
-	pins := touched.Object.Template.Annotations[wellknown.Pins]
-	rolled := pins != before.Template.Annotations[wellknown.Pins]
+	rolled := !slices.Equal(targets(before), targets(touched.Object))
 	behind := r.look(touched.Object).behind
 	if behind && !rolled {
-		return reconcile.Result{RequeueAfter: r.unanswered(ctx, of, uid)}
+		why := unanswered
+		if r.pinned(before, touched) {
+			why = reverted
+		}
+		return reconcile.Result{RequeueAfter: r.inVain(ctx, of, uid, why)}
 	}
 	r.settled(of)
 	touches.WithLabelValues(resultPinned).Inc()
 	if rolled {
 		r.spend(of)
 		logf.FromContext(ctx).Info("Rolled forward", "workload", klog.KRef(of.Namespace, of.Name), "kind", of.Kind.Kind)
-		regarding := reference(of, uid)
-		regarding.ResourceVersion = touched.ResourceVersion // or it would be counted as the same event as the last
-		r.event(regarding, corev1.EventTypeNormal, wellknown.ReasonRolledForward,
-			"Pinned to what its sources hold now: %s", strings.ReplaceAll(pins, ",", ", "))
 	}
 	if behind {
 		return reconcile.Result{RequeueAfter: r.options.Settle}
@@ -180,11 +202,32 @@ func (r *Rollout) answered(ctx context.Context, of cluster.Workload, uid types.U
 	return reconcile.Result{}
 }
 
+// targets are what a template names, sorted, each once.
+func targets(object workload.Object) []refs.Target {
+	var named []refs.Target
+	for _, ref := range refs.Walk(object.Template.Spec) {
+		named = append(named, ref.Target)
+	}
+	slices.SortFunc(named, refs.Target.Compare)
+	return slices.Compact(named)
+}
+
+// pinned says whether admission pinned a workload that was touched, whatever
+// became of that afterwards: it said so in the words of the decision that was
+// expected of it.
+func (r *Rollout) pinned(before workload.Object, touched cluster.Touched) bool {
+	return slices.ContainsFunc(r.look(before).warnings, func(expected string) bool {
+		return slices.Contains(touched.Warnings, expected)
+	})
+}
+
 // state is what the decision about a workload, written unchanged, says of it.
 type state struct {
-	ready  bool // it can be told
-	behind bool // the decision changes it
-	moves  bool // it changes a name in the template: only then it rolls out
+	ready    bool // it can be told
+	behind   bool // the decision changes it
+	moves    bool // it changes a name in the template: only then it rolls out
+	warnings []string
+	missing  []refs.Target // snapshots that it names, and that nobody makes again
 }
 
 func (r *Rollout) look(object workload.Object) state {
@@ -195,22 +238,10 @@ func (r *Rollout) look(object workload.Object) state {
 	}
 	decision := pin.Decide(request, facts)
 	return state{
-		ready:  true,
-		behind: len(decision.Patch) > 0,
-		moves:  slices.ContainsFunc(decision.Outcomes, pin.Outcome.Moves),
+		ready:    true,
+		behind:   len(decision.Patch) > 0,
+		moves:    slices.ContainsFunc(decision.Outcomes, pin.Outcome.Moves),
+		warnings: decision.Warnings,
+		missing:  pin.Missing(decision, facts),
 	}
-}
-
-func reference(of cluster.Workload, uid types.UID) *corev1.ObjectReference {
-	return &corev1.ObjectReference{
-		APIVersion: of.Kind.Group + "/" + of.Kind.Version,
-		Kind:       of.Kind.Kind,
-		Namespace:  of.Namespace,
-		Name:       of.Name,
-		UID:        uid,
-	}
-}
-
-func (r *Rollout) event(regarding *corev1.ObjectReference, eventType, reason, note string, args ...any) {
-	r.events.Eventf(regarding, nil, eventType, reason, "Touch", note, args...)
 }

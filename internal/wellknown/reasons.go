@@ -18,13 +18,36 @@ const (
 	// nobody understands. On the object that carries it, by the versioner.
 	ReasonInvalidValue = "InvalidValue"
 
-	// ReasonRolledForward: the workload was moved to the content that its
-	// sources hold now. On the workload, by the versioner.
+	// ReasonPinned: a ref of the workload names a snapshot of its source now, and
+	// named none before. On the workload, by the versioner.
+	ReasonPinned = "Pinned"
+
+	// ReasonRolledForward: the workload names what its source holds now, and named
+	// what it held before. On the workload, by the versioner.
 	ReasonRolledForward = "RolledForward"
 
+	// ReasonRollbackHeld: the workload was taken back to a snapshot, and stays
+	// there. On the workload, by the versioner.
+	ReasonRollbackHeld = "RollbackHeld"
+
+	// ReasonHoldReleased: a hold is over. On the workload, by the versioner.
+	ReasonHoldReleased = "HoldReleased"
+
+	// ReasonUnpinned: the workload names the source itself again. On the workload,
+	// by the versioner.
+	ReasonUnpinned = "Unpinned"
+
+	// ReasonSnapshotMissing: the workload names a snapshot that is not there, and
+	// that nobody can make again. On the workload, by the versioner.
+	ReasonSnapshotMissing = "SnapshotMissing"
+
+	// ReasonPinConflict: admission pins the workload, and something takes that
+	// back, or refuses it. On the workload, by the versioner.
+	ReasonPinConflict = "PinConflict"
+
 	// ReasonTouchUnanswered: the workload is behind and sending it through
-	// admission changed nothing: the webhook is away or something reverts it.
-	// On the workload, by the versioner.
+	// admission changed nothing: the webhook is away. On the workload, by the
+	// versioner.
 	ReasonTouchUnanswered = "TouchUnanswered"
 
 	// ReasonDamped: the sources of the workload change more often than it may

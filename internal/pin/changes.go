@@ -1,0 +1,128 @@
+package pin
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/configpin/configpin/internal/refs"
+	"github.com/configpin/configpin/internal/snapshot"
+	"github.com/configpin/configpin/internal/wellknown"
+	"github.com/configpin/configpin/internal/workload"
+)
+
+// Change is what a write did to the pin of one source of a workload.
+type Change struct {
+	Source refs.Target
+
+	// Reason is one of wellknown's reasons of Events about pins.
+	Reason string
+
+	// From and To are the snapshots that were and are named; empty for none.
+	From, To string
+}
+
+// Changes tells what a write did to a workload, from what was stored before (nil
+// for what is new) and after it, sorted by source. It needs no Facts: whoever
+// wrote, and whether admission was there, a hold shows in the label that holds
+// what the workload was last offered.
+func Changes(before *workload.Object, after workload.Object) []Change {
+	was, is := map[refs.Target]stored{}, storedPins(after)
+	if before != nil {
+		was = storedPins(*before)
+	}
+	var changes []Change
+	for _, source := range sortedSources(was, is) {
+		if reason := changed(was[source], is[source]); reason != "" {
+			changes = append(changes, Change{source, reason, was[source].name, is[source].name})
+		}
+	}
+	return changes
+}
+
+// stored is the pin of one source as an object says it.
+type stored struct {
+	name string
+	held bool
+}
+
+func changed(was, is stored) (reason string) {
+	switch {
+	case was == is:
+		return ""
+	case is.name == "":
+		return wellknown.ReasonUnpinned
+	case is.held && (is.name != was.name || !was.held):
+		return wellknown.ReasonRollbackHeld
+	case was.held:
+		return wellknown.ReasonHoldReleased
+	case was.name == "":
+		return wellknown.ReasonPinned
+	default:
+		return wellknown.ReasonRolledForward
+	}
+}
+
+// storedPins are the pins that refs name. An entry that no ref names says what
+// was there before somebody un-pinned it.
+func storedPins(o workload.Object) map[refs.Target]stored {
+	state := read(o, refs.Walk(o.Template.Spec))
+	pins := map[refs.Target]stored{}
+	for _, ref := range state.refs {
+		source, pinned := state.sources[ref.Target]
+		if !pinned {
+			continue
+		}
+		offered, suffix := state.observed(source), snapshot.Suffix(ref.Name)
+		same := strings.HasPrefix(offered, suffix) || strings.HasPrefix(suffix, offered)
+		pins[source] = stored{ref.Name, !same}
+	}
+	return pins
+}
+
+func sortedSources(sets ...map[refs.Target]stored) []refs.Target {
+	var all []refs.Target
+	for _, set := range sets {
+		for source := range set {
+			all = append(all, source)
+		}
+	}
+	slices.SortFunc(all, refs.Target.Compare)
+	return slices.Compact(all)
+}
+
+// Tell is a sentence for the person about changes that have one reason.
+func Tell(kind *workload.Kind, changes []Change) string {
+	clauses := make([]string, len(changes))
+	for i, c := range changes {
+		switch source := c.Source.String(); c.Reason {
+		case wellknown.ReasonUnpinned:
+			clauses[i] = source + " is not pinned any more"
+		case wellknown.ReasonRollbackHeld:
+			clauses[i] = source + " is held at " + c.To
+		case wellknown.ReasonHoldReleased:
+			clauses[i] = source + " is held no more: pinned to " + c.To
+		case wellknown.ReasonPinned:
+			clauses[i] = source + " is pinned to " + c.To
+		case wellknown.ReasonRolledForward:
+			clauses[i] = source + " moved from " + c.From + " to " + c.To
+		}
+	}
+	sentence := strings.Join(clauses, ", ")
+	if len(changes) > 0 && changes[0].Reason == wellknown.ReasonRollbackHeld {
+		sentence += "; " + howToEndHold(kind)
+	}
+	return sentence
+}
+
+// Missing are the snapshots, sorted by source, that a workload goes on to name
+// and that are not there. A current snapshot isn't among them: it is made again.
+func Missing(decision Decision, facts Facts) []refs.Target {
+	var missing []refs.Target
+	for _, outcome := range decision.Outcomes {
+		target := refs.Target{Kind: outcome.Source.Kind, Name: outcome.Name}
+		if outcome.Pinned() && facts[target].Role == Absent && outcome.Name != facts[outcome.Source].Current {
+			missing = append(missing, target)
+		}
+	}
+	return missing
+}

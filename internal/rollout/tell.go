@@ -1,0 +1,100 @@
+package rollout
+
+import (
+	"context"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/pin"
+	"github.com/configpin/configpin/internal/refs"
+	"github.com/configpin/configpin/internal/wellknown"
+)
+
+// warning are the reasons of Events that a person should look at.
+var warning = map[string]bool{
+	wellknown.ReasonSnapshotMissing: true,
+	wellknown.ReasonPinConflict:     true,
+	wellknown.ReasonTouchUnanswered: true,
+	wellknown.ReasonDamped:          true,
+}
+
+// event records what happened to a workload.
+func (r *Rollout) event(regarding *corev1.ObjectReference, reason, note string, args ...any) {
+	eventType := corev1.EventTypeNormal
+	if warning[reason] {
+		eventType = corev1.EventTypeWarning
+	}
+	r.events.Eventf(regarding, nil, eventType, reason, "Pin", note, args...)
+}
+
+func reference(of cluster.Workload, uid types.UID) *corev1.ObjectReference {
+	return &corev1.ObjectReference{
+		APIVersion: of.Kind.Group + "/" + of.Kind.Version,
+		Kind:       of.Kind.Kind,
+		Namespace:  of.Namespace,
+		Name:       of.Name,
+		UID:        uid,
+	}
+}
+
+// tell tells what a write did to the pins of a workload, whoever wrote it. What
+// was there when the watch began is no news, and only the leader speaks.
+func (r *Rollout) tell(change cluster.Change) {
+	if change.After == nil || change.Initial || !r.feed.Running() {
+		return
+	}
+	changes := pin.Changes(change.Before, *change.After)
+	for len(changes) > 0 {
+		alike, others := sameReason(changes)
+		regarding := reference(change.Workload, change.UID)
+		regarding.ResourceVersion = change.ResourceVersion // or it would be counted as the same event as the last
+		r.event(regarding, alike[0].Reason, "%s", pin.Tell(change.Kind, alike))
+		changes = others
+	}
+}
+
+// sameReason parts the changes that have the reason of the first from the others.
+func sameReason(changes []pin.Change) (alike, others []pin.Change) {
+	for _, c := range changes {
+		if c.Reason == changes[0].Reason {
+			alike = append(alike, c)
+		} else {
+			others = append(others, c)
+		}
+	}
+	return alike, others
+}
+
+// tellMissing tells, once, of snapshots that a workload names and that are gone.
+// The watches of workloads and of snapshots don't wait for each other, so it asks
+// before it says so.
+func (r *Rollout) tellMissing(ctx context.Context, of cluster.Workload, uid types.UID, missing []refs.Target) error {
+	var gone []string
+	for _, target := range missing {
+		exists, err := r.sources.Exists(ctx, cluster.Key{Namespace: of.Namespace, Target: target})
+		if err != nil {
+			return err
+		}
+		if !exists {
+			gone = append(gone, target.String())
+		}
+	}
+	names := strings.Join(gone, ", ")
+	r.mutex.Lock()
+	told := r.missing[of]
+	if r.missing[of] = names; names == "" {
+		delete(r.missing, of)
+	}
+	r.mutex.Unlock()
+	if names == "" || names == told {
+		return nil
+	}
+	kind := strings.ToLower(of.Kind.Kind)
+	r.event(reference(of, uid), wellknown.ReasonSnapshotMissing,
+		"It names what does not exist, so new Pods can't start: %s; choose another revision (kubectl rollout history %s/%s), or label the %s %s=true",
+		names, kind, of.Name, kind, wellknown.Resume)
+	return nil
+}
