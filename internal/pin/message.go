@@ -109,10 +109,18 @@ func (c *requestCase) warning(o Outcome) string {
 			return c.heldWarning(o)
 		}
 	}
-	if o.Pinned() && o.Name != o.old && o.Reason != ReasonSeenAgain && o.Reason != ReasonRestored {
+	if o.Pinned() && (o.Name != o.old || c.unmarked()) && o.Reason != ReasonFrozen && o.Reason != ReasonSeenAgain && o.Reason != ReasonRestored {
 		return warn("%s: pinned to %s", o.Source, o.Name)
 	}
 	return ""
+}
+
+// unmarked says whether a template comes in that knows of no pins, over one that
+// does: from a revision older than the opt-in, most likely, for which nobody can
+// bring back what the sources held.
+func (c *requestCase) unmarked() bool {
+	_, has := c.new.object.Template.Annotations[wellknown.Pins]
+	return !has && len(c.old.pins) > 0
 }
 
 func (c *requestCase) heldWarning(o Outcome) string {

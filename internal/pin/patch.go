@@ -28,7 +28,7 @@ func (c *requestCase) patch(outcomes []Outcome) []jsonpatch.Operation {
 		if outcome.Reason != ReasonExcluded && outcome.Reason != ReasonAmbiguous {
 			names[outcome.Source] = outcome.Name
 		}
-		if !outcome.Pinned() {
+		if !outcome.Pinned() || c.mixed(outcome) {
 			continue
 		}
 		pins[outcome.Source] = outcome.Name
@@ -45,6 +45,13 @@ func (c *requestCase) patch(outcomes []Outcome) []jsonpatch.Operation {
 		labels[wellknown.Enabled] = wellknown.True
 	}
 	return append(operations, relabel(c.new.object, labels)...)
+}
+
+// mixed says whether refs that the template excludes name the source as well as
+// a snapshot of it. Such a source isn't called pinned: a policy refuses templates
+// that begin to name a pinned one.
+func (c *requestCase) mixed(o Outcome) bool {
+	return o.Reason == ReasonExcluded && c.names[o.Source][o.Source.Name]
 }
 
 // restore puts back what the old template named for a source, ref by ref, and

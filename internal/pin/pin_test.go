@@ -314,6 +314,7 @@ func TestDecideTable(t *testing.T) {
 			name: "an undo to before opting in gets what the source holds",
 			old:  ptr(on(a2, a2)), new: on(a2, "app").withPins("-"), facts: world(a2),
 			want: a2, observed: a2, reason: pin.ReasonReapplied,
+			warnings: []string{"configmap/app: pinned to " + a2},
 		},
 		{
 			name: "resume gives up the hold",
@@ -341,6 +342,7 @@ func TestDecideTable(t *testing.T) {
 			name: "manual: a re-apply leaves it",
 			old:  ptr(on(a1, a1).label("rollout", "manual")), new: on(a1, "app").label("rollout", "manual"), facts: world(a2),
 			want: a1, observed: a1, reason: pin.ReasonManual,
+			warnings: []string{"configmap/app: pinned to " + a1},
 		},
 		{
 			name: "manual: a deploy moves it",
@@ -511,6 +513,16 @@ func TestSeveralSnapshotsAsBeforeAreLeftAlone(t *testing.T) {
 	got = pin.Decide(pin.Request{Old: &old, New: changed.object(t)}, world(a2))
 	assert.Empty(t, got.Patch)
 	assert.Equal(t, []string{"configmap/app: several snapshots are named, so none is changed: name one, or app itself"}, got.Warnings)
+}
+
+func TestWhatIsLeftAloneAndNamesItsSourceIsNotCalledPinned(t *testing.T) {
+	old := on(a1, a1, a1).object(t)
+	request := pin.Request{Old: &old, New: on(a1, a1, "app").withExclude("configmap/app").object(t)}
+	decision := pin.Decide(request, world(a1))
+	require.Len(t, decision.Patch, 2, "the refs stay as they are, and our keys go")
+	assert.Equal(t, "/spec/template/metadata/annotations/configpin.io~1pins", decision.Patch[0].Path)
+	assert.Empty(t, decision.Patch[0].Value)
+	assert.Equal(t, "/metadata/labels/observed.configpin.io~1configmap.app", decision.Patch[1].Path)
 }
 
 func TestAnExcludedSourceIsNoUndo(t *testing.T) {
