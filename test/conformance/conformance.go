@@ -34,6 +34,10 @@ type Target struct {
 	// Kubectl is the path of the program.
 	Kubectl string
 
+	// Clients are the paths of programs with which people deploy. What needs one
+	// that isn't there is skipped.
+	Clients Clients
+
 	// Settle is the versioner's --settle. Its --rollout-burst must be 1000 or
 	// more: some scenarios roll a workload out often.
 	Settle time.Duration
@@ -45,6 +49,15 @@ type Target struct {
 	// Operator controls configpin's programs. Without it, what needs them to be
 	// away is skipped.
 	Operator Operator
+}
+
+// Clients are programs with which people deploy.
+type Clients struct {
+	Helm3, Helm4, Kustomize string
+
+	// GitOps does, by their own libraries, what Argo CD and Flux do: see
+	// test/clients.
+	GitOps string
 }
 
 // Operator controls configpin's programs: those that run, and others for a
@@ -111,7 +124,7 @@ func Run(t *testing.T, target Target) {
 
 func undisturbed() []scenario {
 	var all []scenario
-	for _, theme := range [][]scenario{stories, jobs, refForms, settling, switches, naming, crowds, goneSnapshots, badInput, ownership, corpora} {
+	for _, theme := range [][]scenario{stories, jobs, refForms, settling, switches, naming, crowds, goneSnapshots, badInput, ownership, corpora, rollbacks, matrix(rows)} {
 		all = append(all, theme...)
 	}
 	return all
@@ -119,7 +132,7 @@ func undisturbed() []scenario {
 
 func disturbing() []scenario {
 	var all []scenario
-	for _, theme := range [][]scenario{defaults, dryRuns, versionerOutages, webhookOutages} {
+	for _, theme := range [][]scenario{defaults, dryRuns, matrix(disturbingRows), versionerOutages, webhookOutages} {
 		all = append(all, theme...)
 	}
 	return all

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -137,8 +138,14 @@ func (s *space) kubectl(args ...string) said {
 
 func (s *space) tryKubectl(input string, args ...string) (said, error) {
 	args = append([]string{"--kubeconfig=" + s.Kubeconfig, "--cache-dir=" + s.cache, "--namespace=" + s.name}, args...)
-	command := exec.CommandContext(s.t.Context(), s.Kubectl, args...)
+	return s.run(s.Kubectl, input, nil, args...)
+}
+
+// run runs a program, with variables added to its environment.
+func (s *space) run(program, input string, variables []string, args ...string) (said, error) {
+	command := exec.CommandContext(s.t.Context(), program, args...)
 	command.Stdin = strings.NewReader(input)
+	command.Env = append(os.Environ(), variables...)
 	var out, err bytes.Buffer
 	command.Stdout, command.Stderr = &out, &err
 	failed := command.Run()

@@ -48,9 +48,7 @@ func story(kind string) func(*space) {
 		assert.Equal(s.t, "blue", s.colourOf(web, "app"), "something else was written")
 		s.apply(web)
 		assert.Equal(s.t, "blue", s.colourOf(web, "app"), "its manifest was applied again")
-		// By force: kubectl's own client-side apply is another owner of what
-		// admission has changed.
-		s.apply(web, "--server-side", "--force-conflicts")
+		s.apply(web, "--server-side")
 		assert.Equal(s.t, "blue", s.colourOf(web, "app"), "its manifest was applied again, server-side")
 		s.kubectl("rollout", "restart", resourceArgument(web))
 		assert.Equal(s.t, "blue", s.colourOf(web, "app"), "it was restarted")

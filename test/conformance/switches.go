@@ -49,14 +49,9 @@ func annotateSource(s *space) {
 }
 
 func namespaceOptsIn(s *space) {
-	s.kubectl("label", "namespace", s.name, "configpin.io/enabled=true")
+	s.namespaceEnabled()
 	s.source("app", "blue")
 	web := plainWorkload(s.t, "Deployment", "web", envFrom("app"))
-	// The API server learns of a namespace's labels by a watch.
-	s.eventually("a workload of the namespace would be pinned", func() (string, bool) {
-		answer, err := s.tryKubectl(manifest(s.t, web), "create", "--filename=-", "--dry-run=server", "--output=yaml")
-		return answer.out, err == nil && strings.Contains(answer.out, wellknown.Pins)
-	})
 	s.create(web.DeepCopy())
 	assert.Equal(s.t, "blue", s.colourOf(web, "app"))
 	assert.Equal(s.t, wellknown.True, s.get(web).GetLabels()[wellknown.Enabled], "the workload is stamped")
@@ -69,6 +64,18 @@ func namespaceOptsIn(s *space) {
 	s.edit("app", "green")
 	s.showing(web, "app", "green")
 	assert.Equal(s.t, "configmap/app", describe(refsOf(templateOf(s.t, s.get(other)).Spec)))
+}
+
+// namespaceEnabled opts in what is written in the namespace. The API server learns
+// of a namespace's labels by a watch, so this waits until it knows.
+func (s *space) namespaceEnabled() {
+	s.t.Helper()
+	s.kubectl("label", "namespace", s.name, "configpin.io/enabled=true")
+	asked := manifest(s.t, plainWorkload(s.t, "Deployment", "asked"))
+	s.eventually("a workload of the namespace would be opted in", func() (string, bool) {
+		answer, err := s.tryKubectl(asked, "create", "--filename=-", "--dry-run=server", "--output=yaml")
+		return answer.out, err == nil && strings.Contains(answer.out, wellknown.Enabled)
+	})
 }
 
 func optOut(args ...string) func(*space) {

@@ -147,6 +147,9 @@ type revision struct {
 	template corev1.PodTemplateSpec
 }
 
+// text is the number as kubectl takes it.
+func (r revision) text() string { return strconv.FormatInt(r.number, 10) }
+
 // revisionAnnotation is what the Deployment controller numbers ReplicaSets by.
 const revisionAnnotation = "deployment.kubernetes.io/revision"
 
@@ -191,11 +194,13 @@ func (s *space) rolledOut(of *unstructured.Unstructured, count int) []revision {
 	return found
 }
 
-func (s *space) undo(of *unstructured.Unstructured) said {
+func (s *space) undo(of *unstructured.Unstructured, flags ...string) said {
 	s.t.Helper()
-	return s.kubectl("rollout", "undo", resourceArgument(of))
+	return s.kubectl(append([]string{"rollout", "undo", resourceArgument(of)}, flags...)...)
 }
 
 func resourceArgument(of *unstructured.Unstructured) string {
-	return strings.ToLower(of.GetKind()) + "/" + of.GetName()
+	return kindArgument(of) + "/" + of.GetName()
 }
+
+func kindArgument(of *unstructured.Unstructured) string { return strings.ToLower(of.GetKind()) }
