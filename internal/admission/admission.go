@@ -57,7 +57,7 @@ func (h *Handler) admit(ctx context.Context, r review, namespaceEnabled bool) (a
 			AuditAnnotations: auditAnnotations(decision),
 		}, nil
 	}
-	operations, err := disown(request.New, decision)
+	operations, err := own(request, decision)
 	if err != nil {
 		return admissionv1.AdmissionResponse{}, err
 	}

@@ -1,14 +1,9 @@
 package admission
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
-	"slices"
-	"strconv"
 
 	"gomodules.xyz/jsonpatch/v2"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/configpin/configpin/internal/pin"
@@ -16,63 +11,49 @@ import (
 	"github.com/configpin/configpin/internal/workload"
 )
 
-// disown takes names out of the managedFields of whoever wrote them by an update,
-// where what is stored is not what they wrote: names that this answer replaces,
-// and names that a rollback brought back. `kubectl apply` writes the source's name
-// and `kubectl rollout undo` an old snapshot's, which makes them owners of the
-// field; every later server-side apply of the manifest, by helm or a GitOps tool,
-// would conflict with them for ever. Owners by apply keep what they own: else a
-// ref that is taken out of their manifest would stay in the object.
-func disown(object workload.Object, decision pin.Decision) ([]jsonpatch.Operation, error) {
-	if object.ManagedFields == "" {
+// own puts right who owns the names that this answer replaces, and those that a
+// rollback brought back.
+//
+// Nobody owns them by an update. `kubectl apply` writes the source's name and
+// `kubectl rollout undo` an old snapshot's, which makes them owners of the field;
+// every later server-side apply of the manifest, by helm or a GitOps tool, would
+// conflict with them for ever.
+//
+// Who owned them by apply before the update still does. Otherwise a ref that is
+// taken out of their manifest later would stay in the object.
+func own(request pin.Request, decision pin.Decision) ([]jsonpatch.Operation, error) {
+	object := request.New
+	names := answered(object, decision)
+	if object.ManagedFields == "" || names.Empty() {
 		return nil, nil
 	}
-	names := disowned(object, decision)
-	if names.Empty() {
-		return nil, nil
-	}
-	var entries []metav1.ManagedFieldsEntry
-	if err := json.Unmarshal([]byte(object.ManagedFields), &entries); err != nil {
+	now, err := readOwners(object.ManagedFields)
+	if err != nil {
 		return nil, fmt.Errorf("reading the managedFields of %s %q: %w", object.Kind.Kind, object.Name, err)
 	}
-	var operations []jsonpatch.Operation
-	for i, entry := range slices.Backward(entries) { // removals must not move what comes next
-		if entry.Operation != metav1.ManagedFieldsOperationUpdate || entry.Subresource != "" || entry.FieldsV1 == nil {
-			continue
-		}
-		operation, changed, err := without(entry, names, "/metadata/managedFields/"+strconv.Itoa(i))
-		if err != nil {
+	var before owners
+	if request.Old != nil {
+		if before, err = readOwners(request.Old.ManagedFields); err != nil {
 			return nil, fmt.Errorf("reading the managedFields of %s %q: %w", object.Kind.Kind, object.Name, err)
 		}
-		if changed {
-			operations = append(operations, operation)
-		}
 	}
-	return operations, nil
-}
-
-// without removes names from an entry, and the entry if nothing is left of it.
-func without(entry metav1.ManagedFieldsEntry, names *fieldpath.Set, pointer string) (operation jsonpatch.Operation, changed bool, err error) {
-	var owned fieldpath.Set
-	if err := owned.FromJSON(bytes.NewReader(entry.FieldsV1.GetRawBytes())); err != nil {
-		return operation, false, err
+	now, taken := now.disown(names)
+	if taken.Empty() {
+		return nil, nil
 	}
-	left := owned.RecursiveDifference(names)
-	if left.Size() == owned.Size() {
-		return operation, false, nil
+	now = now.giveBack(before, taken)
+	if now.same(before) { // or times and their order would be all that is written
+		now = before
 	}
-	if left.Empty() {
-		return jsonpatch.NewOperation("remove", pointer, nil), true, nil
-	}
-	raw, err := left.ToJSON()
+	entries, err := now.entries()
 	if err != nil {
-		return operation, false, err
+		return nil, fmt.Errorf("writing the managedFields of %s %q: %w", object.Kind.Kind, object.Name, err)
 	}
-	return jsonpatch.NewOperation("replace", pointer+"/fieldsV1", json.RawMessage(raw)), true, nil
+	return []jsonpatch.Operation{jsonpatch.NewOperation("replace", "/metadata/managedFields", entries)}, nil
 }
 
-// disowned is where the names that nobody shall own by an update are owned.
-func disowned(object workload.Object, decision pin.Decision) *fieldpath.Set {
+// answered is where the names that this answer is about are owned.
+func answered(object workload.Object, decision pin.Decision) *fieldpath.Set {
 	replaced := map[string]bool{}
 	for _, operation := range decision.Patch {
 		replaced[operation.Path] = true

@@ -24,15 +24,16 @@ type Change struct {
 // Changes tells what a write did to a workload, from what was stored before (nil
 // for what is new) and after it, sorted by source. It needs no Facts: whoever
 // wrote, and whether admission was there, a hold shows in the label that holds
-// what the workload was last offered.
-func Changes(before *workload.Object, after workload.Object) []Change {
+// what the workload was last offered. followed says whether there is a source to
+// be held from.
+func Changes(before *workload.Object, after workload.Object, followed func(source refs.Target) bool) []Change {
 	was, is := map[refs.Target]stored{}, storedPins(after)
 	if before != nil {
 		was = storedPins(*before)
 	}
 	var changes []Change
 	for _, source := range sortedSources(was, is) {
-		if reason := changed(was[source], is[source]); reason != "" {
+		if reason := changed(was[source], is[source], followed(source)); reason != "" {
 			changes = append(changes, Change{source, reason, was[source].name, is[source].name})
 		}
 	}
@@ -45,18 +46,20 @@ type stored struct {
 	held bool
 }
 
-func changed(was, is stored) (reason string) {
+func changed(was, is stored, followed bool) (reason string) {
 	switch {
 	case was == is:
 		return ""
 	case is.name == "":
 		return wellknown.ReasonUnpinned
+	case !followed && is.name == was.name:
+		return ""
+	case !followed, was.name == "" && !is.held:
+		return wellknown.ReasonPinned
 	case is.held && (is.name != was.name || !was.held):
 		return wellknown.ReasonRollbackHeld
 	case was.held:
 		return wellknown.ReasonHoldReleased
-	case was.name == "":
-		return wellknown.ReasonPinned
 	default:
 		return wellknown.ReasonRolledForward
 	}

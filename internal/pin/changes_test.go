@@ -34,6 +34,7 @@ func TestChanges(t *testing.T) {
 	for _, test := range []struct {
 		name          string
 		before, after *workload.Object
+		alone         bool // there is no source any more
 		reason, told  string
 	}{
 		{
@@ -81,11 +82,17 @@ func TestChanges(t *testing.T) {
 			before: object("app-aaa", "aaa"), after: object("app", ""), reason: wellknown.ReasonUnpinned,
 			told: "configmap/app is not pinned any more",
 		},
+		{
+			name:   "without a source there is nothing to be held from",
+			before: object("app-bbb", "bbb"), after: object("app-aaa", "bbb"), alone: true, reason: wellknown.ReasonPinned,
+			told: "configmap/app is pinned to app-aaa",
+		},
+		{name: "without a source a hold is no hold", before: object("app-aaa", "bbb"), after: object("app-aaa", "aaa"), alone: true},
 		{name: "a longer suffix of the same digest is the same content", before: object("app-aaa", "aaa"), after: object("app-aaa", "aaabbb")},
 		{name: "nothing changed", before: object("app-aaa", "aaa"), after: object("app-aaa", "aaa")},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			changes := pin.Changes(test.before, *test.after)
+			changes := pin.Changes(test.before, *test.after, func(refs.Target) bool { return !test.alone })
 			if test.reason == "" {
 				assert.Empty(t, changes)
 				return

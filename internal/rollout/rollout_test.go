@@ -80,7 +80,10 @@ type current string
 
 func (c current) Synced() bool { return true }
 
-func (c current) Metadata(cluster.Key) (snapshot.Object, bool)      { return snapshot.Object{}, false }
+func (c current) Metadata(key cluster.Key) (snapshot.Object, bool) {
+	return snapshot.Object{Annotations: map[string]string{"configpin.io/versioned": "true"}}, key.Name == "app"
+}
+
 func (c current) Exists(context.Context, cluster.Key) (bool, error) { return false, nil }
 
 func (c current) Facts(_ string, request pin.Request) (pin.Facts, bool) {

@@ -10,6 +10,7 @@ import (
 	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/pin"
 	"github.com/configpin/configpin/internal/refs"
+	"github.com/configpin/configpin/internal/snapshot"
 	"github.com/configpin/configpin/internal/wellknown"
 )
 
@@ -46,7 +47,11 @@ func (r *Rollout) tell(change cluster.Change) {
 	if change.After == nil || change.Initial || !r.feed.Running() {
 		return
 	}
-	changes := pin.Changes(change.Before, *change.After)
+	changes := pin.Changes(change.Before, *change.After, func(source refs.Target) bool {
+		object, there := r.sources.Metadata(cluster.Key{Namespace: change.Namespace, Target: source})
+		versioned, _ := snapshot.Versioned(object)
+		return there && versioned
+	})
 	for len(changes) > 0 {
 		alike, others := sameReason(changes)
 		regarding := reference(change.Workload, change.UID)
