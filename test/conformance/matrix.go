@@ -197,6 +197,8 @@ func completeness(of *unstructured.Unstructured) string {
 		if s := set.Status; s.UpdatedNumberScheduled != s.DesiredNumberScheduled || s.NumberAvailable != s.DesiredNumberScheduled {
 			missing = fmt.Sprintf("%+v", s)
 		}
+	default:
+		return "" // nothing rolls out
 	}
 	switch {
 	case err != nil:

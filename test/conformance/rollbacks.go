@@ -20,6 +20,7 @@ var rollbacks = []scenario{
 	{"an undo to before the opt-in is pinned to what the source holds", undoBeforeOptIn("Deployment")},
 	{"an undo to before the opt-in is pinned to what the source holds: StatefulSet", undoBeforeOptIn("StatefulSet")},
 	{"an undo to before the opt-in is pinned to what the source holds: DaemonSet", undoBeforeOptIn("DaemonSet")},
+	{"an undo to before the opt-in that changes nothing else keeps a hold", undoBeforeOptInHeld},
 	{"an undo to before the opt-in brings back the old image", undoImageBeforeOptIn},
 	{"an undo to a template that names a snapshot and a source holds the one and pins the other", undoMixed("Deployment")},
 	{"an undo to a template that names a snapshot and a source holds the one and pins the other: StatefulSet", undoMixed("StatefulSet")},
@@ -55,6 +56,26 @@ func undoBeforeOptIn(kind string) func(*space) {
 		s.rolledOut(web, 3)
 		assert.False(s.t, s.held(web, "app"))
 	}
+}
+
+// undoBeforeOptInHeld can't be told from a re-apply of the manifest.
+func undoBeforeOptInHeld(s *space) {
+	s.source("app", "blue")
+	web := plainWorkload(s.t, "Deployment", "web", envFrom("app"))
+	s.create(web.DeepCopy())
+	s.rolledOut(web, 1)
+	s.kubectl("label", "deployment/web", "configpin.io/enabled=true")
+	blue := s.showing(web, "app", "blue")
+	s.rolledOut(web, 2)
+	s.edit("app", "green")
+	s.showing(web, "app", "green")
+	s.rolledOut(web, 3)
+	s.undo(web)
+	said := s.undo(web, "--to-revision=1")
+	assert.Contains(s.t, said.warnings(), "configmap/app: held at "+blue+"; to end it, label the deployment configpin.io/resume=true")
+	s.pass()
+	assert.True(s.t, s.held(web, "app"))
+	s.rolledOut(web, 3)
 }
 
 func undoImageBeforeOptIn(s *space) {
@@ -264,8 +285,7 @@ func heldByNamespace(s *space) {
 	s.rolledOut(web, 2)
 	s.undo(web)
 	s.apply(web)
-	out, err := s.tryKubectl(manifest(s.t, web), "replace", "--filename=-")
-	require.NoError(s.t, err, out.err)
+	s.replace(web)
 	s.pass()
 	assert.Equal(s.t, blue, s.pin(web, "app"), "a replace takes the stamp off, and admission puts it on again")
 	assert.True(s.t, s.held(web, "app"))

@@ -42,6 +42,15 @@ func volume(source string) use {
 	}
 }
 
+// secretVolume mounts a Secret.
+func secretVolume(name string) use {
+	return func(spec *corev1.PodSpec) {
+		spec.Volumes = append(spec.Volumes, corev1.Volume{Name: "secret", VolumeSource: corev1.VolumeSource{
+			Secret: &corev1.SecretVolumeSource{SecretName: name},
+		}})
+	}
+}
+
 // env takes one key of a ConfigMap as a variable.
 func env(variable, source, key string) use {
 	return func(spec *corev1.PodSpec) {
