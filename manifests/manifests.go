@@ -22,7 +22,7 @@ var base embed.FS
 func Objects() ([]*unstructured.Unstructured, error) {
 	var namespaces, rest []*unstructured.Unstructured
 	err := fs.WalkDir(base, "base", func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
+		if err != nil || entry.IsDir() || entry.Name() == "kustomization.yaml" {
 			return err
 		}
 		objects, err := read(path)
@@ -43,6 +43,15 @@ func read(path string) ([]*unstructured.Unstructured, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", path, err)
 	}
+	objects, err := Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", path, err)
+	}
+	return objects, nil
+}
+
+// Parse returns the objects of YAML documents.
+func Parse(text []byte) ([]*unstructured.Unstructured, error) {
 	var objects []*unstructured.Unstructured
 	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096)
 	for {
@@ -52,7 +61,7 @@ func read(path string) ([]*unstructured.Unstructured, error) {
 			return objects, nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("reading %s: %w", path, err)
+			return nil, err
 		}
 		objects = append(objects, object)
 	}

@@ -34,6 +34,10 @@ type Target struct {
 	// Kubectl is the path of the program.
 	Kubectl string
 
+	// AuditLog is the file to which the API server writes each request, with the
+	// annotations of admission. Without it, what needs it is skipped.
+	AuditLog string
+
 	// Clients are the paths of programs with which people deploy. What needs one
 	// that isn't there is skipped.
 	Clients Clients
@@ -60,14 +64,28 @@ type Clients struct {
 	GitOps string
 }
 
-// Operator controls configpin's programs: those that run, and others for a
-// while. What starts a program returns when that is ready.
+// Operator controls configpin's programs, those that run and others for a while,
+// and what they run on. What starts a program returns when that is ready.
 type Operator interface {
 	StartWebhook(ctx context.Context) error
 	StopWebhook() error
 	StartVersioner(ctx context.Context) error
 	StopVersioner() error
 	KillVersioner() error
+
+	// BeStrict makes requests fail when the webhook does, and BeLenient lets them
+	// pass again, as they do by default.
+	BeStrict(ctx context.Context) error
+	BeLenient(ctx context.Context) error
+
+	// KillAPIServer ends the API server as the loss of its node would.
+	// StartAPIServer returns when everything answers again.
+	KillAPIServer() error
+	StartAPIServer(ctx context.Context) error
+
+	// FreezeStore stops etcd where it is, and ThawStore lets it go on.
+	FreezeStore() error
+	ThawStore() error
 
 	// StartRivals starts versioners that don't take turns, with further flags,
 	// beside any that runs.
@@ -132,7 +150,7 @@ func undisturbed() []scenario {
 
 func disturbing() []scenario {
 	var all []scenario
-	for _, theme := range [][]scenario{defaults, dryRuns, matrix(disturbingRows), versionerOutages, webhookOutages} {
+	for _, theme := range [][]scenario{defaults, dryRuns, matrix(disturbingRows), versionerOutages, webhookOutages, strictOutages, storeOutages} {
 		all = append(all, theme...)
 	}
 	return all

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/configpin/configpin/manifests"
 	"github.com/configpin/configpin/test/conformance"
@@ -38,7 +40,9 @@ func TestConformance(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a control plane")
 	}
-	cluster, err := controlplane.Start(t.Context(), controlplane.Options{Dir: t.TempDir(), Progress: t.Output()})
+	dir := t.TempDir()
+	auditLog := filepath.Join(dir, "audit.log")
+	cluster, err := controlplane.Start(t.Context(), controlplane.Options{Dir: dir, Progress: t.Output(), AuditLog: auditLog})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, cluster.Stop()) })
 	o := install(t, cluster)
@@ -46,6 +50,7 @@ func TestConformance(t *testing.T) {
 		Config:     cluster.Config(),
 		Kubeconfig: cluster.Kubeconfig(),
 		Kubectl:    cluster.Binaries().Path("kubectl"),
+		AuditLog:   auditLog,
 		Settle:     settle,
 		Corpus:     os.Getenv("CONFIGPIN_CORPUS"),
 		Operator:   o,
@@ -82,6 +87,8 @@ func install(t *testing.T, cluster *controlplane.Cluster) *operator {
 	return &operator{
 		Installation: i,
 		failing:      failing,
+		cluster:      cluster,
+		lenient:      objects,
 	}
 }
 
@@ -89,7 +96,40 @@ func install(t *testing.T, cluster *controlplane.Cluster) *operator {
 type operator struct {
 	*installation.Installation
 	failing *installation.Installation // of programs that can fail
+	cluster *controlplane.Cluster
+	lenient []*unstructured.Unstructured // what is installed by default
 }
+
+// BeStrict installs what kubectl makes of the overlay, as people do.
+func (o *operator) BeStrict(ctx context.Context) error {
+	root, err := controlplane.Checkout()
+	if err != nil {
+		return err
+	}
+	built, err := exec.CommandContext(ctx, o.cluster.Binaries().Path("kubectl"), "kustomize", filepath.Join(root, "manifests", "strict")).Output()
+	if err != nil {
+		return fmt.Errorf("building manifests/strict: %w", err)
+	}
+	objects, err := manifests.Parse(built)
+	if err != nil {
+		return err
+	}
+	return o.Apply(ctx, objects)
+}
+
+func (o *operator) BeLenient(ctx context.Context) error { return o.Apply(ctx, o.lenient) }
+
+func (o *operator) KillAPIServer() error { return o.cluster.Process("kube-apiserver").Kill() }
+
+func (o *operator) StartAPIServer(ctx context.Context) error {
+	if err := o.cluster.Process("kube-apiserver").Start(); err != nil {
+		return err
+	}
+	return o.cluster.Ready(ctx)
+}
+
+func (o *operator) FreezeStore() error { return o.cluster.Process("etcd").Pause() }
+func (o *operator) ThawStore() error   { return o.cluster.Process("etcd").Resume() }
 
 func (o *operator) StartVersioner(ctx context.Context) error {
 	return o.Installation.StartVersioner(ctx)

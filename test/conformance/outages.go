@@ -18,18 +18,13 @@ import (
 // versionerOutages are about a versioner that is away, dies, or isn't alone.
 var versionerOutages = []scenario{
 	{"a change while the versioner is away rolls out once when it is back", changeWhileAway},
+	{"of ten changes while the versioner is away, what was deployed is kept, and the last rolls out", tenChangesAway},
 	{"a hold survives a versioner that is killed", holdSurvives},
 	{"an undo to the current snapshot that was deleted makes it again", undoToDeletedCurrent},
 	{"a restart of the versioner with nothing to do is silent", silentRestart},
 	{"two versioners that don't take turns roll out once per change", rivals},
 	{"a versioner that exits before any of its calls, with a change that came before it", exits(false)},
 	{"a versioner that exits after any of its calls, with a change that it saw come", exits(true)},
-}
-
-// webhookOutages are about a webhook that is away.
-var webhookOutages = []scenario{
-	{"while the webhook is away, everything goes on, and is repaired afterwards", webhookAway},
-	{"a change while the webhook is away rolls out once when it is back", changeWithoutWebhook},
 }
 
 // withoutVersioner does something while the versioner is away.
@@ -53,14 +48,6 @@ func (s *space) insteadOfVersioner(flags, names []string, do func()) {
 	})
 }
 
-func (s *space) withoutWebhook(do func()) {
-	s.t.Helper()
-	require.NoError(s.t, s.Operator.StopWebhook())
-	s.t.Cleanup(func() { assert.NoError(s.t, s.Operator.StartWebhook(context.WithoutCancel(s.t.Context()))) })
-	do()
-	require.NoError(s.t, s.Operator.StartWebhook(s.t.Context()))
-}
-
 func changeWhileAway(s *space) {
 	s.source("app", "blue")
 	web := s.deploy("Deployment", "web", envFrom("app"))
@@ -74,6 +61,31 @@ func changeWhileAway(s *space) {
 	s.pass()
 	assert.Equal(s.t, 1, s.rollouts(web))
 	s.rolledOut(web, 2)
+}
+
+func tenChangesAway(s *space) {
+	s.source("app", "0")
+	web := optedIn(s.t, "Deployment", "web", envFrom("app"))
+	s.apply(web)
+	s.showing(web, "app", "0")
+	s.rolledOut(web, 1)
+	s.withoutVersioner(func() {
+		for change := range 10 {
+			s.edit("app", fmt.Sprint(change+1))
+			if change == 4 {
+				s.apply(web)
+				assert.Equal(s.t, "5", s.colourOf(web, "app"), "admission pins without the versioner")
+				s.rolledOut(web, 2)
+			}
+		}
+	})
+	s.showing(web, "app", "10")
+	s.pass()
+	assert.Equal(s.t, 2, s.rollouts(web))
+	s.rolledOut(web, 3)
+	assert.Len(s.t, s.snapshots(), 3)
+	s.undo(web)
+	assert.Equal(s.t, "5", s.colourOf(web, "app"))
 }
 
 func holdSurvives(s *space) {
@@ -243,50 +255,4 @@ func (s *space) alone() {
 		require.NoError(s.t, s.api.List(s.t.Context(), &all, client.HasLabels{spaceLabel}))
 		return fmt.Sprintf("%d are there", len(all.Items)), len(all.Items) == 1
 	})
-}
-
-func webhookAway(s *space) {
-	s.source("app", "blue")
-	web := s.deploy("Deployment", "web", envFrom("app"))
-	s.rolledOut(web, 1)
-	s.edit("app", "green")
-	s.showing(web, "app", "green")
-	s.rolledOut(web, 2)
-	moved := s.deploy("Deployment", "moved", envFrom("app"))
-	fresh := optedIn(s.t, "Deployment", "fresh", envFrom("app"), volume("app"))
-	s.withoutWebhook(func() {
-		s.apply(fresh)
-		assert.Equal(s.t, "configmap/app configmap/app", describe(refsOf(templateOf(s.t, s.get(fresh)).Spec)))
-		s.kubectl("scale", "deployment/moved", "--replicas=3")
-		s.kubectl("set", "image", "deployment/moved", "app=example.com/app:2")
-		s.kubectl("rollout", "restart", "deployment/moved")
-		assert.Equal(s.t, "green", s.colourOf(moved, "app"))
-		s.undo(web)
-		assert.Equal(s.t, "blue", s.colourOf(web, "app"))
-		s.rolledOut(web, 2)
-		s.rolledOut(fresh, 1)
-	})
-	s.showing(fresh, "app", "green")
-	s.sameButNames(fresh, s.get(fresh))
-	s.pass()
-	assert.Equal(s.t, 1, s.rollouts(fresh), "the repair is one rollout")
-	assert.Equal(s.t, "blue", s.colourOf(web, "app"), "an undo during the outage holds")
-	assert.Equal(s.t, 2, s.rollouts(web))
-	assert.Equal(s.t, 2, s.rollouts(moved), "the image and the restart")
-}
-
-func changeWithoutWebhook(s *space) {
-	s.source("app", "blue")
-	web := s.deploy("Deployment", "web", envFrom("app"))
-	s.rolledOut(web, 1)
-	s.withoutWebhook(func() {
-		s.edit("app", "green")
-		s.event("web", wellknown.ReasonTouchUnanswered,
-			"It is behind its sources, and sending it through admission changes nothing: is the configpin webhook reachable?")
-		assert.Equal(s.t, "blue", s.colourOf(web, "app"))
-		assert.Zero(s.t, s.rollouts(web))
-	})
-	s.showing(web, "app", "green")
-	s.pass()
-	assert.Equal(s.t, 1, s.rollouts(web))
 }

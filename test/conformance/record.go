@@ -28,6 +28,7 @@ type record struct {
 	histories map[types.UID]*history
 	newest    map[string]uint64 // resourceVersion, by kind
 	ended     string            // the kind whose watch ended, which it should not
+	excused   bool              // it may: the API server that it watched is gone
 }
 
 // history is each stored version of an object.
@@ -89,7 +90,17 @@ func (r *record) note(event watch.Event) {
 func (r *record) end(resource string) {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
-	r.ended = resource
+	if !r.excused {
+		r.ended = resource
+	}
+}
+
+// excuse lets watches end: an API server that begins anew doesn't know what came
+// before it.
+func (r *record) excuse() {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	r.excused = true
 }
 
 // all returns the histories of what is, or was, of a kind.

@@ -13,8 +13,8 @@ import (
 // fieldManager owns what is applied, so that a later apply can take fields away again.
 const fieldManager = "configpin-local"
 
-// apply applies the manifests server-side, namespaces first.
-func (i *Installation) apply(ctx context.Context) error {
+// Apply applies manifests server-side, namespaces first: those of the installation, or others of the same objects.
+func (i *Installation) Apply(ctx context.Context, objects []*unstructured.Unstructured) error {
 	api, err := client.New(i.cluster.Config(), client.Options{})
 	if err != nil {
 		return fmt.Errorf("connecting to the API server: %w", err)
@@ -23,7 +23,7 @@ func (i *Installation) apply(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, object := range namespacesFirst(i.options.Objects) {
+	for _, object := range namespacesFirst(objects) {
 		object = object.DeepCopy()
 		if err := pointAt("https://"+webhookAddress, i.cluster.CAPEM(), object); err != nil {
 			return fmt.Errorf("preparing %s %s: %w", object.GetKind(), object.GetName(), err)

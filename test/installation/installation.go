@@ -92,7 +92,7 @@ func New(ctx context.Context, cluster *controlplane.Cluster, o Options) (*Instal
 	if err := i.writeServingCertificate(); err != nil {
 		return nil, err
 	}
-	if err := i.apply(ctx); err != nil {
+	if err := i.Apply(ctx, o.Objects); err != nil {
 		return nil, err
 	}
 	return i, nil
