@@ -142,7 +142,7 @@ func Run(t *testing.T, target Target) {
 
 func undisturbed() []scenario {
 	var all []scenario
-	for _, theme := range [][]scenario{stories, jobs, refForms, settling, switches, naming, crowds, goneSnapshots, badInput, ownership, corpora, rollbacks, others, keptPins, matrix(rows)} {
+	for _, theme := range [][]scenario{stories, jobs, refForms, settling, switches, naming, crowds, goneSnapshots, badInput, ownership, corpora, rollbacks, others, keptPins, visible, matrix(rows)} {
 		all = append(all, theme...)
 	}
 	return all

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/stretchr/testify/require"
@@ -68,8 +69,7 @@ func (d deployer) run(s *space, objects []*unstructured.Unstructured, flags ...s
 
 func kubectlApply(fixed ...string) func(*space, []*unstructured.Unstructured, ...string) (said, error) {
 	return func(s *space, objects []*unstructured.Unstructured, flags ...string) (said, error) {
-		args := append([]string{"apply", "--filename=-"}, fixed...)
-		return s.tryKubectl(manifest(s.t, objects...), append(args, flags...)...)
+		return s.tryKubectl(manifest(s.t, objects...), slices.Concat([]string{"apply", "--filename=-"}, fixed, flags)...)
 	}
 }
 
@@ -108,8 +108,8 @@ func gitops(fixed ...string) func(*space, []*unstructured.Unstructured, ...strin
 	return func(s *space, objects []*unstructured.Unstructured, flags ...string) (said, error) {
 		file := filepath.Join(s.t.TempDir(), "manifest.json")
 		require.NoError(s.t, os.WriteFile(file, []byte(manifestEach(s, objects)), 0o600))
-		args := append(fixed[:len(fixed):len(fixed)], "--kubeconfig="+s.Kubeconfig, "--namespace="+s.name, "--filename="+file)
-		return s.run(s.Clients.GitOps, "", nil, append(args, flags...)...)
+		where := []string{"--kubeconfig=" + s.Kubeconfig, "--namespace=" + s.name, "--filename=" + file}
+		return s.run(s.Clients.GitOps, "", nil, slices.Concat(fixed, where, flags)...)
 	}
 }
 

