@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/configpin/configpin/test/tools"
 )
 
 // stagesName is the file in the tools folder with kwok's stages.
@@ -23,19 +25,17 @@ options:
   nodePlayStageParallelism: 8
 `
 
-// writeStages puts the stages of kwok's own release into one file. Without stages kwok refuses to start.
-func (b *builder) writeStages(ctx context.Context) error {
-	module, err := b.sources(ctx, "kwok", "sigs.k8s.io/kwok")
+// makeStages puts the stages of kwok's own release into one file. Without stages kwok refuses to start.
+func makeStages(ctx context.Context, sources tools.Sources) ([]byte, error) {
+	module, err := sources(ctx, "kwok", kwokModule)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	config, err := joinStages(filepath.Join(module, "kustomize", "stage"))
 	if err != nil {
-		return fmt.Errorf("reading kwok's stages: %w", err)
+		return nil, fmt.Errorf("reading kwok's stages: %w", err)
 	}
-	return replaceFile(filepath.Join(b.dir, stagesName), func(file string) error {
-		return os.WriteFile(file, config, 0o644)
-	})
+	return config, nil
 }
 
 func joinStages(dir string) ([]byte, error) {

@@ -63,7 +63,9 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("starting the control plane: %w", err)
 	}
 	o.Dir = dir
-	o.Progress = orDiscard(o.Progress)
+	if o.Progress == nil {
+		o.Progress = io.Discard
+	}
 	if o.Nodes == 0 {
 		o.Nodes = defaultNodes
 	}

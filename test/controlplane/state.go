@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+
+	"github.com/configpin/configpin/test/tools"
 )
 
 // Ports are chosen below the range from which the kernel takes ports for outgoing connections (32768 on Linux, 49152
@@ -100,8 +102,7 @@ func (s *state) save() error {
 	if err != nil {
 		return fmt.Errorf("encoding the ports: %w", err)
 	}
-	err = replaceFile(s.file, func(file string) error { return os.WriteFile(file, append(content, '\n'), 0o600) })
-	if err != nil {
+	if err := tools.WriteFile(s.file, append(content, '\n'), 0o600); err != nil {
 		return fmt.Errorf("keeping the ports: %w", err)
 	}
 	return nil
