@@ -1,6 +1,7 @@
 # `make` lists the targets. Everything needs Go, git and make, and nothing else:
 # the tools are built from the modules in tools.mod, Kubernetes from those below
-# test/controlplane/build.
+# test/controlplane/build, and what people deploy with from those below
+# test/clients/build.
 
 .DEFAULT_GOAL := help
 .PHONY: help check format vet lint arch fmt test test-unit fuzz up down demo bench build
@@ -48,11 +49,11 @@ fmt: ## format every file
 # Results are never taken from the cache (-count=1): it doesn't see what a test
 # builds or lists through the go command.
 #
-# Building Kubernetes comes first, because it says how far it is, and a test that
-# waits for it doesn't. Afterwards go test is silent while a package runs, some
+# Building Kubernetes, helm and the like comes first, because it says how far it is,
+# and a test that waits for it doesn't. Afterwards go test is silent while a package runs, some
 # for minutes: a line every half a minute says that it is alive. The sleep keeps
 # its hands off the output, or whoever reads that through a pipe would wait for it.
-test: ## all tests; the first time, this builds Kubernetes, which takes minutes
+test: ## all tests; the first time, this builds Kubernetes and helm, which takes minutes
 	@go run ./test/local build
 	@began=$$(date +%s); \
 	( while sleep 30 >/dev/null 2>&1; do echo "... still testing, $$(( $$(date +%s) - began )) s so far"; done ) & alive=$$!; \

@@ -1,6 +1,6 @@
 // Local runs configpin on a real Kubernetes control plane on this machine, for people to try it.
 //
-// It is a command of its own because the Makefile needs one; what it does is in test/controlplane and
+// It is a command of its own because the Makefile needs one; what it does is in test/controlplane, test/clients and
 // test/installation, which the conformance tests use too.
 package main
 
@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/configpin/configpin/test/clients"
 	"github.com/configpin/configpin/test/controlplane"
 )
 
@@ -22,7 +23,7 @@ const usage = `Runs configpin on a real Kubernetes control plane on this machine
 Usage:
   go run ./test/local up       start what does not run yet, and install configpin from this checkout
   go run ./test/local down     end all of it and remove its folder, .cluster
-  go run ./test/local build    only build the control plane
+  go run ./test/local build    only build the control plane, and the deploy tools that tests drive
 
 Examples:
   go run ./test/local up && source .cluster/env && kubectl get nodes
@@ -31,7 +32,7 @@ Examples:
 Environment:
   CONFIGPIN_FLAGS_WEBHOOK     flags to add to the webhook's, separated by spaces
   CONFIGPIN_FLAGS_VERSIONER   flags to add to the versioner's, separated by spaces
-  CONFIGPIN_TOOLS_DIR         where to keep the built control plane (default: in the user's cache folder)
+  CONFIGPIN_TOOLS_DIR         where to keep what is built (default: in the user's cache folder)
   KUBEBUILDER_ASSETS          a folder with etcd, kube-apiserver or kubectl to use instead of building them
 `
 
@@ -108,5 +109,10 @@ func build(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(out, "The control plane is built, in %s\n", binaries.Dir)
+	programs, err := clients.Build(ctx, out)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "The deploy tools are built, in %s\n", programs.Dir)
 	return nil
 }

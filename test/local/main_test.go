@@ -36,6 +36,16 @@ func TestHelpGoesToStandardOutput(t *testing.T) {
 	assert.Contains(t, out.String(), "Examples:")
 }
 
+func TestBuildSaysWhereThingsAre(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the control plane and the deploy tools")
+	}
+	var out bytes.Buffer
+	require.NoError(t, run(t.Context(), []string{"build"}, &out))
+	assert.Regexp(t, `The control plane is built, in .*/kubernetes-v.+`, out.String())
+	assert.Regexp(t, `The deploy tools are built, in .*/helm-v.+`, out.String())
+}
+
 func TestExitCodes(t *testing.T) {
 	var stderr bytes.Buffer
 	assert.Equal(t, 0, report(t.Context(), nil, &stderr))
