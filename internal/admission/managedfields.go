@@ -8,6 +8,7 @@ import (
 
 	"github.com/configpin/configpin/internal/pin"
 	"github.com/configpin/configpin/internal/refs"
+	"github.com/configpin/configpin/internal/wellknown"
 	"github.com/configpin/configpin/internal/workload"
 )
 
@@ -68,6 +69,9 @@ func answered(object workload.Object, decision pin.Decision) *fieldpath.Set {
 	if len(replaced) == 0 && len(restored) == 0 {
 		return names
 	}
+	if len(restored) > 0 {
+		names.Insert(pinsOwnedAt(object.Kind))
+	}
 	for _, ref := range refs.Walk(object.Template.Spec) {
 		if restored[ref.Target] || replaced[object.Kind.PointerOf(ref.Pointer)] {
 			names.Insert(ownedAt(object.Kind, ref.Place))
@@ -81,11 +85,7 @@ func answered(object workload.Object, decision pin.Decision) *fieldpath.Set {
 // selectors of environment variables, and the lists envFrom and
 // projected.sources (listType and structType in k8s.io/api/core/v1/types.go).
 func ownedAt(kind *workload.Kind, place refs.Place) fieldpath.Path {
-	var parts []any
-	for _, field := range kind.Path {
-		parts = append(parts, field)
-	}
-	parts = append(parts, "spec", place.Section, fieldpath.KeyByFields("name", place.Owner))
+	parts := append(templateParts(kind), "spec", place.Section, fieldpath.KeyByFields("name", place.Owner))
 	switch {
 	case place.List == "env":
 		parts = append(parts, "env", fieldpath.KeyByFields("name", place.Item), "valueFrom", place.Field)
@@ -99,4 +99,18 @@ func ownedAt(kind *workload.Kind, place refs.Place) fieldpath.Path {
 		parts = append(parts, place.Field, "name")
 	}
 	return fieldpath.MakePathOrDie(parts...)
+}
+
+// pinsOwnedAt is the path under which our own annotation is owned. An undo brings
+// it back, and leaves an owner of it whom Flux would find and remove.
+func pinsOwnedAt(kind *workload.Kind) fieldpath.Path {
+	return fieldpath.MakePathOrDie(append(templateParts(kind), "metadata", "annotations", wellknown.Pins)...)
+}
+
+func templateParts(kind *workload.Kind) []any {
+	var parts []any
+	for _, field := range kind.Path {
+		parts = append(parts, field)
+	}
+	return parts
 }

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/configpin/configpin/manifests"
+	"github.com/configpin/configpin/test/clients"
 	"github.com/configpin/configpin/test/conformance"
 	"github.com/configpin/configpin/test/controlplane"
 	"github.com/configpin/configpin/test/controlplane/process"
@@ -46,14 +47,22 @@ func TestConformance(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, cluster.Stop()) })
 	o := install(t, cluster)
+	programs, err := clients.Build(t.Context(), t.Output())
+	require.NoError(t, err)
 	conformance.Run(t, conformance.Target{
 		Config:     cluster.Config(),
 		Kubeconfig: cluster.Kubeconfig(),
 		Kubectl:    cluster.Binaries().Path("kubectl"),
 		AuditLog:   auditLog,
-		Settle:     settle,
-		Corpus:     os.Getenv("CONFIGPIN_CORPUS"),
-		Operator:   o,
+		Clients: conformance.Clients{
+			Helm3:     programs.Path(clients.Helm3),
+			Helm4:     programs.Path(clients.Helm4),
+			Kustomize: programs.Path(clients.Kustomize),
+			GitOps:    programs.Path(clients.Gitops),
+		},
+		Settle:   settle,
+		Corpus:   os.Getenv("CONFIGPIN_CORPUS"),
+		Operator: o,
 	})
 }
 
