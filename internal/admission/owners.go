@@ -3,6 +3,7 @@ package admission
 import (
 	"bytes"
 	"encoding/json"
+	"reflect"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
@@ -11,7 +12,9 @@ import (
 // owners are managedFields, read.
 type owners []owner
 
-// owner is one entry: who owns which fields.
+// owner is one entry: who owns which fields. Those that were written through a
+// subresource, such as the status, have no part in templates: they stay as they
+// are, and aren't read.
 type owner struct {
 	entry  metav1.ManagedFieldsEntry
 	fields *fieldpath.Set
@@ -28,7 +31,7 @@ func readOwners(managedFields string) (owners, error) {
 	read := make(owners, len(entries))
 	for i, entry := range entries {
 		read[i] = owner{entry, &fieldpath.Set{}}
-		if entry.FieldsV1 == nil {
+		if entry.FieldsV1 == nil || entry.Subresource != "" {
 			continue
 		}
 		if err := read[i].fields.FromJSON(bytes.NewReader(entry.FieldsV1.GetRawBytes())); err != nil {
@@ -103,7 +106,11 @@ func (o owners) same(other owners) bool {
 		return false
 	}
 	for _, owner := range o {
-		if found, is := other.of(owner); !is || !found.fields.Equals(owner.fields) {
+		found, is := other.of(owner)
+		if !is || !found.fields.Equals(owner.fields) {
+			return false
+		}
+		if owner.entry.Subresource != "" && !reflect.DeepEqual(found.entry.FieldsV1, owner.entry.FieldsV1) {
 			return false
 		}
 	}
@@ -113,6 +120,10 @@ func (o owners) same(other owners) bool {
 func (o owners) entries() ([]metav1.ManagedFieldsEntry, error) {
 	entries := []metav1.ManagedFieldsEntry{}
 	for _, owner := range o {
+		if owner.entry.Subresource != "" {
+			entries = append(entries, owner.entry)
+			continue
+		}
 		raw, err := owner.fields.ToJSON()
 		if err != nil {
 			return nil, err

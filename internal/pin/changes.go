@@ -112,7 +112,7 @@ func Tell(kind *workload.Kind, changes []Change) string {
 	}
 	sentence := strings.Join(clauses, ", ")
 	if len(changes) > 0 && changes[0].Reason == wellknown.ReasonRollbackHeld {
-		sentence += "; " + howToEndHold(kind)
+		sentence += "; to end it, label the " + strings.ToLower(kind.Kind) + " " + wellknown.Resume + "=true"
 	}
 	return sentence
 }

@@ -124,11 +124,8 @@ func (c *requestCase) unmarked() bool {
 }
 
 func (c *requestCase) heldWarning(o Outcome) string {
-	return warn("%s: held at %s; "+howToEndHold(c.request.New.Kind), o.Source, o.Name)
-}
-
-func howToEndHold(kind *workload.Kind) string {
-	return "to end it, label the " + strings.ToLower(kind.Kind) + " " + wellknown.Resume + "=true"
+	return warn("%s: held at %s; to end it, label the %s %s=true",
+		o.Source, o.Name, strings.ToLower(c.request.New.Kind.Kind), wellknown.Resume)
 }
 
 func (c *requestCase) unavailableWarning(o Outcome) string {

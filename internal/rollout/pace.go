@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
@@ -46,7 +47,7 @@ func (r *Rollout) damp(ctx context.Context, of cluster.Workload, uid types.UID, 
 		return
 	}
 	logf.FromContext(ctx).Info("Damped rollouts", "workload", klog.KRef(of.Namespace, of.Name), "duration", wait)
-	r.event(reference(of, uid), wellknown.ReasonDamped,
+	r.event(reference(of, uid), corev1.EventTypeWarning, wellknown.ReasonDamped,
 		"Its sources change faster than it may roll out: at most one rollout per %s from now on", r.options.Every)
 }
 
@@ -66,27 +67,15 @@ const triesBeforeEvent = 3
 // vain is why a touch left a workload behind.
 type vain struct {
 	result string // as the metric calls it
-	reason string
-	note   string
+	cause  string // what is in the way; empty where nobody answered
 }
 
 var (
-	unanswered = vain{
-		resultUnanswered, wellknown.ReasonTouchUnanswered,
-		"It is behind its sources, and sending it through admission changes nothing: is the configpin webhook reachable?",
-	}
-	reverted = vain{
-		resultReverted, wellknown.ReasonPinConflict,
-		"Admission pins it, and something changes that back: look for a webhook that changes Pod templates later (kubectl get mutatingwebhookconfigurations)",
-	}
+	unanswered = vain{result: resultUnanswered}
+	reverted   = vain{resultReverted, "another webhook changes back what admission answers (kubectl get mutatingwebhookconfigurations)"}
 )
 
-func refused(err error) vain {
-	return vain{
-		resultRefused, wellknown.ReasonPinConflict,
-		"It is behind its sources, and sending it through admission is refused: " + err.Error(),
-	}
-}
+func refused(err error) vain { return vain{resultRefused, err.Error()} }
 
 // inVain notes that a touch left a workload behind, and returns when to try again.
 func (r *Rollout) inVain(ctx context.Context, of cluster.Workload, uid types.UID, why vain) time.Duration {
@@ -96,8 +85,14 @@ func (r *Rollout) inVain(ctx context.Context, of cluster.Workload, uid types.UID
 	tries := r.tries[of]
 	r.mutex.Unlock()
 	logf.FromContext(ctx).V(1).Info("Touched in vain", "workload", klog.KRef(of.Namespace, of.Name), "reason", why.result, "count", tries)
-	if tries == triesBeforeEvent {
-		r.event(reference(of, uid), why.reason, "%s", why.note)
+	switch {
+	case tries != triesBeforeEvent:
+	case why.cause == "":
+		r.event(reference(of, uid), corev1.EventTypeWarning, wellknown.ReasonTouchUnanswered,
+			"It is behind its sources, and sending it through admission changes nothing: is the configpin webhook reachable?")
+	default:
+		r.event(reference(of, uid), corev1.EventTypeWarning, wellknown.ReasonPinConflict,
+			"It is behind its sources, and something is in the way of pinning it: %s", why.cause)
 	}
 	return min(lastBackOff, firstBackOff<<min(tries-1, 10))
 }

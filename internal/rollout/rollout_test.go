@@ -153,13 +153,13 @@ func TestReconcile(t *testing.T) {
 			name:       "one that something changes back isn't touched without end, and is told",
 			deployment: deployment{names: "app-1", live: "app-2", reverted: true}, current: "app-2", reconciles: 4,
 			touches: 4, requeue: 8 * time.Second,
-			events: []string{"Warning PinConflict Admission pins it, and something changes that back: look for a webhook that changes Pod templates later (kubectl get mutatingwebhookconfigurations)"},
+			events: []string{"Warning PinConflict It is behind its sources, and something is in the way of pinning it: another webhook changes back what admission answers (kubectl get mutatingwebhookconfigurations)"},
 		},
 		{
 			name:       "one whose touches are refused is tried again, later and later, and is told",
 			deployment: deployment{names: "app-1", err: fmt.Errorf("touching: %w", forbidden)}, current: "app-2", reconciles: 4,
 			touches: 4, requeue: 8 * time.Second,
-			events: []string{`Warning PinConflict It is behind its sources, and sending it through admission is refused: touching: deployments "web" is forbidden: policy`},
+			events: []string{`Warning PinConflict It is behind its sources, and something is in the way of pinning it: touching: deployments "web" is forbidden: policy`},
 		},
 		{
 			name:       "one that names a snapshot that is gone isn't touched, and is told once",

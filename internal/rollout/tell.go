@@ -14,20 +14,8 @@ import (
 	"github.com/configpin/configpin/internal/wellknown"
 )
 
-// warning are the reasons of Events that a person should look at.
-var warning = map[string]bool{
-	wellknown.ReasonSnapshotMissing: true,
-	wellknown.ReasonPinConflict:     true,
-	wellknown.ReasonTouchUnanswered: true,
-	wellknown.ReasonDamped:          true,
-}
-
 // event records what happened to a workload.
-func (r *Rollout) event(regarding *corev1.ObjectReference, reason, note string, args ...any) {
-	eventType := corev1.EventTypeNormal
-	if warning[reason] {
-		eventType = corev1.EventTypeWarning
-	}
+func (r *Rollout) event(regarding *corev1.ObjectReference, eventType, reason, note string, args ...any) {
 	r.events.Eventf(regarding, nil, eventType, reason, "Pin", note, args...)
 }
 
@@ -56,7 +44,7 @@ func (r *Rollout) tell(change cluster.Change) {
 		alike, others := sameReason(changes)
 		regarding := reference(change.Workload, change.UID)
 		regarding.ResourceVersion = change.ResourceVersion // or it would be counted as the same event as the last
-		r.event(regarding, alike[0].Reason, "%s", pin.Tell(change.Kind, alike))
+		r.events.Eventf(regarding, nil, corev1.EventTypeNormal, alike[0].Reason, "Pin", "%s", pin.Tell(change.Kind, alike))
 		changes = others
 	}
 }
@@ -98,7 +86,7 @@ func (r *Rollout) tellMissing(ctx context.Context, of cluster.Workload, uid type
 		return nil
 	}
 	kind := strings.ToLower(of.Kind.Kind)
-	r.event(reference(of, uid), wellknown.ReasonSnapshotMissing,
+	r.event(reference(of, uid), corev1.EventTypeWarning, wellknown.ReasonSnapshotMissing,
 		"It names what does not exist, so new Pods can't start: %s; choose another revision (kubectl rollout history %s/%s), or label the %s %s=true",
 		names, kind, of.Name, kind, wellknown.Resume)
 	return nil

@@ -42,6 +42,10 @@ type Target struct {
 	// that isn't there is skipped.
 	Clients Clients
 
+	// ArgoIgnores are the jqPathExpressions with which docs/gitops.md has Argo CD's
+	// legacy diff ignore what admission changes.
+	ArgoIgnores []string
+
 	// Settle is the versioner's --settle. Its --rollout-burst must be 1000 or
 	// more: some scenarios roll a workload out often.
 	Settle time.Duration
@@ -142,7 +146,7 @@ func Run(t *testing.T, target Target) {
 
 func undisturbed() []scenario {
 	var all []scenario
-	for _, theme := range [][]scenario{stories, jobs, refForms, settling, switches, naming, crowds, goneSnapshots, badInput, ownership, corpora, rollbacks, others, keptPins, visible, matrix(rows)} {
+	for _, theme := range [][]scenario{stories, jobs, refForms, settling, switches, naming, crowds, goneSnapshots, badInput, ownership, corpora, rollbacks, others, keptPins, visible, drifts, matrix(rows)} {
 		all = append(all, theme...)
 	}
 	return all

@@ -14,12 +14,14 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
 
 	"github.com/configpin/configpin/manifests"
 	"github.com/configpin/configpin/test/clients"
 	"github.com/configpin/configpin/test/conformance"
 	"github.com/configpin/configpin/test/controlplane"
 	"github.com/configpin/configpin/test/controlplane/process"
+	"github.com/configpin/configpin/test/docs"
 	"github.com/configpin/configpin/test/installation"
 )
 
@@ -64,6 +66,27 @@ func TestConformance(t *testing.T) {
 		Corpus:   os.Getenv("CONFIGPIN_CORPUS"),
 		Operator: o,
 	})
+}
+
+// argoIgnores are read from the document, so that what it says is what is tested.
+func argoIgnores(t *testing.T) []string {
+	t.Helper()
+	root, err := controlplane.Checkout()
+	require.NoError(t, err)
+	text, err := os.ReadFile(filepath.Join(root, "docs", "gitops.md"))
+	require.NoError(t, err)
+	var settings struct {
+		Spec struct {
+			IgnoreDifferences []struct{ JQPathExpressions []string }
+		}
+	}
+	for _, block := range docs.Parse("docs/gitops.md", string(text)).Blocks {
+		if strings.Contains(strings.Join(block.Lines, "\n"), "ignoreDifferences:") {
+			require.NoError(t, yaml.Unmarshal([]byte(strings.Join(block.Lines, "\n")), &settings))
+		}
+	}
+	require.Len(t, settings.Spec.IgnoreDifferences, 1)
+	return settings.Spec.IgnoreDifferences[0].JQPathExpressions
 }
 
 func install(t *testing.T, cluster *controlplane.Cluster) *operator {

@@ -166,7 +166,7 @@ func reverts(s *space) {
 	s.apply(web)
 	assert.Equal(s.t, "configmap/app", describe(refsOf(templateOf(s.t, s.get(web)).Spec)))
 	s.event("web", wellknown.ReasonPinConflict,
-		"Admission pins it, and something changes that back: look for a webhook that changes Pod templates later (kubectl get mutatingwebhookconfigurations)")
+		"It is behind its sources, and something is in the way of pinning it: another webhook changes back what admission answers (kubectl get mutatingwebhookconfigurations)")
 	s.complete(web)
 	before := s.get(web).GetResourceVersion()
 	for range 3 {
@@ -195,7 +195,7 @@ func revertsPinned(s *space) {
 	assert.Contains(s.t, out.err, unpins("deployment/web", "configmap/app"))
 	s.kubectl("scale", "deployment/web", "--replicas=2")
 	s.edit("app", "green")
-	s.event("web", wellknown.ReasonPinConflict, "It is behind its sources, and sending it through admission is refused: ")
+	s.event("web", wellknown.ReasonPinConflict, "It is behind its sources, and something is in the way of pinning it: touching Deployment/")
 	assert.Equal(s.t, "blue", s.colourOf(web, "app"))
 	remove()
 	s.showing(web, "app", "green")

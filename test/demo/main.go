@@ -15,7 +15,9 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/go-logr/logr"
 	"k8s.io/client-go/kubernetes"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/configpin/configpin/manifests"
 	"github.com/configpin/configpin/test/controlplane"
@@ -28,7 +30,10 @@ Usage:
   go run ./test/demo
 `
 
-func main() { os.Exit(exit(os.Args[1:])) }
+func main() {
+	logf.SetLogger(logr.Discard()) // or controller-runtime complains in the middle of the story
+	os.Exit(exit(os.Args[1:]))
+}
 
 func exit(args []string) int {
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)

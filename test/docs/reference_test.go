@@ -23,7 +23,10 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"github.com/configpin/configpin/internal/pin"
 	"github.com/configpin/configpin/internal/refs"
+	"github.com/configpin/configpin/internal/wellknown"
+	"github.com/configpin/configpin/internal/workload"
 	"github.com/configpin/configpin/manifests"
 	"github.com/configpin/configpin/test/docs"
 )
@@ -204,7 +207,28 @@ func TestReferenceListsEveryEvent(t *testing.T) {
 			}
 		})
 	}
+	for reason, note := range toldOfPins() {
+		emitted[reason] = true
+		if row, there := listed[reason]; there {
+			sameCell(t, row, "type", row.Cells[columnType], "Normal")
+			sameCell(t, row, "message", unnamed(code(row, columnMessage)), note)
+		}
+	}
 	sameSubjects(t, "Events", listed, emitted, "what is emitted in internal/")
+}
+
+// toldOfPins are the notes of Events about pins, by reason, with <> for names.
+func toldOfPins() map[string]string {
+	kind := workload.Lookup("apps", "Deployment")
+	app := refs.Target{Kind: wellknown.ConfigMap, Name: "app"}
+	names := strings.NewReplacer("app-from", "<>", "app-to", "<>", app.String(), "<>", "the deployment", "the <>")
+	notes := map[string]string{}
+	for _, reason := range []string{
+		wellknown.ReasonPinned, wellknown.ReasonRolledForward, wellknown.ReasonRollbackHeld, wellknown.ReasonHoldReleased, wellknown.ReasonUnpinned,
+	} {
+		notes[reason] = names.Replace(pin.Tell(kind, []pin.Change{{Source: app, Reason: reason, From: "app-from", To: "app-to"}}))
+	}
+	return notes
 }
 
 func TestReferenceListsEveryDecisionReason(t *testing.T) {
@@ -592,4 +616,30 @@ func nameFields(in reflect.Type, path string, wrap func(inner any) any) map[stri
 		}
 	}
 	return found
+}
+
+var celLiteral = regexp.MustCompile(`'([^']*)'`)
+
+// TestReferenceListsWhatThePolicySays compares what is between the placeholders
+// with the literals of the expression that makes the message.
+func TestReferenceListsWhatThePolicySays(t *testing.T) {
+	t.Parallel()
+	var said strings.Builder
+	for _, object := range objects(t) {
+		if object.GetKind() != "ValidatingAdmissionPolicy" {
+			continue
+		}
+		validations, _, err := unstructured.NestedSlice(object.Object, "spec", "validations")
+		require.NoError(t, err)
+		for _, validation := range validations {
+			for _, literal := range celLiteral.FindAllStringSubmatch(validation.(map[string]any)["messageExpression"].(string), -1) {
+				said.WriteString(literal[1])
+			}
+		}
+	}
+	for text, row := range rows(t, reference(t), "Refused by the policy") {
+		for fragment := range strings.SplitSeq(unnamed(text), "<>") {
+			assert.Contains(t, said.String(), fragment, "%s:%d", referencePath, row.Line)
+		}
+	}
 }

@@ -14,6 +14,9 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/go-logr/logr"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
+
 	"github.com/configpin/configpin/test/clients"
 	"github.com/configpin/configpin/test/controlplane"
 )
@@ -41,7 +44,10 @@ type usageError string
 
 func (e usageError) Error() string { return string(e) }
 
-func main() { os.Exit(execute(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	logf.SetLogger(logr.Discard()) // or controller-runtime complains in the middle of the output
+	os.Exit(execute(os.Args[1:], os.Stdout, os.Stderr))
+}
 
 // execute runs the command until it is done or interrupted. A second Ctrl-C does not wait for what the first one has
 // to clean up.
