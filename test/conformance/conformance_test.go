@@ -62,9 +62,10 @@ func TestConformance(t *testing.T) {
 			Kustomize: programs.Path(clients.Kustomize),
 			GitOps:    programs.Path(clients.Gitops),
 		},
-		Settle:   settle,
-		Corpus:   os.Getenv("CONFIGPIN_CORPUS"),
-		Operator: o,
+		ArgoIgnores: argoIgnores(t),
+		Settle:      settle,
+		Corpus:      os.Getenv("CONFIGPIN_CORPUS"),
+		Operator:    o,
 	})
 }
 

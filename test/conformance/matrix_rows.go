@@ -66,7 +66,9 @@ var rows = []row{
 	{name: "another source changes", tool: clientSide, uses: []use{envFrom("extra")}, do: otherSource, want: rolledOut},
 	{name: "upgraded by helm 3 to more replicas", tool: helm3, do: moreReplicas, only: scalable, want: scaled},
 	{name: "upgraded by helm 4 to more replicas", tool: helm4, do: moreReplicas, only: scalable, want: scaled},
-	{name: "replaced by its manifest", tool: clientSide, do: replaces, only: notDeployments, want: elsewhere},
+	// A replace takes away the annotations of controllers, and they put them back.
+	{name: "replaced by its manifest", tool: clientSide, do: replaces, only: []string{"StatefulSet"}, want: nothing},
+	{name: "replaced by its manifest", tool: clientSide, do: replaces, only: []string{"DaemonSet"}, want: elsewhere},
 	{name: "replaced by its manifest", tool: clientSide, do: replaces, only: onlyDeployments, want: scaled},
 
 	// What is declared changes: that wins, as for images.
