@@ -44,7 +44,7 @@ func (r *Rollout) tell(change cluster.Change) {
 		alike, others := sameReason(changes)
 		regarding := reference(change.Workload, change.UID)
 		regarding.ResourceVersion = change.ResourceVersion // or it would be counted as the same event as the last
-		r.events.Eventf(regarding, nil, corev1.EventTypeNormal, alike[0].Reason, "Pin", "%s", pin.Tell(change.Kind, alike))
+		r.event(regarding, corev1.EventTypeNormal, alike[0].Reason, "%s", pin.Tell(change.Kind, alike))
 		changes = others
 	}
 }

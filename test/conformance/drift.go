@@ -21,30 +21,22 @@ var drifts = []scenario{
 	{"a ref that leaves the manifest after an undo leaves the workload: Argo CD, server-side", refLeaves(argoServerSide)},
 }
 
-// everywhere uses a source in every form of a ref.
-func everywhere(source string) use {
-	return func(spec *corev1.PodSpec) {
-		projected(source)(spec)
-		init := corev1.PodSpec{Containers: []corev1.Container{{Name: "init", Image: image}}}
-		envFrom(source)(&init)
-		env("COLOUR", source, colour)(&init)
-		spec.InitContainers = append(spec.InitContainers, init.Containers[0])
-	}
-}
-
-func projected(source string) use {
-	return func(spec *corev1.PodSpec) {
-		spec.Volumes = append(spec.Volumes, corev1.Volume{Name: "projected", VolumeSource: corev1.VolumeSource{
-			Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{{
-				ConfigMap: &corev1.ConfigMapProjection{LocalObjectReference: corev1.LocalObjectReference{Name: source}},
-			}}},
-		}})
-	}
+// everywhere uses the source app in the forms that nothing else here uses.
+func everywhere(spec *corev1.PodSpec) {
+	spec.Volumes = append(spec.Volumes, corev1.Volume{Name: "projected", VolumeSource: corev1.VolumeSource{
+		Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{{
+			ConfigMap: &corev1.ConfigMapProjection{LocalObjectReference: corev1.LocalObjectReference{Name: "app"}},
+		}}},
+	}})
+	init := corev1.PodSpec{Containers: []corev1.Container{{Name: "init", Image: image}}}
+	envFrom("app")(&init)
+	colourEnv(&init)
+	spec.InitContainers = append(spec.InitContainers, init.Containers[0])
 }
 
 func legacyDiff(kind string) func(*space) {
 	return func(s *space) {
-		w := s.rollBack(kind, argoClientSide, everywhere("app"))
+		w := s.rollBack(kind, argoClientSide, everywhere)
 		legacy := []string{"argo-diff", "--server-side=false"}
 		assert.Contains(s.t, gitopsDrift(legacy...)(s, w.declared), "name: "+w.blue)
 		ignoring := slices.Clone(legacy)
@@ -58,7 +50,7 @@ func legacyDiff(kind string) func(*space) {
 }
 
 func argoIncludesWebhooks(s *space) {
-	w := s.rollBack("Deployment", argoServerSide, everywhere("app"))
+	w := s.rollBack("Deployment", argoServerSide, everywhere)
 	including := gitopsDrift("argo-diff", "--server-side=true", "--include-mutation-webhooks")
 	assert.Empty(s.t, including(s, w.declared))
 	w.setImage("example.com/app:2")
@@ -66,7 +58,7 @@ func argoIncludesWebhooks(s *space) {
 }
 
 func kubectlDiff(s *space) {
-	w := s.rollBack("Deployment", serverSide, everywhere("app"))
+	w := s.rollBack("Deployment", serverSide, everywhere)
 	out, err := s.tryKubectl(manifest(s.t, w.web), "diff", "--server-side", "--field-manager=gitops", "--filename=-")
 	assert.NoError(s.t, err, out.out)
 	assert.Empty(s.t, out.out)
@@ -76,7 +68,7 @@ func kubectlDiff(s *space) {
 // more, so an undo mustn't have taken the ownership.
 func refLeaves(tool deployer) func(*space) {
 	return func(s *space) {
-		w := s.rollBack("Deployment", tool, everywhere("app"))
+		w := s.rollBack("Deployment", tool, everywhere)
 		without := optedIn(s.t, "Deployment", "web", volume("app"))
 		w.web.Object["spec"] = without.Object["spec"]
 		w.declare("green")

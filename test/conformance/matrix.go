@@ -74,7 +74,7 @@ func (s *space) rollBack(kind string, tool deployer, uses ...use) *rolledBack {
 	s.t.Helper()
 	s.need(tool)
 	w := &rolledBack{space: s, tool: tool}
-	w.web = optedIn(s.t, kind, "web", append([]use{envFrom("app"), volume("app"), env("COLOUR", "app", colour)}, uses...)...)
+	w.web = optedIn(s.t, kind, "web", append([]use{envFrom("app"), volume("app"), colourEnv}, uses...)...)
 	w.declare("blue")
 	w.deploy()
 	w.blue = s.showing(w.web, "app", "blue")

@@ -16,7 +16,7 @@ func applyAfterUndo(kind string) func(*space) {
 	return func(s *space) {
 		serverSide := []string{"--server-side", "--field-manager=gitops"}
 		s.source("app", "blue")
-		web := optedIn(s.t, kind, "web", envFrom("app"), volume("app"), env("COLOUR", "app", colour))
+		web := optedIn(s.t, kind, "web", envFrom("app"), volume("app"), colourEnv)
 		s.apply(web, serverSide...)
 		s.showing(web, "app", "blue")
 		s.rolledOut(web, 1)

@@ -18,7 +18,7 @@ var stories = []scenario{
 func story(kind string) func(*space) {
 	return func(s *space) {
 		s.source("app", "blue")
-		web := optedIn(s.t, kind, "web", envFrom("app"), volume("app"), env("COLOUR", "app", colour))
+		web := optedIn(s.t, kind, "web", envFrom("app"), volume("app"), colourEnv)
 		said := s.apply(web)
 		blue := s.pin(web, "app")
 		assert.Equal(s.t, []string{"configmap/app: pinned to " + blue}, said.warnings())

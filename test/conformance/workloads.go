@@ -51,14 +51,12 @@ func secretVolume(name string) use {
 	}
 }
 
-// env takes one key of a ConfigMap as a variable.
-func env(variable, source, key string) use {
-	return func(spec *corev1.PodSpec) {
-		c := &spec.Containers[0]
-		c.Env = append(c.Env, corev1.EnvVar{Name: variable, ValueFrom: &corev1.EnvVarSource{
-			ConfigMapKeyRef: &corev1.ConfigMapKeySelector{LocalObjectReference: corev1.LocalObjectReference{Name: source}, Key: key},
-		}})
-	}
+// colourEnv takes the colour of app as a variable.
+func colourEnv(spec *corev1.PodSpec) {
+	c := &spec.Containers[0]
+	c.Env = append(c.Env, corev1.EnvVar{Name: "COLOUR", ValueFrom: &corev1.EnvVarSource{
+		ConfigMapKeyRef: &corev1.ConfigMapKeySelector{LocalObjectReference: corev1.LocalObjectReference{Name: "app"}, Key: colour},
+	}})
 }
 
 // plainWorkload is a manifest of a workload as people write it, without opt-in.
