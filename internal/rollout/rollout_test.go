@@ -164,7 +164,7 @@ func TestReconcile(t *testing.T) {
 		{
 			name:       "one that names a snapshot that is gone isn't touched, and is told once",
 			deployment: deployment{names: "app-gone", manual: true}, current: "app-2", reconciles: 2,
-			events: []string{"Warning SnapshotMissing It names what does not exist, so new Pods can't start: configmap/app-gone; choose another revision (kubectl rollout history deployment/web), or label the deployment configpin.io/resume=true"},
+			events: []string{"Warning SnapshotMissing A snapshot that it names is gone, so new Pods can't start: configmap/app-gone; choose another revision (kubectl rollout history deployment/web), or label the deployment configpin.io/resume=true"},
 		},
 		{
 			name:       "one that is gone is forgotten",

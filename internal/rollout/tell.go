@@ -87,7 +87,7 @@ func (r *Rollout) tellMissing(ctx context.Context, of cluster.Workload, uid type
 	}
 	kind := strings.ToLower(of.Kind.Kind)
 	r.event(reference(of, uid), corev1.EventTypeWarning, wellknown.ReasonSnapshotMissing,
-		"It names what does not exist, so new Pods can't start: %s; choose another revision (kubectl rollout history %s/%s), or label the %s %s=true",
+		"A snapshot that it names is gone, so new Pods can't start: %s; choose another revision (kubectl rollout history %s/%s), or label the %s %s=true",
 		names, kind, of.Name, kind, wellknown.Resume)
 	return nil
 }

@@ -100,7 +100,7 @@ func snapshotMissing(s *space) {
 	w := s.rollBack("Deployment", clientSide)
 	s.absent["configmap/"+w.blue] = true
 	s.remove(configMap(w.blue, nil))
-	s.event("web", wellknown.ReasonSnapshotMissing, "It names what does not exist, so new Pods can't start: configmap/"+w.blue+
+	s.event("web", wellknown.ReasonSnapshotMissing, "A snapshot that it names is gone, so new Pods can't start: configmap/"+w.blue+
 		"; choose another revision (kubectl rollout history deployment/web), or label the deployment configpin.io/resume=true")
 	s.pass()
 	assert.Equal(s.t, w.blue, s.pin(w.web, "app"), "nobody but a person can tell what to do")
