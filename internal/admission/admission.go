@@ -58,8 +58,8 @@ func (h *Handler) admit(ctx context.Context, r review, namespaceEnabled bool) (a
 		}, nil
 	}
 	operations, err := own(request, decision)
-	if err != nil {
-		return admissionv1.AdmissionResponse{}, err
+	if err != nil { // pins matter more than who owns them
+		logf.FromContext(ctx).Error(err, "Leaving managedFields as they are", "workload", klog.KRef(r.namespace, r.name), "kind", r.kind)
 	}
 	return respond(decision, append(decision.Patch, operations...))
 }

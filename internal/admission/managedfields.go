@@ -24,8 +24,11 @@ import (
 // taken out of their manifest later would stay in the object.
 func own(request pin.Request, decision pin.Decision) ([]jsonpatch.Operation, error) {
 	object := request.New
+	if !changedByUpdate(object.ManagedFields) {
+		return nil, nil
+	}
 	names := answered(object, decision)
-	if object.ManagedFields == "" || names.Empty() {
+	if names.Empty() {
 		return nil, nil
 	}
 	now, err := readOwners(object.ManagedFields)

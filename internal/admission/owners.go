@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"reflect"
 
+	"github.com/tidwall/gjson"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 )
@@ -39,6 +40,17 @@ func readOwners(managedFields string) (owners, error) {
 		}
 	}
 	return read, nil
+}
+
+// changedByUpdate says, without reading who owns what, whether anybody does by an
+// update: where a tool applies server-side, nobody does.
+func changedByUpdate(managedFields string) bool {
+	found := false
+	gjson.Parse(managedFields).ForEach(func(_, entry gjson.Result) bool {
+		found = entry.Get("operation").Str == string(metav1.ManagedFieldsOperationUpdate) && entry.Get("subresource").Str == ""
+		return !found
+	})
+	return found
 }
 
 func (o owner) updated() bool {

@@ -223,8 +223,9 @@ func fields(value any) map[string]any {
 		}
 	case []any:
 		for _, element := range value {
-			named, _ := element.(map[string]any)
-			owned[fmt.Sprintf(`k:{"name":%q}`, named["name"])] = fields(element)
+			if named, _ := element.(map[string]any); named["name"] != nil { // others are owned as a whole
+				owned[fmt.Sprintf(`k:{"name":%q}`, named["name"])] = fields(element)
+			}
 		}
 	}
 	return owned
