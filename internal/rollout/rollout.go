@@ -170,7 +170,7 @@ func (r *Rollout) Reconcile(ctx context.Context, of cluster.Workload) (reconcile
 	switch {
 	case apierrors.IsNotFound(err):
 		return reconcile.Result{}, nil
-	case apierrors.IsForbidden(err), apierrors.IsInvalid(err):
+	case apierrors.IsForbidden(err), apierrors.IsInvalid(err), apierrors.IsInternalError(err): // the last where a webhook must answer
 		return reconcile.Result{RequeueAfter: r.inVain(ctx, of, uid, refused(err))}, nil
 	case err != nil:
 		return reconcile.Result{}, err

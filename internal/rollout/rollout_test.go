@@ -162,6 +162,12 @@ func TestReconcile(t *testing.T) {
 			events: []string{`Warning PinConflict It is behind its sources, and something is in the way of pinning it: touching: deployments "web" is forbidden: policy`},
 		},
 		{
+			name:       "one that can't be written without admission waits for it, and is told",
+			deployment: deployment{names: "app-1", err: fmt.Errorf("touching: %w", apierrors.NewInternalError(errors.New("failed calling webhook")))}, current: "app-2", reconciles: 3,
+			touches: 3, requeue: 4 * time.Second,
+			events: []string{"Warning PinConflict It is behind its sources, and something is in the way of pinning it: touching: Internal error occurred: failed calling webhook"},
+		},
+		{
 			name:       "one that names a snapshot that is gone isn't touched, and is told once",
 			deployment: deployment{names: "app-gone", manual: true}, current: "app-2", reconciles: 2,
 			events: []string{"Warning SnapshotMissing A snapshot that it names is gone, so new Pods can't start: configmap/app-gone; choose another revision (kubectl rollout history deployment/web), or label the deployment configpin.io/resume=true"},

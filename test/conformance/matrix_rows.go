@@ -119,8 +119,8 @@ var rows = []row{
 // disturbingRows stop and start configpin's programs.
 var disturbingRows = []row{
 	{name: "the versioner is restarted", tool: clientSide, do: restartsVersioner, want: nothing},
-	{name: "another versioner leads", tool: clientSide, do: otherLeader, only: onlyDeployments, want: nothing},
-	{name: "the webhook is restarted", tool: clientSide, do: restartsWebhook, only: onlyDeployments, want: nothing},
+	{name: "another versioner leads", tool: clientSide, do: otherLeader, want: nothing},
+	{name: "the webhook is restarted", tool: clientSide, do: restartsWebhook, want: nothing},
 }
 
 // kubectlDoes runs kubectl on the workload: a verb, and what comes after the

@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 
 	"github.com/stretchr/testify/assert"
@@ -16,25 +17,33 @@ import (
 
 // rollbacks are undos to templates that aren't simply an older pin, and objects
 // that come back in other ways.
-var rollbacks = []scenario{
-	{"an undo to before the opt-in is pinned to what the source holds", undoBeforeOptIn("Deployment")},
-	{"an undo to before the opt-in is pinned to what the source holds: StatefulSet", undoBeforeOptIn("StatefulSet")},
-	{"an undo to before the opt-in is pinned to what the source holds: DaemonSet", undoBeforeOptIn("DaemonSet")},
+var rollbacks = slices.Concat(ofEachKind, []scenario{
 	{"an undo to before the opt-in that changes nothing else keeps a hold", undoBeforeOptInHeld},
 	{"an undo to before the opt-in brings back the old image", undoImageBeforeOptIn},
-	{"an undo to a template that names a snapshot and a source holds the one and pins the other", undoMixed("Deployment")},
-	{"an undo to a template that names a snapshot and a source holds the one and pins the other: StatefulSet", undoMixed("StatefulSet")},
-	{"an undo to a template that names a snapshot and a source holds the one and pins the other: DaemonSet", undoMixed("DaemonSet")},
-	{"an undo brings back a source that is no longer used", undoUnused("Deployment")},
-	{"an undo brings back a source that is no longer used: StatefulSet", undoUnused("StatefulSet")},
-	{"an undo brings back a source that is no longer used: DaemonSet", undoUnused("DaemonSet")},
-	{"an exported workload, created elsewhere, gets what the source holds there", exportedElsewhere},
-	{"an exported workload, created where no source is, is left as it is", exportedNowhere},
-	{"objects that are restored with new UIDs are as they were: ConfigMaps first", restored(false)},
-	{"objects that are restored with new UIDs are as they were: workloads first", restored(true)},
 	{"switches stay what they are when a rollout is undone", switchesStay},
 	{"what a template excludes goes back with the template", excludeGoesBack},
 	{"a workload that its namespace opts in is held like any other", heldByNamespace},
+})
+
+// ofEachKind are those that are played for each kind that rolls out.
+var ofEachKind = eachKind(map[string]func(kind string) func(*space){
+	"an undo to before the opt-in is pinned to what the source holds":                    undoBeforeOptIn,
+	"an undo to a template that names a snapshot and a source holds one, pins the other": undoMixed,
+	"an undo brings back a source that is no longer used":                                undoUnused,
+	"an exported workload, created elsewhere, gets what the source holds there":          exportedElsewhere,
+	"an exported workload, created where no source is, is left as it is":                 exportedNowhere,
+	"objects that are restored with new UIDs are as they were, ConfigMaps first":         restored(false),
+	"objects that are restored with new UIDs are as they were, workloads first":          restored(true),
+})
+
+func eachKind(play map[string]func(kind string) func(*space)) []scenario {
+	var all []scenario
+	for _, name := range slices.Sorted(maps.Keys(play)) {
+		for _, kind := range rolling {
+			all = append(all, scenario{name + ": " + kind, play[name](kind)})
+		}
+	}
+	return all
 }
 
 func undoBeforeOptIn(kind string) func(*space) {
@@ -162,8 +171,13 @@ func (s *space) exported(object *unstructured.Unstructured) *unstructured.Unstru
 	return made
 }
 
-func exportedElsewhere(s *space) {
-	w := s.rollBack("Deployment", clientSide)
+func exportedElsewhere(kind string) func(*space) {
+	return func(s *space) { s.exportsElsewhere(kind) }
+}
+
+func (s *space) exportsElsewhere(kind string) {
+	s.t.Helper()
+	w := s.rollBack(kind, clientSide)
 	there := s.twin()
 	there.source("app", "red")
 	there.create(s.exported(w.web))
@@ -175,8 +189,13 @@ func exportedElsewhere(s *space) {
 	there.verify()
 }
 
-func exportedNowhere(s *space) {
-	w := s.rollBack("Deployment", clientSide)
+func exportedNowhere(kind string) func(*space) {
+	return func(s *space) { s.exportsNowhere(kind) }
+}
+
+func (s *space) exportsNowhere(kind string) {
+	s.t.Helper()
+	w := s.rollBack(kind, clientSide)
 	there := s.twin()
 	there.absent["configmap/"+w.blue] = true
 	said := there.apply(s.exported(w.web))
@@ -187,36 +206,41 @@ func exportedNowhere(s *space) {
 }
 
 // restored deletes everything and creates it again, in the one order or the other.
-func restored(workloadsFirst bool) func(*space) {
-	return func(s *space) {
-		w := s.rollBack("Deployment", clientSide)
-		var backup []*unstructured.Unstructured
-		for _, name := range []string{"app", w.blue, w.green} {
-			kept := &unstructured.Unstructured{}
-			kept.SetGroupVersionKind(configMapKind)
-			kept.SetName(name)
-			backup = append(backup, s.exported(kept))
-		}
-		backup = append(backup, s.exported(w.web))
-		if workloadsFirst {
-			slices.Reverse(backup)
-		}
-		s.remove(w.web.DeepCopy())
-		for _, name := range []string{"app", w.blue, w.green} {
-			s.remove(configMap(name, nil))
-		}
-		s.gone(w.web)
-		for _, object := range backup {
-			s.create(object)
-		}
-		s.pass()
-		assert.Equal(s.t, w.blue, s.pin(w.web, "app"))
-		assert.True(s.t, s.held(w.web, "app"))
-		assert.Zero(s.t, s.rollouts(w.web))
-		s.rolledOut(w.web, 1)
-		s.edit("app", "red")
-		s.showing(w.web, "app", "red")
+func restored(workloadsFirst bool) func(kind string) func(*space) {
+	return func(kind string) func(*space) {
+		return func(s *space) { s.restores(kind, workloadsFirst) }
 	}
+}
+
+func (s *space) restores(kind string, workloadsFirst bool) {
+	s.t.Helper()
+	w := s.rollBack(kind, clientSide)
+	var backup []*unstructured.Unstructured
+	for _, name := range []string{"app", w.blue, w.green} {
+		kept := &unstructured.Unstructured{}
+		kept.SetGroupVersionKind(configMapKind)
+		kept.SetName(name)
+		backup = append(backup, s.exported(kept))
+	}
+	backup = append(backup, s.exported(w.web))
+	if workloadsFirst {
+		slices.Reverse(backup)
+	}
+	s.remove(w.web.DeepCopy())
+	for _, name := range []string{"app", w.blue, w.green} {
+		s.remove(configMap(name, nil))
+	}
+	s.gone(w.web)
+	for _, object := range backup {
+		s.create(object)
+	}
+	s.pass()
+	assert.Equal(s.t, w.blue, s.pin(w.web, "app"))
+	assert.True(s.t, s.held(w.web, "app"))
+	assert.Zero(s.t, s.rollouts(w.web))
+	s.rolledOut(w.web, 1)
+	s.edit("app", "red")
+	s.showing(w.web, "app", "red")
 }
 
 // gone waits until nothing is left of a workload.
