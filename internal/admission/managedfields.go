@@ -1,7 +1,9 @@
 package admission
 
 import (
+	"cmp"
 	"fmt"
+	"reflect"
 
 	"gomodules.xyz/jsonpatch/v2"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
@@ -22,16 +24,19 @@ import (
 //
 // Who owned them by apply before the update still does. Otherwise a ref that is
 // taken out of their manifest later would stay in the object.
+//
+// A write that changes nothing else leaves the list as it is stored. The API server
+// sorts it by time, and takes another order for a change.
 func own(request pin.Request, decision pin.Decision) ([]jsonpatch.Operation, error) {
 	object := request.New
-	if !changedByUpdate(object.ManagedFields) {
+	if hasOneApplier(object.ManagedFields) {
 		return nil, nil
 	}
 	names := answered(object, decision)
 	if names.Empty() {
 		return nil, nil
 	}
-	now, err := readOwners(object.ManagedFields)
+	written, err := readOwners(object.ManagedFields)
 	if err != nil {
 		return nil, fmt.Errorf("reading the managedFields of %s %q: %w", object.Kind.Kind, object.Name, err)
 	}
@@ -41,19 +46,34 @@ func own(request pin.Request, decision pin.Decision) ([]jsonpatch.Operation, err
 			return nil, fmt.Errorf("reading the managedFields of %s %q: %w", object.Kind.Kind, object.Name, err)
 		}
 	}
-	now, taken := now.disown(names)
-	if taken.Empty() {
-		return nil, nil
-	}
-	now = now.giveBack(before, taken)
-	if now.same(before) { // or times and their order would be all that is written
+	taken := written.byUpdate().Intersection(names).Difference(before.byUpdate())
+	now := written.disown(names).giveBack(before, taken)
+	if now.same(before) && leavesTemplate(request, decision) {
 		now = before
+	}
+	if reflect.DeepEqual(now, written) {
+		return nil, nil
 	}
 	entries, err := now.entries()
 	if err != nil {
 		return nil, fmt.Errorf("writing the managedFields of %s %q: %w", object.Kind.Kind, object.Name, err)
 	}
 	return []jsonpatch.Operation{jsonpatch.NewOperation("replace", "/metadata/managedFields", entries)}, nil
+}
+
+// leavesTemplate says whether the PodSpec is stored as it was.
+func leavesTemplate(request pin.Request, decision pin.Decision) bool {
+	names := map[string]string{}
+	for _, operation := range decision.Patch {
+		if name, isName := operation.Value.(string); isName {
+			names[operation.Path] = name
+		}
+	}
+	object := request.New
+	spec := refs.Rewrite(object.Template.Spec, refs.Walk(object.Template.Spec), func(ref refs.Ref) string {
+		return cmp.Or(names[object.Kind.PointerOf(ref.Pointer)], ref.Name)
+	})
+	return request.Old != nil && spec == request.Old.Template.Spec
 }
 
 // answered is where the names that this answer is about are owned.

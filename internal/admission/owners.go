@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"reflect"
+	"slices"
 
 	"github.com/tidwall/gjson"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -42,15 +43,21 @@ func readOwners(managedFields string) (owners, error) {
 	return read, nil
 }
 
-// changedByUpdate says, without reading who owns what, whether anybody does by an
-// update: where a tool applies server-side, nobody does.
-func changedByUpdate(managedFields string) bool {
-	found := false
+// hasOneApplier says, without reading who owns what, whether one manager has
+// written the object, by apply: then there is nothing to put right.
+func hasOneApplier(managedFields string) bool {
+	appliers, updaters := 0, 0
 	gjson.Parse(managedFields).ForEach(func(_, entry gjson.Result) bool {
-		found = entry.Get("operation").Str == string(metav1.ManagedFieldsOperationUpdate) && entry.Get("subresource").Str == ""
-		return !found
+		switch {
+		case entry.Get("subresource").Str != "":
+		case entry.Get("operation").Str == string(metav1.ManagedFieldsOperationApply):
+			appliers++
+		default:
+			updaters++
+		}
+		return true
 	})
-	return found
+	return appliers < 2 && updaters == 0
 }
 
 func (o owner) updated() bool {
@@ -61,36 +68,47 @@ func (o owner) applied() bool {
 	return o.entry.Operation == metav1.ManagedFieldsOperationApply && o.entry.Subresource == ""
 }
 
-// as says whether two entries are those of one manager.
+// as says whether two entries are those of one manager, as the API server tells
+// them apart (k8s.io/apimachinery/pkg/util/managedfields/internal/managedfields.go,
+// BuildManagerIdentifier): an applier is one whatever the API version.
 func (o owner) as(other owner) bool {
 	a, b := o.entry, other.entry
-	return a.Manager == b.Manager && a.Operation == b.Operation && a.APIVersion == b.APIVersion && a.Subresource == b.Subresource
+	return a.Manager == b.Manager && a.Operation == b.Operation && a.Subresource == b.Subresource &&
+		(a.APIVersion == b.APIVersion || o.applied())
 }
 
 func (o owners) of(manager owner) (found owner, is bool) {
-	for _, candidate := range o {
-		if candidate.as(manager) {
-			return candidate, true
-		}
+	i := slices.IndexFunc(o, manager.as)
+	if i < 0 {
+		return owner{}, false
 	}
-	return owner{}, false
+	return o[i], true
 }
 
-// disown takes names away from whoever owns them by an update, and tells which
-// those were. Nothing is left of an entry that owned nothing else.
-func (o owners) disown(names *fieldpath.Set) (left owners, taken *fieldpath.Set) {
-	taken = &fieldpath.Set{}
-	for _, owner := range o {
-		if owner.updated() {
-			fields := owner.fields.RecursiveDifference(names)
-			taken = taken.Union(owner.fields.Difference(fields).Intersection(names))
-			if owner.fields = fields; fields.Empty() {
-				continue
-			}
+// byUpdate are the fields that somebody owns by an update.
+func (o owners) byUpdate() *fieldpath.Set {
+	fields := &fieldpath.Set{}
+	for _, each := range o {
+		if each.updated() {
+			fields = fields.Union(each.fields)
 		}
-		left = append(left, owner)
 	}
-	return left, taken
+	return fields
+}
+
+// disown takes names away from whoever owns them by an update. Nothing is left of
+// an entry that owns nothing else.
+func (o owners) disown(names *fieldpath.Set) owners {
+	var left owners
+	for _, each := range o {
+		if each.updated() {
+			each.fields = each.fields.RecursiveDifference(names)
+		}
+		if !each.updated() || !each.fields.Empty() {
+			left = append(left, each)
+		}
+	}
+	return left
 }
 
 // giveBack gives to whoever owned them by apply before what an update took.
@@ -100,13 +118,10 @@ func (o owners) giveBack(before owners, taken *fieldpath.Set) owners {
 		if !was.applied() || back.Empty() {
 			continue
 		}
-		if _, there := o.of(was); !there {
-			o = append(o, owner{was.entry, &fieldpath.Set{}})
-		}
-		for i := range o {
-			if o[i].as(was) {
-				o[i].fields = o[i].fields.Union(back)
-			}
+		if i := slices.IndexFunc(o, was.as); i >= 0 {
+			o[i].fields = o[i].fields.Union(back)
+		} else {
+			o = append(o, owner{was.entry, back})
 		}
 	}
 	return o
@@ -114,34 +129,24 @@ func (o owners) giveBack(before owners, taken *fieldpath.Set) owners {
 
 // same says whether two lists differ in nothing but times and order.
 func (o owners) same(other owners) bool {
-	if len(o) != len(other) {
-		return false
-	}
-	for _, owner := range o {
-		found, is := other.of(owner)
-		if !is || !found.fields.Equals(owner.fields) {
-			return false
-		}
-		if owner.entry.Subresource != "" && !reflect.DeepEqual(found.entry.FieldsV1, owner.entry.FieldsV1) {
-			return false
-		}
-	}
-	return true
+	return len(o) == len(other) && !slices.ContainsFunc(o, func(each owner) bool {
+		found, is := other.of(each)
+		return !is || !found.fields.Equals(each.fields) ||
+			each.entry.Subresource != "" && !reflect.DeepEqual(found.entry.FieldsV1, each.entry.FieldsV1)
+	})
 }
 
 func (o owners) entries() ([]metav1.ManagedFieldsEntry, error) {
 	entries := []metav1.ManagedFieldsEntry{}
-	for _, owner := range o {
-		if owner.entry.Subresource != "" {
-			entries = append(entries, owner.entry)
-			continue
+	for _, each := range o {
+		if each.entry.Subresource == "" {
+			raw, err := each.fields.ToJSON()
+			if err != nil {
+				return nil, err
+			}
+			each.entry.FieldsV1 = metav1.NewFieldsV1(string(raw))
 		}
-		raw, err := owner.fields.ToJSON()
-		if err != nil {
-			return nil, err
-		}
-		owner.entry.FieldsV1 = metav1.NewFieldsV1(string(raw))
-		entries = append(entries, owner.entry)
+		entries = append(entries, each.entry)
 	}
 	return entries, nil
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -347,7 +348,7 @@ func (w *Workloads) Touch(ctx context.Context, of Workload) (Touched, error) {
 		Body([]byte("{}")).Do(ctx)
 	raw, err := result.Raw()
 	if err != nil {
-		return Touched{}, fmt.Errorf("touching %s: %w", of, err)
+		return Touched{}, fmt.Errorf("touching %s: %w", of, said(raw, err))
 	}
 	object, err := of.Kind.Read(string(raw))
 	touched := Touched{Object: object}
@@ -355,6 +356,16 @@ func (w *Workloads) Touch(ctx context.Context, of Workload) (Touched, error) {
 		touched.Warnings = append(touched.Warnings, warning.Text)
 	}
 	return touched, err
+}
+
+// said returns the error that the API server described. A client that decodes no
+// answers doesn't decode this one either.
+func said(raw []byte, err error) error {
+	var status metav1.Status
+	if json.Unmarshal(raw, &status) == nil && status.Kind == "Status" && status.Message != "" {
+		return &apierrors.StatusError{ErrStatus: status}
+	}
+	return err
 }
 
 // Unstamped lists, live, the workloads of opted-in namespaces that carry no

@@ -22,44 +22,51 @@ type Change struct {
 }
 
 // Changes tells what a write did to a workload, from what was stored before (nil
-// for what is new) and after it, sorted by source. It needs no Facts: whoever
-// wrote, and whether admission was there, a hold shows in the label that holds
-// what the workload was last offered. followed says whether there is a source to
-// be held from.
-func Changes(before *workload.Object, after workload.Object, followed func(source refs.Target) bool) []Change {
+// for what is new) and after it, sorted by source. Who wrote, and whether admission
+// was there, makes no difference: a hold shows in the label that holds what the
+// workload was last offered. live returns the digest of what a source holds now;
+// it is empty where there is nothing to be held from.
+func Changes(before *workload.Object, after workload.Object, live func(source refs.Target) (digest string)) []Change {
 	was, is := map[refs.Target]stored{}, storedPins(after)
 	if before != nil {
 		was = storedPins(*before)
 	}
 	var changes []Change
 	for _, source := range sortedSources(was, is) {
-		if reason := changed(was[source], is[source], followed(source)); reason != "" {
+		if reason := changed(was[source], is[source], live(source)); reason != "" {
 			changes = append(changes, Change{source, reason, was[source].name, is[source].name})
 		}
 	}
 	return changes
 }
 
-// stored is the pin of one source as an object says it.
-type stored struct {
-	name string
-	held bool
+// stored is the pin of one source as an object says it, and the suffix that the
+// object was last offered.
+type stored struct{ name, offered string }
+
+// elsewhere says whether a pin isn't what was offered.
+func (s stored) elsewhere() bool {
+	suffix := snapshot.Suffix(s.name)
+	return s.name != "" && !strings.HasPrefix(s.offered, suffix) && !strings.HasPrefix(suffix, s.offered)
 }
 
-func changed(was, is stored, followed bool) (reason string) {
+func changed(was, is stored, live string) (reason string) {
+	held := is.elsewhere() && strings.HasPrefix(live, is.offered)
 	switch {
 	case was == is:
 		return ""
+	case is.name == "" && was.name == "":
+		return ""
 	case is.name == "":
 		return wellknown.ReasonUnpinned
-	case !followed && is.name == was.name:
-		return ""
-	case !followed, was.name == "" && !is.held:
-		return wellknown.ReasonPinned
-	case is.held && (is.name != was.name || !was.held):
+	case held && (is.name != was.name || !was.elsewhere()):
 		return wellknown.ReasonRollbackHeld
-	case was.held:
+	case was.elsewhere() && !is.elsewhere() && live != "":
 		return wellknown.ReasonHoldReleased
+	case is.name == was.name:
+		return ""
+	case was.name == "" || is.elsewhere() || live == "":
+		return wellknown.ReasonPinned
 	default:
 		return wellknown.ReasonRolledForward
 	}
@@ -71,13 +78,9 @@ func storedPins(o workload.Object) map[refs.Target]stored {
 	state := read(o, refs.Walk(o.Template.Spec))
 	pins := map[refs.Target]stored{}
 	for _, ref := range state.refs {
-		source, pinned := state.sources[ref.Target]
-		if !pinned {
-			continue
+		if source, pinned := state.sources[ref.Target]; pinned {
+			pins[source] = stored{ref.Name, state.observed(source)}
 		}
-		offered, suffix := state.observed(source), snapshot.Suffix(ref.Name)
-		same := strings.HasPrefix(offered, suffix) || strings.HasPrefix(suffix, offered)
-		pins[source] = stored{ref.Name, !same}
 	}
 	return pins
 }
@@ -117,14 +120,23 @@ func Tell(kind *workload.Kind, changes []Change) string {
 	return sentence
 }
 
-// Missing are the snapshots, sorted by source, that a workload goes on to name
-// and that are not there. A current snapshot isn't among them: it is made again.
-func Missing(decision Decision, facts Facts) []refs.Target {
-	var missing []refs.Target
+// Gone is a snapshot that a workload names and that is not there.
+type Gone struct {
+	Snapshot, Source refs.Target
+
+	// Followed says that the source holds something that can be pinned instead.
+	Followed bool
+}
+
+// Missing are the snapshots, sorted by source, that a workload goes on to name and
+// that are gone. A current snapshot isn't among them: it is made again.
+func Missing(decision Decision, facts Facts) []Gone {
+	var missing []Gone
 	for _, outcome := range decision.Outcomes {
-		target := refs.Target{Kind: outcome.Source.Kind, Name: outcome.Name}
-		if outcome.Pinned() && facts[target].Role == Absent && outcome.Name != facts[outcome.Source].Current {
-			missing = append(missing, target)
+		named := refs.Target{Kind: outcome.Source.Kind, Name: outcome.Name}
+		current := facts[outcome.Source].Current
+		if outcome.Pinned() && facts[named].Role == Absent && outcome.Name != current {
+			missing = append(missing, Gone{named, outcome.Source, current != ""})
 		}
 	}
 	return missing

@@ -34,65 +34,70 @@ func TestChanges(t *testing.T) {
 	for _, test := range []struct {
 		name          string
 		before, after *workload.Object
-		alone         bool // there is no source any more
+		live          string
 		reason, told  string
 	}{
 		{
 			name:  "a new workload is pinned",
-			after: object("app-aaa", "aaa"), reason: wellknown.ReasonPinned, told: "configmap/app is pinned to app-aaa",
+			after: object("app-aaa", "aaa"), live: "aaa", reason: wellknown.ReasonPinned, told: "configmap/app is pinned to app-aaa",
 		},
 		{
 			name:  "a new workload that was held where it comes from is held",
-			after: object("app-aaa", "bbb"), reason: wellknown.ReasonRollbackHeld,
+			after: object("app-aaa", "bbb"), live: "bbb", reason: wellknown.ReasonRollbackHeld,
 			told: "configmap/app is held at app-aaa; to end it, label the deployment configpin.io/resume=true",
 		},
 		{name: "a new workload that isn't pinned is nothing to tell", after: object("app", "")},
 		{
 			name:   "a workload is pinned",
-			before: object("app", ""), after: object("app-aaa", "aaa"), reason: wellknown.ReasonPinned, told: "configmap/app is pinned to app-aaa",
+			before: object("app", ""), after: object("app-aaa", "aaa"), live: "aaa", reason: wellknown.ReasonPinned, told: "configmap/app is pinned to app-aaa",
 		},
 		{
 			name:   "it moves on",
-			before: object("app-aaa", "aaa"), after: object("app-bbb", "bbb"), reason: wellknown.ReasonRolledForward,
+			before: object("app-aaa", "aaa"), after: object("app-bbb", "bbb"), live: "bbb", reason: wellknown.ReasonRolledForward,
 			told: "configmap/app moved from app-aaa to app-bbb",
 		},
 		{
 			name:   "it is rolled back, whether admission was there or not",
-			before: object("app-bbb", "bbb"), after: object("app-aaa", "bbb"), reason: wellknown.ReasonRollbackHeld,
+			before: object("app-bbb", "bbb"), after: object("app-aaa", "bbb"), live: "bbb", reason: wellknown.ReasonRollbackHeld,
 			told: "configmap/app is held at app-aaa; to end it, label the deployment configpin.io/resume=true",
 		},
 		{
 			name:   "it is rolled back further",
-			before: object("app-bbb", "ccc"), after: object("app-aaa", "ccc"), reason: wellknown.ReasonRollbackHeld,
+			before: object("app-bbb", "ccc"), after: object("app-aaa", "ccc"), live: "ccc", reason: wellknown.ReasonRollbackHeld,
 			told: "configmap/app is held at app-aaa; to end it, label the deployment configpin.io/resume=true",
 		},
-		{name: "a hold is no news twice", before: object("app-aaa", "bbb"), after: object("app-aaa", "ccc")},
+		{name: "a hold is no news twice", before: object("app-aaa", "bbb"), after: object("app-aaa", "ccc"), live: "ccc"},
 		{
 			name:   "the source changes under a hold, and ends it",
-			before: object("app-aaa", "bbb"), after: object("app-ccc", "ccc"), reason: wellknown.ReasonHoldReleased,
+			before: object("app-aaa", "bbb"), after: object("app-ccc", "ccc"), live: "ccc", reason: wellknown.ReasonHoldReleased,
 			told: "configmap/app is held no more: pinned to app-ccc",
 		},
 		{
 			name:   "the source comes back to what is held",
-			before: object("app-aaa", "bbb"), after: object("app-aaa", "aaa"), reason: wellknown.ReasonHoldReleased,
+			before: object("app-aaa", "bbb"), after: object("app-aaa", "aaa"), live: "aaa", reason: wellknown.ReasonHoldReleased,
 			told: "configmap/app is held no more: pinned to app-aaa",
 		},
 		{
 			name:   "it is un-pinned",
-			before: object("app-aaa", "aaa"), after: object("app", ""), reason: wellknown.ReasonUnpinned,
+			before: object("app-aaa", "aaa"), after: object("app", ""), live: "aaa", reason: wellknown.ReasonUnpinned,
 			told: "configmap/app is not pinned any more",
 		},
 		{
 			name:   "without a source there is nothing to be held from",
-			before: object("app-bbb", "bbb"), after: object("app-aaa", "bbb"), alone: true, reason: wellknown.ReasonPinned,
+			before: object("app-bbb", "bbb"), after: object("app-aaa", "bbb"), reason: wellknown.ReasonPinned,
 			told: "configmap/app is pinned to app-aaa",
 		},
-		{name: "without a source a hold is no hold", before: object("app-aaa", "bbb"), after: object("app-aaa", "aaa"), alone: true},
-		{name: "a longer suffix of the same digest is the same content", before: object("app-aaa", "aaa"), after: object("app-aaa", "aaabbb")},
-		{name: "nothing changed", before: object("app-aaa", "aaa"), after: object("app-aaa", "aaa")},
+		{
+			name:   "what is undone while it is behind moves on, and isn't held",
+			before: object("app-bbb", "bbb"), after: object("app-aaa", "bbb"), live: "ccc", reason: wellknown.ReasonPinned,
+			told: "configmap/app is pinned to app-aaa",
+		},
+		{name: "without a source a hold is no hold", before: object("app-aaa", "bbb"), after: object("app-aaa", "aaa")},
+		{name: "a longer suffix of the same digest is the same content", before: object("app-aaa", "aaa"), after: object("app-aaa", "aaabbb"), live: "aaabbb"},
+		{name: "nothing changed", before: object("app-aaa", "aaa"), after: object("app-aaa", "aaa"), live: "aaa"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			changes := pin.Changes(test.before, *test.after, func(refs.Target) bool { return !test.alone })
+			changes := pin.Changes(test.before, *test.after, func(refs.Target) string { return test.live })
 			if test.reason == "" {
 				assert.Empty(t, changes)
 				return
@@ -107,13 +112,15 @@ func TestChanges(t *testing.T) {
 func TestMissing(t *testing.T) {
 	object := pinnedObject(t, "app-aaa", "bbb")
 	object.Labels[wellknown.Enabled] = wellknown.True
-	missing := func(current string) []refs.Target {
+	missing := func(current string) []pin.Gone {
 		facts := pin.Facts{
 			{Kind: "configmap", Name: "app"}:     {Role: pin.Source, Digest: "bbb", Current: current},
 			{Kind: "configmap", Name: "app-aaa"}: {Role: pin.Absent},
 		}
 		return pin.Missing(pin.Decide(pin.Request{New: *object, Old: object}, facts), facts)
 	}
-	assert.Equal(t, []refs.Target{{Kind: "configmap", Name: "app-aaa"}}, missing("app-bbb"))
+	snapshot, source := refs.Target{Kind: "configmap", Name: "app-aaa"}, refs.Target{Kind: "configmap", Name: "app"}
+	assert.Equal(t, []pin.Gone{{Snapshot: snapshot, Source: source, Followed: true}}, missing("app-bbb"))
+	assert.Equal(t, []pin.Gone{{Snapshot: snapshot, Source: source}}, missing(""))
 	assert.Empty(t, missing("app-aaa"), "the current snapshot is made again")
 }

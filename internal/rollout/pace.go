@@ -2,10 +2,13 @@ package rollout
 
 import (
 	"context"
+	"errors"
+	"net/http"
 	"time"
 
 	"golang.org/x/time/rate"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
@@ -59,8 +62,8 @@ const (
 	lastBackOff  = 30 * time.Second
 )
 
-// triesBeforeEvent is how many touches in a row must be in vain before
-// somebody is told: one or two are a restart of the webhook, or a source that
+// triesBeforeEvent is how many touches in a row must be in vain, for one reason,
+// before somebody is told: one or two are a restart of the webhook, or a source that
 // changed again in between.
 const triesBeforeEvent = 3
 
@@ -77,24 +80,54 @@ var (
 
 func refused(err error) vain { return vain{resultRefused, err.Error()} }
 
+// isRefusal says whether somebody doesn't want a workload to be touched, for as
+// long as nobody changes that: a policy or a webhook, by whatever code, or, where
+// requests fail with a webhook, one that is away (500).
+func isRefusal(err error) bool {
+	status := apierrors.APIStatus(nil)
+	if !errors.As(err, &status) {
+		return false
+	}
+	switch code := status.Status().Code; code {
+	case http.StatusNotFound, http.StatusConflict, http.StatusTooManyRequests, http.StatusUnauthorized:
+		return false
+	default:
+		return code >= 400 && code <= http.StatusInternalServerError
+	}
+}
+
+// tries are touches in a row that were in vain.
+type tries struct {
+	all   int
+	why   string // the result of the last
+	alike int    // how many in a row had that
+}
+
+func (t tries) next(result string) tries {
+	if t.why != result {
+		t.alike = 0
+	}
+	return tries{t.all + 1, result, t.alike + 1}
+}
+
 // inVain notes that a touch left a workload behind, and returns when to try again.
 func (r *Rollout) inVain(ctx context.Context, of cluster.Workload, uid types.UID, why vain) time.Duration {
 	touches.WithLabelValues(why.result).Inc()
 	r.mutex.Lock()
-	r.tries[of]++
-	tries := r.tries[of]
+	now := r.tries[of].next(why.result)
+	r.tries[of] = now
 	r.mutex.Unlock()
-	logf.FromContext(ctx).V(1).Info("Touched in vain", "workload", klog.KRef(of.Namespace, of.Name), "reason", why.result, "count", tries)
+	logf.FromContext(ctx).V(1).Info("Touched in vain", "workload", klog.KRef(of.Namespace, of.Name), "reason", why.result, "count", now.all)
 	switch {
-	case tries != triesBeforeEvent:
+	case now.alike != triesBeforeEvent:
 	case why.cause == "":
 		r.event(reference(of, uid), corev1.EventTypeWarning, wellknown.ReasonTouchUnanswered,
-			"It is behind its sources, and sending it through admission changes nothing: is the configpin webhook reachable?")
+			"It is behind its sources, and sending it through admission changes nothing: is the configpin webhook reachable, and does nothing undo its answers?")
 	default:
 		r.event(reference(of, uid), corev1.EventTypeWarning, wellknown.ReasonPinConflict,
 			"It is behind its sources, and something is in the way of pinning it: %s", why.cause)
 	}
-	return min(lastBackOff, firstBackOff<<min(tries-1, 10))
+	return min(lastBackOff, firstBackOff<<min(now.all-1, 10))
 }
 
 // settled notes that a workload is right.

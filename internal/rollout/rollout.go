@@ -56,7 +56,7 @@ type Rollout struct {
 
 	mutex    sync.Mutex
 	limiters map[cluster.Workload]*rate.Limiter
-	tries    map[cluster.Workload]int // touches in a row that changed nothing
+	tries    map[cluster.Workload]tries
 	damped   map[cluster.Workload]bool
 	missing  map[cluster.Workload]string // what was told last of snapshots that are gone
 }
@@ -74,6 +74,7 @@ type workloads interface {
 type sources interface {
 	Synced() bool
 	Metadata(key cluster.Key) (snapshot.Object, bool)
+	Current(source cluster.Key) (cluster.Current, bool)
 	Exists(ctx context.Context, key cluster.Key) (bool, error)
 	Facts(namespace string, request pin.Request) (facts pin.Facts, ready bool)
 }
@@ -87,7 +88,7 @@ func New(options Options, workloads workloads, sources sources, recorder events.
 		events:    recorder,
 		quiet:     newQuiet(options.Settle, options.SettleMax),
 		limiters:  map[cluster.Workload]*rate.Limiter{},
-		tries:     map[cluster.Workload]int{},
+		tries:     map[cluster.Workload]tries{},
 		damped:    map[cluster.Workload]bool{},
 		missing:   map[cluster.Workload]string{},
 	}
@@ -116,13 +117,13 @@ func (r *Rollout) SourceChanged(source cluster.Key) {
 }
 
 // SnapshotChanged takes note of an object that came, changed or went. Only
-// snapshots that went matter to those that name them.
+// snapshots that went matter to those that name them, and those that came back.
 func (r *Rollout) SnapshotChanged(object snapshot.Object) {
 	if _, _, claimed := snapshot.Claimed(object); !claimed {
 		return
 	}
 	key := cluster.Key{Namespace: object.Namespace, Target: refs.Target{Kind: object.Kind, Name: object.Name}}
-	if _, there := r.sources.Metadata(key); there {
+	if _, there := r.sources.Metadata(key); there && !r.toldMissing() {
 		return
 	}
 	for _, of := range r.workloads.UsedBy(key) {
@@ -170,7 +171,7 @@ func (r *Rollout) Reconcile(ctx context.Context, of cluster.Workload) (reconcile
 	switch {
 	case apierrors.IsNotFound(err):
 		return reconcile.Result{}, nil
-	case apierrors.IsForbidden(err), apierrors.IsInvalid(err), apierrors.IsInternalError(err): // the last where a webhook must answer
+	case isRefusal(err):
 		return reconcile.Result{RequeueAfter: r.inVain(ctx, of, uid, refused(err))}, nil
 	case err != nil:
 		return reconcile.Result{}, err
@@ -227,7 +228,7 @@ type state struct {
 	behind   bool // the decision changes it
 	moves    bool // it changes a name in the template: only then it rolls out
 	warnings []string
-	missing  []refs.Target // snapshots that it names, and that nobody makes again
+	missing  []pin.Gone // snapshots that it names, and that nobody makes again
 }
 
 func (r *Rollout) look(object workload.Object) state {

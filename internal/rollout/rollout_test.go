@@ -80,8 +80,13 @@ type current string
 
 func (c current) Synced() bool { return true }
 
-func (c current) Metadata(key cluster.Key) (snapshot.Object, bool) {
-	return snapshot.Object{Annotations: map[string]string{"configpin.io/versioned": "true"}}, key.Name == "app"
+func (c current) Metadata(cluster.Key) (snapshot.Object, bool) { return snapshot.Object{}, false }
+
+func (c current) Current(key cluster.Key) (cluster.Current, bool) {
+	if key.Name != "app" || c == "" {
+		return cluster.Current{}, false
+	}
+	return cluster.Current{Name: string(c), Digest: strings.TrimPrefix(string(c), "app-")}, true
 }
 
 func (c current) Exists(context.Context, cluster.Key) (bool, error) { return false, nil }
@@ -147,7 +152,7 @@ func TestReconcile(t *testing.T) {
 			name:       "a touch that changes nothing is tried again, later and later, and is told",
 			deployment: deployment{names: "app-1"}, current: "app-2", reconciles: 4,
 			touches: 4, requeue: 8 * time.Second,
-			events: []string{"Warning TouchUnanswered It is behind its sources, and sending it through admission changes nothing: is the configpin webhook reachable?"},
+			events: []string{"Warning TouchUnanswered It is behind its sources, and sending it through admission changes nothing: is the configpin webhook reachable, and does nothing undo its answers?"},
 		},
 		{
 			name:       "one that something changes back isn't touched without end, and is told",
@@ -162,6 +167,12 @@ func TestReconcile(t *testing.T) {
 			events: []string{`Warning PinConflict It is behind its sources, and something is in the way of pinning it: touching: deployments "web" is forbidden: policy`},
 		},
 		{
+			name:       "one that a webhook refuses by its default code is told of too",
+			deployment: deployment{names: "app-1", err: fmt.Errorf("touching: %w", apierrors.NewBadRequest("no"))}, current: "app-2", reconciles: 3,
+			touches: 3, requeue: 4 * time.Second,
+			events: []string{"Warning PinConflict It is behind its sources, and something is in the way of pinning it: touching: no"},
+		},
+		{
 			name:       "one that can't be written without admission waits for it, and is told",
 			deployment: deployment{names: "app-1", err: fmt.Errorf("touching: %w", apierrors.NewInternalError(errors.New("failed calling webhook")))}, current: "app-2", reconciles: 3,
 			touches: 3, requeue: 4 * time.Second,
@@ -170,7 +181,7 @@ func TestReconcile(t *testing.T) {
 		{
 			name:       "one that names a snapshot that is gone isn't touched, and is told once",
 			deployment: deployment{names: "app-gone", manual: true}, current: "app-2", reconciles: 2,
-			events: []string{"Warning SnapshotMissing A snapshot that it names is gone, so new Pods can't start: configmap/app-gone; choose another revision (kubectl rollout history deployment/web), or label the deployment configpin.io/resume=true"},
+			events: []string{"Warning SnapshotMissing A snapshot that it names is gone, so new Pods can't start: configmap/app-gone; to use what the source holds now, label the deployment configpin.io/resume=true"},
 		},
 		{
 			name:       "one that is gone is forgotten",
@@ -258,4 +269,22 @@ func drain(recorder *events.FakeRecorder) []string {
 			return told
 		}
 	}
+}
+
+// TestAnOutageHidesNoConflict: what is in the way after an outage is told of, too.
+func TestAnOutageHidesNoConflict(t *testing.T) {
+	d := &deployment{t: t, names: "app-1"}
+	recorder := events.NewFakeRecorder(10)
+	r := New(Options{Burst: 3, Every: time.Minute}, d, current("app-2"), recorder)
+	for try := range 10 {
+		if try == 5 {
+			d.live, d.reverted = "app-2", true
+		}
+		_, err := r.Reconcile(t.Context(), web)
+		require.NoError(t, err)
+	}
+	told := drain(recorder)
+	require.Len(t, told, 2)
+	assert.Contains(t, told[0], "TouchUnanswered")
+	assert.Contains(t, told[1], "PinConflict")
 }

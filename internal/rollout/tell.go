@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -10,7 +11,6 @@ import (
 	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/pin"
 	"github.com/configpin/configpin/internal/refs"
-	"github.com/configpin/configpin/internal/snapshot"
 	"github.com/configpin/configpin/internal/wellknown"
 )
 
@@ -30,15 +30,15 @@ func reference(of cluster.Workload, uid types.UID) *corev1.ObjectReference {
 }
 
 // tell tells what a write did to the pins of a workload, whoever wrote it. What
-// was there when the watch began is no news, and only the leader speaks.
+// was there when the watch began is no news, and only a leader who knows the
+// sources speaks.
 func (r *Rollout) tell(change cluster.Change) {
-	if change.After == nil || change.Initial || !r.feed.Running() {
+	if change.After == nil || change.Initial || !r.feed.Running() || !r.sources.Synced() {
 		return
 	}
-	changes := pin.Changes(change.Before, *change.After, func(source refs.Target) bool {
-		object, there := r.sources.Metadata(cluster.Key{Namespace: change.Namespace, Target: source})
-		versioned, _ := snapshot.Versioned(object)
-		return there && versioned
+	changes := pin.Changes(change.Before, *change.After, func(source refs.Target) string {
+		current, _ := r.sources.Current(cluster.Key{Namespace: change.Namespace, Target: source})
+		return current.Digest
 	})
 	for len(changes) > 0 {
 		alike, others := sameReason(changes)
@@ -64,30 +64,39 @@ func sameReason(changes []pin.Change) (alike, others []pin.Change) {
 // tellMissing tells, once, of snapshots that a workload names and that are gone.
 // The watches of workloads and of snapshots don't wait for each other, so it asks
 // before it says so.
-func (r *Rollout) tellMissing(ctx context.Context, of cluster.Workload, uid types.UID, missing []refs.Target) error {
-	var gone []string
-	for _, target := range missing {
-		exists, err := r.sources.Exists(ctx, cluster.Key{Namespace: of.Namespace, Target: target})
+func (r *Rollout) tellMissing(ctx context.Context, of cluster.Workload, uid types.UID, missing []pin.Gone) error {
+	var names []string
+	advice := fmt.Sprintf("to use what the source holds now, label the %s %s=true", strings.ToLower(of.Kind.Kind), wellknown.Resume)
+	for _, gone := range missing {
+		exists, err := r.sources.Exists(ctx, cluster.Key{Namespace: of.Namespace, Target: gone.Snapshot})
 		if err != nil {
 			return err
 		}
-		if !exists {
-			gone = append(gone, target.String())
+		if exists {
+			continue
+		}
+		names = append(names, gone.Snapshot.String())
+		if !gone.Followed {
+			advice = fmt.Sprintf("create %s again with that content, and annotate it %s=true", gone.Source, wellknown.Versioned)
 		}
 	}
-	names := strings.Join(gone, ", ")
+	text := strings.Join(names, ", ")
 	r.mutex.Lock()
 	told := r.missing[of]
-	if r.missing[of] = names; names == "" {
+	if r.missing[of] = text; text == "" {
 		delete(r.missing, of)
 	}
 	r.mutex.Unlock()
-	if names == "" || names == told {
-		return nil
+	if text != "" && text != told {
+		r.event(reference(of, uid), corev1.EventTypeWarning, wellknown.ReasonSnapshotMissing,
+			"A snapshot that it names is gone, so new Pods can't start: %s; %s", text, advice)
 	}
-	kind := strings.ToLower(of.Kind.Kind)
-	r.event(reference(of, uid), corev1.EventTypeWarning, wellknown.ReasonSnapshotMissing,
-		"A snapshot that it names is gone, so new Pods can't start: %s; choose another revision (kubectl rollout history %s/%s), or label the %s %s=true",
-		names, kind, of.Name, kind, wellknown.Resume)
 	return nil
+}
+
+// toldMissing says whether any workload is known to name a snapshot that is gone.
+func (r *Rollout) toldMissing() bool {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	return len(r.missing) > 0
 }

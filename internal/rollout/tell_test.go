@@ -26,17 +26,18 @@ func TestTell(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		change  cluster.Change
+		live    current
 		follows bool
 		events  []string
 	}{
 		{
 			name:   "a new workload is pinned",
-			change: change("", "app-1"),
+			change: change("", "app-1"), live: "app-1",
 			events: []string{"Normal Pinned configmap/app is pinned to app-1"},
 		},
 		{
 			name:   "a workload moves on",
-			change: change("app-1", "app-2"),
+			change: change("app-1", "app-2"), live: "app-2",
 			events: []string{"Normal RolledForward configmap/app moved from app-1 to app-2"},
 		},
 		{name: "nothing about pins changes", change: change("app-1", "app-1")},
@@ -46,7 +47,7 @@ func TestTell(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			recorder := events.NewFakeRecorder(10)
-			r := New(Options{}, &deployment{t: t, names: "app-1"}, current("app-1"), recorder)
+			r := New(Options{}, &deployment{t: t, names: "app-1"}, test.live, recorder)
 			if !test.follows {
 				queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[cluster.Workload]())
 				t.Cleanup(queue.ShutDown)

@@ -41,8 +41,9 @@ const (
 	// that nobody can make again. On the workload, by the versioner.
 	ReasonSnapshotMissing = "SnapshotMissing"
 
-	// ReasonPinConflict: admission pins the workload, and something takes that
-	// back, or refuses it. On the workload, by the versioner.
+	// ReasonPinConflict: admission pins the workload and something takes that back,
+	// or the workload can't be sent through admission at all. On the workload, by
+	// the versioner.
 	ReasonPinConflict = "PinConflict"
 
 	// ReasonTouchUnanswered: the workload is behind and sending it through

@@ -35,7 +35,7 @@ type Target struct {
 	Kubectl string
 
 	// AuditLog is the file to which the API server writes each request, with the
-	// annotations of admission. Without it, what needs it is skipped.
+	// annotations of admission. Without it, that isn't looked at.
 	AuditLog string
 
 	// Clients are the paths of programs with which people deploy. What needs one

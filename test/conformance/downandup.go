@@ -18,6 +18,7 @@ var webhookOutages = []scenario{
 	{"while the webhook is away, everything goes on, and is repaired afterwards: DaemonSet", webhookAway("DaemonSet")},
 	{"while the webhook is away, a CronJob is created, and isn't un-pinned", webhookAwayCronJob},
 	{"while the webhook is away, an undo to before the opt-in is refused", webhookAwayUndo},
+	{"while the webhook is away, an undo that would un-pin one of two sources is refused", webhookAwayMixed},
 	{"while the webhook is away, what its namespace opts in isn't un-pinned", webhookAwayNamespace},
 	{"while the webhook is away, opting out is possible, and completed afterwards", webhookAwayOptOut},
 	{"a change while the webhook is away rolls out once when it is back", changeWithoutWebhook},
@@ -86,7 +87,7 @@ func webhookAway(kind string) func(*space) {
 			s.refusesToUnpin(web)
 			s.undo(web)
 			assert.Equal(s.t, "blue", s.colourOf(web, "app"))
-			s.event("web", wellknown.ReasonRollbackHeld, "configmap/app is held at "+s.pin(web, "app"))
+			s.event("web", wellknown.ReasonRollbackHeld, "configmap/app is held at "+s.pin(web, "app")+"; to end it, label the "+kindArgument(web)+" configpin.io/resume=true")
 			s.refusesToUnpin(web)
 			s.rolledOut(web, 2)
 			s.rolledOut(fresh, 1)
@@ -136,6 +137,27 @@ func webhookAwayUndo(s *space) {
 	assert.Equal(s.t, "blue", s.colourOf(web, "app"))
 }
 
+// webhookAwayMixed: the revision pins the one source, and names the other.
+func webhookAwayMixed(s *space) {
+	s.source("app", "blue")
+	s.create(configMap("extra", map[string]string{colour: "grey"}))
+	web := s.deploy("Deployment", "web", envFrom("app"), volume("extra"))
+	s.showing(web, "app", "blue")
+	s.rolledOut(web, 1)
+	s.kubectl("annotate", "configmap/extra", wellknown.Versioned+"=true")
+	s.showing(web, "extra", "grey")
+	s.rolledOut(web, 2)
+	s.withoutWebhook(func() {
+		out, err := s.tryKubectl("", "rollout", "undo", "deployment/web")
+		require.Error(s.t, err)
+		assert.Contains(s.t, out.err, unpins("deployment/web", "configmap/extra"))
+	})
+	assert.Equal(s.t, "grey", s.colourOf(web, "extra"))
+	s.undo(web)
+	s.pass()
+	assert.Equal(s.t, "grey", s.colourOf(web, "extra"), "with the webhook there, it is pinned again")
+}
+
 // webhookAwayNamespace: a replace takes the stamp off, but not the namespace's
 // label.
 func webhookAwayNamespace(s *space) {
@@ -179,7 +201,7 @@ func changeWithoutWebhook(s *space) {
 	s.withoutWebhook(func() {
 		s.edit("app", "green")
 		s.event("web", wellknown.ReasonTouchUnanswered,
-			"It is behind its sources, and sending it through admission changes nothing: is the configpin webhook reachable?")
+			"It is behind its sources, and sending it through admission changes nothing: is the configpin webhook reachable, and does nothing undo its answers?")
 		assert.Equal(s.t, "blue", s.colourOf(web, "app"))
 		assert.Zero(s.t, s.rollouts(web))
 	})

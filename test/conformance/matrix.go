@@ -23,8 +23,8 @@ type row struct {
 	// only are the kinds that it is done to; nil for all that roll out.
 	only []string
 
-	// uses are what the workload uses beside the source app.
-	uses []use
+	// extra says that the workload uses a source of that name, too.
+	extra bool
 
 	want want
 }
@@ -127,7 +127,12 @@ func (w *rolledBack) look() seen {
 
 func (r row) play(s *space, kind string) {
 	s.t.Helper()
-	w := s.rollBack(kind, r.tool, r.uses...)
+	var uses []use
+	if r.extra {
+		s.source("extra", "grey")
+		uses = append(uses, envFrom("extra"))
+	}
+	w := s.rollBack(kind, r.tool, uses...)
 	before := w.look()
 	require.True(s.t, before.held)
 	said := r.do(w)

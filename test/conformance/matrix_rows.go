@@ -63,7 +63,7 @@ var rows = []row{
 	{name: "labelled", tool: clientSide, do: kubectlDoes("label", "team=shop"), want: elsewhere},
 	{name: "edited: another image", tool: clientSide, do: edits(func(*rolledBack) string { return "s|example.com/app:1|example.com/app:2|" }), want: rolledOut},
 	{name: "edited: the name of the source", tool: clientSide, do: edits(func(w *rolledBack) string { return "s|name: " + w.blue + "|name: app|" }), want: nothing},
-	{name: "another source changes", tool: clientSide, uses: []use{envFrom("extra")}, do: otherSource, want: rolledOut},
+	{name: "another source changes", tool: clientSide, extra: true, do: otherSource, want: rolledOut},
 	{name: "upgraded by helm 3 to more replicas", tool: helm3, do: moreReplicas, only: scalable, want: scaled},
 	{name: "upgraded by helm 4 to more replicas", tool: helm4, do: moreReplicas, only: scalable, want: scaled},
 	// A replace takes away the annotations of controllers, and they put them back.
@@ -160,8 +160,8 @@ func edits(expression func(*rolledBack) string) func(*rolledBack) said {
 }
 
 func otherSource(w *rolledBack) said {
-	w.source("extra", "grey")
-	w.showing(w.web, "extra", "grey")
+	w.edit("extra", "white")
+	w.showing(w.web, "extra", "white")
 	return said{}
 }
 

@@ -91,7 +91,7 @@ func (s *space) event(name, reason, note string) {
 	s.eventually("an Event "+reason+" of "+name+": "+note, func() (string, bool) {
 		var saw []string
 		for _, event := range list[eventsv1.EventList](s).Items {
-			if event.Regarding.Name == name && event.Reason == reason && strings.HasPrefix(event.Note, note) {
+			if event.Regarding.Name == name && event.Reason == reason && event.Note == note {
 				return "", true
 			}
 			saw = append(saw, event.Regarding.Name+" "+event.Reason+": "+event.Note)

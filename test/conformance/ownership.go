@@ -10,6 +10,7 @@ var ownership = []scenario{
 	{"after an undo, server-side apply has no conflict: Deployment", applyAfterUndo("Deployment")},
 	{"after an undo, server-side apply has no conflict: StatefulSet", applyAfterUndo("StatefulSet")},
 	{"after an undo, server-side apply has no conflict: DaemonSet", applyAfterUndo("DaemonSet")},
+	{"two who apply in turn write nothing", twoAppliers},
 }
 
 func applyAfterUndo(kind string) func(*space) {
@@ -41,4 +42,24 @@ func applyAfterUndo(kind string) func(*space) {
 		s.apply(web, serverSide...)
 		assert.Equal(s.t, "green", s.colourOf(web, "app"), "a changed manifest does")
 	}
+}
+
+// twoAppliers: the API server sorts appliers by the time of their last apply, and
+// takes another order for a change.
+func twoAppliers(s *space) {
+	w := s.rollBack("Deployment", serverSide)
+	partial := w.web.DeepCopy()
+	delete(partial.Object, "spec")
+	partial.SetLabels(map[string]string{"team": "shop"})
+	both := func() {
+		w.deploy()
+		s.pass() // times are in seconds
+		s.apply(partial, "--server-side", "--field-manager=labels")
+		s.pass()
+	}
+	both()
+	before := w.look()
+	both()
+	both()
+	assert.Equal(s.t, before, w.look())
 }

@@ -195,7 +195,9 @@ func revertsPinned(s *space) {
 	assert.Contains(s.t, out.err, unpins("deployment/web", "configmap/app"))
 	s.kubectl("scale", "deployment/web", "--replicas=2")
 	s.edit("app", "green")
-	s.event("web", wellknown.ReasonPinConflict, "It is behind its sources, and something is in the way of pinning it: touching Deployment/")
+	s.event("web", wellknown.ReasonPinConflict, "It is behind its sources, and something is in the way of pinning it: touching Deployment/"+s.name+
+		`/web: deployments.apps "web" is forbidden: ValidatingAdmissionPolicy 'configpin-keep-pins' with binding 'configpin-keep-pins' denied request: `+
+		unpins("deployment/web", "configmap/app"))
 	assert.Equal(s.t, "blue", s.colourOf(web, "app"))
 	remove()
 	s.showing(web, "app", "green")

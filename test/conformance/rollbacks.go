@@ -275,6 +275,8 @@ func switchesStay(s *space) {
 	s.kubectl("label", "deployment/web", "configpin.io/enabled=false", "--overwrite")
 	s.undo(web)
 	assert.Equal(s.t, wellknown.False, s.get(web).GetLabels()[wellknown.Enabled])
+	assert.Empty(s.t, s.snapshotsNamed(web, "app"), "an undo doesn't opt in")
+	assert.Len(s.t, ourLabels(s.get(web)), 1, "nor does it bring our keys back")
 }
 
 func excludeGoesBack(s *space) {

@@ -55,10 +55,8 @@ func apiServerDies(s *space) {
 	require.NoError(s.t, s.Operator.StartAPIServer(s.t.Context()))
 	require.NoError(s.t, s.Operator.StartWebhook(s.t.Context()))
 	require.NoError(s.t, s.Operator.StartVersioner(s.t.Context())) // where it lost its lease
-	s.eventually("the API server calls webhooks again", func() (string, bool) {
-		remove()
-		return s.colourOf(web, "app"), s.colourOf(web, "app") == "green"
-	})
+	remove()
+	s.showing(web, "app", "green")
 	s.pass()
 	s.rolledOut(web, 2)
 	assert.Equal(s.t, "blue", s.colourOf(w, "held"))
