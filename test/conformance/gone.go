@@ -15,10 +15,7 @@ func rollbackToNothing(s *space) {
 	s.source("app", "blue")
 	web := s.deploy("Deployment", "web", envFrom("app"))
 	blue := s.showing(web, "app", "blue")
-	s.rolledOut(web, 1)
-	s.edit("app", "green")
-	s.showing(web, "app", "green")
-	s.rolledOut(web, 2)
+	s.becomesGreen(web)
 	s.absent["configmap/"+blue] = true
 	s.remove(configMap(blue, nil))
 

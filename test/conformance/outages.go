@@ -91,10 +91,7 @@ func tenChangesAway(s *space) {
 func holdSurvives(s *space) {
 	s.source("app", "blue")
 	web := s.deploy("Deployment", "web", envFrom("app"))
-	s.rolledOut(web, 1)
-	s.edit("app", "green")
-	s.showing(web, "app", "green")
-	s.rolledOut(web, 2)
+	s.becomesGreen(web)
 	s.undo(web)
 	require.NoError(s.t, s.Operator.KillVersioner())
 	require.NoError(s.t, s.Operator.StartVersioner(s.t.Context()))

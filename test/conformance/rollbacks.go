@@ -26,7 +26,7 @@ var rollbacks = slices.Concat(ofEachKind, []scenario{
 })
 
 // ofEachKind are those that are played for each kind that rolls out.
-var ofEachKind = eachKind(map[string]func(kind string) func(*space){
+var ofEachKind = eachKind(map[string]func(s *space, kind string){
 	"an undo to before the opt-in is pinned to what the source holds":                    undoBeforeOptIn,
 	"an undo to a template that names a snapshot and a source holds one, pins the other": undoMixed,
 	"an undo brings back a source that is no longer used":                                undoUnused,
@@ -36,35 +36,33 @@ var ofEachKind = eachKind(map[string]func(kind string) func(*space){
 	"objects that are restored with new UIDs are as they were, workloads first":          restored(true),
 })
 
-func eachKind(play map[string]func(kind string) func(*space)) []scenario {
+func eachKind(play map[string]func(s *space, kind string)) []scenario {
 	var all []scenario
 	for _, name := range slices.Sorted(maps.Keys(play)) {
 		for _, kind := range rolling {
-			all = append(all, scenario{name + ": " + kind, play[name](kind)})
+			all = append(all, scenario{name + ": " + kind, func(s *space) { play[name](s, kind) }})
 		}
 	}
 	return all
 }
 
-func undoBeforeOptIn(kind string) func(*space) {
-	return func(s *space) {
-		s.source("app", "blue")
-		web := plainWorkload(s.t, kind, "web", envFrom("app"), volume("app"))
-		s.create(web.DeepCopy())
-		first := s.rolledOut(web, 1)[0]
-		s.kubectl("label", resourceArgument(web), "configpin.io/enabled=true")
-		s.showing(web, "app", "blue")
-		s.rolledOut(web, 2)
-		s.edit("app", "green")
-		green := s.showing(web, "app", "green")
-		s.rolledOut(web, 3)
-		said := s.undo(web, "--to-revision="+first.text())
-		assert.Contains(s.t, said.warnings(), "configmap/app: pinned to "+green)
-		s.pass()
-		assert.Equal(s.t, green, s.pin(web, "app"), "nobody knows what it held before")
-		s.rolledOut(web, 3)
-		assert.False(s.t, s.held(web, "app"))
-	}
+func undoBeforeOptIn(s *space, kind string) {
+	s.source("app", "blue")
+	web := plainWorkload(s.t, kind, "web", envFrom("app"), volume("app"))
+	s.create(web.DeepCopy())
+	first := s.rolledOut(web, 1)[0]
+	s.kubectl("label", resourceArgument(web), "configpin.io/enabled=true")
+	s.showing(web, "app", "blue")
+	s.rolledOut(web, 2)
+	s.edit("app", "green")
+	green := s.showing(web, "app", "green")
+	s.rolledOut(web, 3)
+	said := s.undo(web, "--to-revision="+first.text())
+	assert.Contains(s.t, said.warnings(), "configmap/app: pinned to "+green)
+	s.pass()
+	assert.Equal(s.t, green, s.pin(web, "app"), "nobody knows what it held before")
+	s.rolledOut(web, 3)
+	assert.False(s.t, s.held(web, "app"))
 }
 
 // undoBeforeOptInHeld can't be told from a re-apply of the manifest.
@@ -106,55 +104,51 @@ func undoImageBeforeOptIn(s *space) {
 	assert.Equal(s.t, "green", s.colourOf(web, "app"))
 }
 
-func undoMixed(kind string) func(*space) {
-	return func(s *space) {
-		s.source("app", "blue")
-		s.create(configMap("extra", map[string]string{colour: "grey"}))
-		web := s.deploy(kind, "web", envFrom("app"), volume("extra"))
-		blue := s.showing(web, "app", "blue")
-		first := s.rolledOut(web, 1)[0]
-		s.kubectl("annotate", "configmap/extra", wellknown.Versioned+"=true")
-		s.showing(web, "extra", "grey")
-		s.rolledOut(web, 2)
-		s.edit("extra", "white")
-		white := s.showing(web, "extra", "white")
-		s.rolledOut(web, 3)
-		s.edit("app", "green")
-		s.showing(web, "app", "green")
-		s.rolledOut(web, 4)
-		s.undo(web, "--to-revision="+first.text())
-		s.pass()
-		assert.Equal(s.t, blue, s.pin(web, "app"))
-		assert.True(s.t, s.held(web, "app"))
-		assert.Equal(s.t, white, s.pin(web, "extra"), "what it held then isn't known")
-		assert.False(s.t, s.held(web, "extra"))
-		s.rolledOut(web, 4) // blue and white is what the third was
-	}
+func undoMixed(s *space, kind string) {
+	s.source("app", "blue")
+	s.create(configMap("extra", map[string]string{colour: "grey"}))
+	web := s.deploy(kind, "web", envFrom("app"), volume("extra"))
+	blue := s.showing(web, "app", "blue")
+	first := s.rolledOut(web, 1)[0]
+	s.kubectl("annotate", "configmap/extra", wellknown.Versioned+"=true")
+	s.showing(web, "extra", "grey")
+	s.rolledOut(web, 2)
+	s.edit("extra", "white")
+	white := s.showing(web, "extra", "white")
+	s.rolledOut(web, 3)
+	s.edit("app", "green")
+	s.showing(web, "app", "green")
+	s.rolledOut(web, 4)
+	s.undo(web, "--to-revision="+first.text())
+	s.pass()
+	assert.Equal(s.t, blue, s.pin(web, "app"))
+	assert.True(s.t, s.held(web, "app"))
+	assert.Equal(s.t, white, s.pin(web, "extra"), "what it held then isn't known")
+	assert.False(s.t, s.held(web, "extra"))
+	s.rolledOut(web, 4) // blue and white is what the third was
 }
 
-func undoUnused(kind string) func(*space) {
-	return func(s *space) {
-		s.source("app", "blue")
-		s.source("extra", "grey")
-		s.apply(optedIn(s.t, kind, "web", envFrom("app"), volume("extra")))
-		web := optedIn(s.t, kind, "web", envFrom("app"))
-		grey := s.showing(web, "extra", "grey")
-		s.rolledOut(web, 1)
-		s.apply(web)
-		s.rolledOut(web, 2)
-		s.edit("extra", "white")
-		s.pass()
-		require.Empty(s.t, s.pin(web, "extra"))
-		said := s.undo(web)
-		assert.Contains(s.t, said.warnings(), "configmap/extra: held at "+grey+"; to end it, label the "+kindArgument(web)+" configpin.io/resume=true")
-		s.pass()
-		assert.Equal(s.t, grey, s.pin(web, "extra"))
-		assert.True(s.t, s.held(web, "extra"))
-		assert.False(s.t, s.held(web, "app"))
-		s.rolledOut(web, 2)
-		s.edit("extra", "black")
-		s.showing(web, "extra", "black")
-	}
+func undoUnused(s *space, kind string) {
+	s.source("app", "blue")
+	s.source("extra", "grey")
+	s.apply(optedIn(s.t, kind, "web", envFrom("app"), volume("extra")))
+	web := optedIn(s.t, kind, "web", envFrom("app"))
+	grey := s.showing(web, "extra", "grey")
+	s.rolledOut(web, 1)
+	s.apply(web)
+	s.rolledOut(web, 2)
+	s.edit("extra", "white")
+	s.pass()
+	require.Empty(s.t, s.pin(web, "extra"))
+	said := s.undo(web)
+	assert.Contains(s.t, said.warnings(), "configmap/extra: held at "+grey+"; to end it, label the "+kindArgument(web)+" configpin.io/resume=true")
+	s.pass()
+	assert.Equal(s.t, grey, s.pin(web, "extra"))
+	assert.True(s.t, s.held(web, "extra"))
+	assert.False(s.t, s.held(web, "app"))
+	s.rolledOut(web, 2)
+	s.edit("extra", "black")
+	s.showing(web, "extra", "black")
 }
 
 // exported is a stored object as people export it.
@@ -171,12 +165,7 @@ func (s *space) exported(object *unstructured.Unstructured) *unstructured.Unstru
 	return made
 }
 
-func exportedElsewhere(kind string) func(*space) {
-	return func(s *space) { s.exportsElsewhere(kind) }
-}
-
-func (s *space) exportsElsewhere(kind string) {
-	s.t.Helper()
+func exportedElsewhere(s *space, kind string) {
 	w := s.rollBack(kind, clientSide)
 	there := s.twin()
 	there.source("app", "red")
@@ -189,12 +178,7 @@ func (s *space) exportsElsewhere(kind string) {
 	there.verify()
 }
 
-func exportedNowhere(kind string) func(*space) {
-	return func(s *space) { s.exportsNowhere(kind) }
-}
-
-func (s *space) exportsNowhere(kind string) {
-	s.t.Helper()
+func exportedNowhere(s *space, kind string) {
 	w := s.rollBack(kind, clientSide)
 	there := s.twin()
 	there.absent["configmap/"+w.blue] = true
@@ -206,10 +190,8 @@ func (s *space) exportsNowhere(kind string) {
 }
 
 // restored deletes everything and creates it again, in the one order or the other.
-func restored(workloadsFirst bool) func(kind string) func(*space) {
-	return func(kind string) func(*space) {
-		return func(s *space) { s.restores(kind, workloadsFirst) }
-	}
+func restored(workloadsFirst bool) func(*space, string) {
+	return func(s *space, kind string) { s.restores(kind, workloadsFirst) }
 }
 
 func (s *space) restores(kind string, workloadsFirst bool) {
@@ -255,10 +237,7 @@ func (s *space) gone(of *unstructured.Unstructured) {
 func switchesStay(s *space) {
 	s.source("app", "blue")
 	web := s.deploy("Deployment", "web", envFrom("app"))
-	s.rolledOut(web, 1)
-	s.edit("app", "green")
-	s.showing(web, "app", "green")
-	s.rolledOut(web, 2)
+	s.becomesGreen(web)
 	s.kubectl("label", "deployment/web", "configpin.io/rollout=manual")
 	s.undo(web)
 	assert.Equal(s.t, wellknown.RolloutManual, s.get(web).GetLabels()[wellknown.Rollout], "set before the undo")
@@ -305,10 +284,7 @@ func heldByNamespace(s *space) {
 	web := plainWorkload(s.t, "Deployment", "web", envFrom("app"))
 	s.apply(web)
 	blue := s.showing(web, "app", "blue")
-	s.rolledOut(web, 1)
-	s.edit("app", "green")
-	s.showing(web, "app", "green")
-	s.rolledOut(web, 2)
+	s.becomesGreen(web)
 	s.undo(web)
 	s.apply(web)
 	s.replace(web)

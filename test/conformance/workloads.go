@@ -201,6 +201,16 @@ func (s *space) rolledOut(of *unstructured.Unstructured, count int) []revision {
 	return found
 }
 
+// becomesGreen waits until a workload has rolled out what app holds, and then has
+// it roll out green.
+func (s *space) becomesGreen(of *unstructured.Unstructured) {
+	s.t.Helper()
+	s.rolledOut(of, 1)
+	s.edit("app", "green")
+	s.showing(of, "app", "green")
+	s.rolledOut(of, 2)
+}
+
 func (s *space) undo(of *unstructured.Unstructured, flags ...string) said {
 	s.t.Helper()
 	return s.kubectl(append([]string{"rollout", "undo", resourceArgument(of)}, flags...)...)
