@@ -91,9 +91,9 @@ func quotaFull(s *space) {
 	s.create(configMap("extra", map[string]string{colour: "grey"}))
 	s.fill()
 	s.kubectl("annotate", "configmap/extra", "configpin.io/versioned=true")
-	s.event("extra", wellknown.ReasonSnapshotFailed, "Nothing is pinned to what it holds now: ")
+	s.eventBeginning("extra", wellknown.ReasonSnapshotFailed, "Nothing is pinned to what it holds now: ")
 	s.edit("app", "green")
-	s.event("app", wellknown.ReasonSnapshotFailed, "Nothing is pinned to what it holds now: ")
+	s.eventBeginning("app", wellknown.ReasonSnapshotFailed, "Nothing is pinned to what it holds now: ")
 
 	late := optedIn(s.t, "Deployment", "late", envFrom("extra"))
 	s.warned(s.apply(late), "configmap/extra: no snapshot can be made, so it is not pinned: ")

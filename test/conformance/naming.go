@@ -88,10 +88,21 @@ func squatted(spoil func(*corev1.ConfigMap)) func(*space) {
 // event waits for an Event of an object.
 func (s *space) event(name, reason, note string) {
 	s.t.Helper()
-	s.eventually("an Event "+reason+" of "+name+": "+note, func() (string, bool) {
+	s.eventThat(name, reason, note, func(got string) bool { return got == note })
+}
+
+// eventBeginning is for notes that end in what the API server says.
+func (s *space) eventBeginning(name, reason, note string) {
+	s.t.Helper()
+	s.eventThat(name, reason, note+"…", func(got string) bool { return strings.HasPrefix(got, note) && got != note })
+}
+
+func (s *space) eventThat(name, reason, want string, is func(note string) bool) {
+	s.t.Helper()
+	s.eventually("an Event "+reason+" of "+name+": "+want, func() (string, bool) {
 		var saw []string
 		for _, event := range list[eventsv1.EventList](s).Items {
-			if event.Regarding.Name == name && event.Reason == reason && event.Note == note {
+			if event.Regarding.Name == name && event.Reason == reason && is(event.Note) {
 				return "", true
 			}
 			saw = append(saw, event.Regarding.Name+" "+event.Reason+": "+event.Note)
