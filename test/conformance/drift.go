@@ -14,7 +14,8 @@ var drifts = []scenario{
 	{"Argo CD's legacy diff sees nothing but names of refs: StatefulSet", legacyDiff("StatefulSet")},
 	{"Argo CD's legacy diff sees nothing but names of refs: DaemonSet", legacyDiff("DaemonSet")},
 	{"Argo CD's server-side diff sees nothing of what webhooks change", argoIncludesWebhooks},
-	{"kubectl diff sees nothing", kubectlDiff},
+	{"kubectl diff sees nothing", kubectlDiff(clientSide)},
+	{"kubectl diff sees nothing: server-side", kubectlDiff(serverSide, "--server-side", "--field-manager=gitops")},
 	{"a ref that leaves the manifest after an undo leaves the workload", refLeaves(serverSide)},
 	{"a ref that leaves the manifest after an undo leaves the workload: helm 4", refLeaves(helm4)},
 	{"a ref that leaves the manifest after an undo leaves the workload: Flux", refLeaves(flux)},
@@ -57,11 +58,13 @@ func argoIncludesWebhooks(s *space) {
 	assert.Contains(s.t, including(s, w.declared), "example.com/app:2")
 }
 
-func kubectlDiff(s *space) {
-	w := s.rollBack("Deployment", serverSide, everywhere)
-	out, err := s.tryKubectl(manifest(s.t, w.web), "diff", "--server-side", "--field-manager=gitops", "--filename=-")
-	assert.NoError(s.t, err, out.out)
-	assert.Empty(s.t, out.out)
+func kubectlDiff(tool deployer, flags ...string) func(*space) {
+	return func(s *space) {
+		w := s.rollBack("Deployment", tool, everywhere)
+		out, err := s.tryKubectl(manifest(s.t, w.web), append([]string{"diff", "--filename=-"}, flags...)...)
+		assert.NoError(s.t, err, out.out)
+		assert.Empty(s.t, out.out)
+	}
 }
 
 // refLeaves: a server-side apply takes away what its manager owned and declares no

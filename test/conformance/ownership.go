@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -11,6 +12,7 @@ var ownership = []scenario{
 	{"after an undo, server-side apply has no conflict: StatefulSet", applyAfterUndo("StatefulSet")},
 	{"after an undo, server-side apply has no conflict: DaemonSet", applyAfterUndo("DaemonSet")},
 	{"two who apply in turn write nothing", twoAppliers},
+	{"an image that an undo brought back is a conflict for helm 4, as without us, and force ends it", imageConflict},
 }
 
 func applyAfterUndo(kind string) func(*space) {
@@ -62,4 +64,18 @@ func twoAppliers(s *space) {
 	both()
 	both()
 	assert.Equal(s.t, before, w.look())
+}
+
+// imageConflict is Kubernetes' own: kubectl owns the image that it brought back.
+func imageConflict(s *space) {
+	w := s.rollBack("Deployment", helm4)
+	newImage(w)
+	s.rolledOut(w.web, 3)
+	s.undo(w.web)
+	out, err := w.tool.deploy(s, w.declared)
+	require.Error(s.t, err)
+	assert.Contains(s.t, out.err, ".image")
+	assert.NotContains(s.t, out.err, "configMap", "the names are nobody's by an update")
+	w.deploy("--force-conflicts")
+	assert.Equal(s.t, "green", s.colourOf(w.web, "app"), "which is a deploy")
 }
