@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"reflect"
+	"slices"
 
 	"gomodules.xyz/jsonpatch/v2"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
@@ -29,10 +30,11 @@ import (
 // sorts it by time, and takes another order for a change.
 func own(request pin.Request, decision pin.Decision) ([]jsonpatch.Operation, error) {
 	object := request.New
-	if hasOneApplier(object.ManagedFields) {
+	if len(decision.Patch) == 0 && !slices.ContainsFunc(decision.Outcomes, rolledBack) || hasOneApplier(object.ManagedFields) {
 		return nil, nil
 	}
-	names := answered(object, decision)
+	found := refs.Walk(object.Template.Spec)
+	names := answered(object, found, decision)
 	if names.Empty() {
 		return nil, nil
 	}
@@ -48,7 +50,7 @@ func own(request pin.Request, decision pin.Decision) ([]jsonpatch.Operation, err
 	}
 	taken := written.byUpdate().Intersection(names).Difference(before.byUpdate())
 	now := written.disown(names).giveBack(before, taken)
-	if now.same(before) && leavesTemplate(request, decision) {
+	if now.same(before) && leavesTemplate(request, found, decision) {
 		now = before
 	}
 	if reflect.DeepEqual(now, written) {
@@ -61,8 +63,10 @@ func own(request pin.Request, decision pin.Decision) ([]jsonpatch.Operation, err
 	return []jsonpatch.Operation{jsonpatch.NewOperation("replace", "/metadata/managedFields", entries)}, nil
 }
 
+func rolledBack(outcome pin.Outcome) bool { return outcome.Reason == pin.ReasonRolledBack }
+
 // leavesTemplate says whether the PodSpec is stored as it was.
-func leavesTemplate(request pin.Request, decision pin.Decision) bool {
+func leavesTemplate(request pin.Request, found []refs.Ref, decision pin.Decision) bool {
 	names := map[string]string{}
 	for _, operation := range decision.Patch {
 		if name, isName := operation.Value.(string); isName {
@@ -70,32 +74,29 @@ func leavesTemplate(request pin.Request, decision pin.Decision) bool {
 		}
 	}
 	object := request.New
-	spec := refs.Rewrite(object.Template.Spec, refs.Walk(object.Template.Spec), func(ref refs.Ref) string {
+	spec := refs.Rewrite(object.Template.Spec, found, func(ref refs.Ref) string {
 		return cmp.Or(names[object.Kind.PointerOf(ref.Pointer)], ref.Name)
 	})
 	return request.Old != nil && spec == request.Old.Template.Spec
 }
 
 // answered is where the names that this answer is about are owned.
-func answered(object workload.Object, decision pin.Decision) *fieldpath.Set {
+func answered(object workload.Object, found []refs.Ref, decision pin.Decision) *fieldpath.Set {
 	replaced := map[string]bool{}
 	for _, operation := range decision.Patch {
 		replaced[operation.Path] = true
 	}
 	restored := map[refs.Target]bool{}
 	for _, outcome := range decision.Outcomes {
-		if outcome.Reason == pin.ReasonRolledBack {
+		if rolledBack(outcome) {
 			restored[refs.Target{Kind: outcome.Source.Kind, Name: outcome.Name}] = true
 		}
 	}
 	names := fieldpath.NewSet()
-	if len(replaced) == 0 && len(restored) == 0 {
-		return names
-	}
 	if len(restored) > 0 {
 		names.Insert(pinsOwnedAt(object.Kind))
 	}
-	for _, ref := range refs.Walk(object.Template.Spec) {
+	for _, ref := range found {
 		if restored[ref.Target] || replaced[object.Kind.PointerOf(ref.Pointer)] {
 			names.Insert(ownedAt(object.Kind, ref.Place))
 		}

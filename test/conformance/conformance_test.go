@@ -23,6 +23,7 @@ import (
 	"github.com/configpin/configpin/test/controlplane/process"
 	"github.com/configpin/configpin/test/docs"
 	"github.com/configpin/configpin/test/installation"
+	"github.com/configpin/configpin/test/tools"
 )
 
 // parallel is how many scenarios run at a time. They wait more than they work,
@@ -72,7 +73,7 @@ func TestConformance(t *testing.T) {
 // argoIgnores are read from the document, so that what it says is what is tested.
 func argoIgnores(t *testing.T) []string {
 	t.Helper()
-	root, err := controlplane.Checkout()
+	root, err := tools.Checkout()
 	require.NoError(t, err)
 	text, err := os.ReadFile(filepath.Join(root, "docs", "gitops.md"))
 	require.NoError(t, err)
@@ -135,7 +136,7 @@ type operator struct {
 
 // BeStrict installs what kubectl makes of the overlay, as people do.
 func (o *operator) BeStrict(ctx context.Context) error {
-	root, err := controlplane.Checkout()
+	root, err := tools.Checkout()
 	if err != nil {
 		return err
 	}

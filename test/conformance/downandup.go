@@ -120,12 +120,7 @@ func webhookAwayCronJob(s *space) {
 
 // webhookAwayUndo: such a template names sources, so it would un-pin.
 func webhookAwayUndo(s *space) {
-	s.source("app", "blue")
-	web := plainWorkload(s.t, "Deployment", "web", envFrom("app"))
-	s.create(web.DeepCopy())
-	s.rolledOut(web, 1)
-	s.kubectl("label", "deployment/web", "configpin.io/enabled=true")
-	s.rolledOut(web, 2)
+	web := s.optedInLater("Deployment")
 	s.withoutWebhook(func() {
 		out, err := s.tryKubectl("", "rollout", "undo", "deployment/web")
 		require.Error(s.t, err)

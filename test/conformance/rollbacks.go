@@ -46,14 +46,23 @@ func eachKind(play map[string]func(s *space, kind string)) []scenario {
 	return all
 }
 
-func undoBeforeOptIn(s *space, kind string) {
+// optedInLater returns a workload whose first revision is from before its opt-in,
+// and whose second is pinned to blue.
+func (s *space) optedInLater(kind string) *unstructured.Unstructured {
+	s.t.Helper()
 	s.source("app", "blue")
 	web := plainWorkload(s.t, kind, "web", envFrom("app"), volume("app"))
 	s.create(web.DeepCopy())
-	first := s.rolledOut(web, 1)[0]
+	s.rolledOut(web, 1)
 	s.kubectl("label", resourceArgument(web), "configpin.io/enabled=true")
-	s.showing(web, "app", "blue")
 	s.rolledOut(web, 2)
+	return web
+}
+
+func undoBeforeOptIn(s *space, kind string) {
+	web := s.optedInLater(kind)
+	first := s.revisions(web)[0]
+	s.showing(web, "app", "blue")
 	s.edit("app", "green")
 	green := s.showing(web, "app", "green")
 	s.rolledOut(web, 3)
@@ -67,13 +76,8 @@ func undoBeforeOptIn(s *space, kind string) {
 
 // undoBeforeOptInHeld can't be told from a re-apply of the manifest.
 func undoBeforeOptInHeld(s *space) {
-	s.source("app", "blue")
-	web := plainWorkload(s.t, "Deployment", "web", envFrom("app"))
-	s.create(web.DeepCopy())
-	s.rolledOut(web, 1)
-	s.kubectl("label", "deployment/web", "configpin.io/enabled=true")
+	web := s.optedInLater("Deployment")
 	blue := s.showing(web, "app", "blue")
-	s.rolledOut(web, 2)
 	s.edit("app", "green")
 	s.showing(web, "app", "green")
 	s.rolledOut(web, 3)
@@ -86,12 +90,7 @@ func undoBeforeOptInHeld(s *space) {
 }
 
 func undoImageBeforeOptIn(s *space) {
-	s.source("app", "blue")
-	web := plainWorkload(s.t, "Deployment", "web", envFrom("app"))
-	s.create(web.DeepCopy())
-	s.rolledOut(web, 1)
-	s.kubectl("label", "deployment/web", "configpin.io/enabled=true")
-	s.rolledOut(web, 2)
+	web := s.optedInLater("Deployment")
 	s.kubectl("set", "image", "deployment/web", "app=example.com/app:2")
 	s.rolledOut(web, 3)
 	s.edit("app", "green")

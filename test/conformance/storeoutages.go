@@ -21,12 +21,7 @@ var storeOutages = []scenario{
 const versionerUser = "system:serviceaccount:configpin-system:configpin-versioner"
 
 func apiServerDies(s *space) {
-	s.record.excuse()
-	s.source("app", "blue")
-	web := s.deploy("Deployment", "web", envFrom("app"))
-	s.showing(web, "app", "blue")
-	s.rolledOut(web, 1)
-	w := s.rollBackNamed("held")
+	web, held := s.beforeOutage()
 
 	touched, release := make(chan struct{}), make(chan struct{})
 	var once sync.Once
@@ -37,13 +32,8 @@ func apiServerDies(s *space) {
 		}
 	}}
 	remove := rival.install(s)
-	s.t.Cleanup(sync.OnceFunc(func() {
-		select {
-		case <-release:
-		default:
-			close(release)
-		}
-	}))
+	goOn := sync.OnceFunc(func() { close(release) })
+	s.t.Cleanup(goOn)
 	s.edit("app", "green")
 	select {
 	case <-touched:
@@ -51,16 +41,33 @@ func apiServerDies(s *space) {
 		require.FailNow(s.t, "nobody touched the workload")
 	}
 	require.NoError(s.t, s.Operator.KillAPIServer())
-	close(release)
+	goOn()
 	require.NoError(s.t, s.Operator.StartAPIServer(s.t.Context()))
 	require.NoError(s.t, s.Operator.StartWebhook(s.t.Context()))
 	require.NoError(s.t, s.Operator.StartVersioner(s.t.Context())) // where it lost its lease
 	remove()
 	s.showing(web, "app", "green")
+	s.afterOutage(web, held)
+}
+
+// beforeOutage returns a workload that is pinned to blue, and one that is held.
+func (s *space) beforeOutage() (web, held *unstructured.Unstructured) {
+	s.t.Helper()
+	s.record.excuse()
+	s.source("app", "blue")
+	web = s.deploy("Deployment", "web", envFrom("app"))
+	s.showing(web, "app", "blue")
+	s.rolledOut(web, 1)
+	return web, s.rollBackNamed("held")
+}
+
+// afterOutage checks that the one has rolled out once, and the other is held.
+func (s *space) afterOutage(web, held *unstructured.Unstructured) {
+	s.t.Helper()
 	s.pass()
 	s.rolledOut(web, 2)
-	assert.Equal(s.t, "blue", s.colourOf(w, "held"))
-	assert.True(s.t, s.held(w, "held"))
+	assert.Equal(s.t, "blue", s.colourOf(held, "held"))
+	assert.True(s.t, s.held(held, "held"))
 }
 
 // rollBackNamed makes a source and a workload of one name, and takes the workload
@@ -83,12 +90,7 @@ func (s *space) rollBackNamed(name string) *unstructured.Unstructured {
 const frozen = 8 * time.Second
 
 func storeFreezes(s *space) {
-	s.record.excuse()
-	s.source("app", "blue")
-	web := s.deploy("Deployment", "web", envFrom("app"))
-	s.showing(web, "app", "blue")
-	s.rolledOut(web, 1)
-	held := s.rollBackNamed("held")
+	web, held := s.beforeOutage()
 
 	thaw := sync.OnceFunc(func() { assert.NoError(s.t, s.Operator.ThawStore()) })
 	s.t.Cleanup(thaw)
@@ -101,8 +103,5 @@ func storeFreezes(s *space) {
 	require.NoError(s.t, s.Operator.StartWebhook(s.t.Context()))
 	require.NoError(s.t, s.Operator.StartVersioner(context.WithoutCancel(s.t.Context())))
 	s.showing(web, "app", "green")
-	s.pass()
-	s.rolledOut(web, 2)
-	assert.Equal(s.t, "blue", s.colourOf(held, "held"))
-	assert.True(s.t, s.held(held, "held"))
+	s.afterOutage(web, held)
 }

@@ -90,12 +90,3 @@ func Build(ctx context.Context, progress io.Writer) (Binaries, error) {
 func KubernetesModuleDir(ctx context.Context) (string, error) {
 	return programs.Sources(ctx, "kubernetes", kubernetesModule)
 }
-
-// Checkout returns the root of the configpin source tree around the working directory.
-func Checkout() (string, error) { return tools.Checkout() }
-
-// Lock waits until nobody else holds the file, and returns the function that lets go of it. While it waits it says for
-// whom: holder is what the file stands for, such as "another start".
-func Lock(ctx context.Context, path, holder string, progress io.Writer) (unlock func(), err error) {
-	return tools.Lock(ctx, path, holder, progress)
-}

@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/util/keyutil"
 
 	"github.com/configpin/configpin/test/controlplane/process"
+	"github.com/configpin/configpin/test/tools"
 )
 
 const (
@@ -33,7 +34,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	if o, err = o.withDefaults(); err != nil {
 		return nil, err
 	}
-	unlock, err := Lock(ctx, layout(o.Dir).lockFile(), "another start", o.Progress)
+	unlock, err := tools.Lock(ctx, layout(o.Dir).lockFile(), "another start", o.Progress)
 	if err != nil {
 		return nil, fmt.Errorf("starting the control plane: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/configpin/configpin/test/controlplane/process"
+	"github.com/configpin/configpin/test/tools"
 )
 
 // Stop ends the processes of the control plane. The directory stays, and Start continues from it.
@@ -29,7 +30,7 @@ func Remove(ctx context.Context, dir string, progress io.Writer) (stopped []stri
 	if !exists(dir) {
 		return nil, nil
 	}
-	unlock, err := Lock(ctx, layout(dir).lockFile(), "a start", progress)
+	unlock, err := tools.Lock(ctx, layout(dir).lockFile(), "a start", progress)
 	if err != nil {
 		return nil, fmt.Errorf("removing %s: %w", dir, err)
 	}

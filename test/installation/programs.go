@@ -13,8 +13,8 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/configpin/configpin/test/controlplane"
 	"github.com/configpin/configpin/test/controlplane/process"
+	"github.com/configpin/configpin/test/tools"
 )
 
 // Webhook is the webhook's process, to pause or to look at. Start it with StartWebhook.
@@ -94,7 +94,7 @@ func (i *Installation) Programs() string { return filepath.Join(i.options.Dir, "
 
 // build builds the programs from the checkout around the working directory.
 func (i *Installation) build(ctx context.Context) error {
-	root, err := controlplane.Checkout()
+	root, err := tools.Checkout()
 	if err != nil {
 		return err
 	}

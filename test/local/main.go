@@ -19,6 +19,7 @@ import (
 
 	"github.com/configpin/configpin/test/clients"
 	"github.com/configpin/configpin/test/controlplane"
+	"github.com/configpin/configpin/test/tools"
 )
 
 const usage = `Runs configpin on a real Kubernetes control plane on this machine, without Docker and without root.
@@ -97,7 +98,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 
 // inCheckout passes the folder of the cluster, which is the same wherever in the checkout the command is run.
 func inCheckout(f func(dir string) error) error {
-	root, err := controlplane.Checkout()
+	root, err := tools.Checkout()
 	if err != nil {
 		return err
 	}
@@ -106,7 +107,7 @@ func inCheckout(f func(dir string) error) error {
 
 // lock keeps two of these commands from working on the same folder at once.
 func lock(ctx context.Context, dir string, out io.Writer) (unlock func(), err error) {
-	return controlplane.Lock(ctx, filepath.Join(dir, "local.lock"), "another make up or make down", out)
+	return tools.Lock(ctx, filepath.Join(dir, "local.lock"), "another make up or make down", out)
 }
 
 func build(ctx context.Context, out io.Writer) error {
