@@ -18,6 +18,7 @@ func FromMetadata(kind wellknown.Kind, m metav1.Object) Object {
 		ResourceVersion: m.GetResourceVersion(),
 		Labels:          m.GetLabels(),
 		Annotations:     m.GetAnnotations(),
+		Created:         m.GetCreationTimestamp().Time,
 		Terminating:     m.GetDeletionTimestamp() != nil,
 	}
 }
@@ -44,5 +45,17 @@ func (o Object) ConfigMap() *corev1.ConfigMap {
 		Immutable:  &o.Immutable,
 		Data:       o.Data,
 		BinaryData: o.Binary,
+	}
+}
+
+// Reference returns what an Event about o regards.
+func (o Object) Reference() *corev1.ObjectReference {
+	return &corev1.ObjectReference{
+		APIVersion:      "v1",
+		Kind:            o.Kind.KubernetesKind(),
+		Namespace:       o.Namespace,
+		Name:            o.Name,
+		UID:             types.UID(o.UID),
+		ResourceVersion: o.ResourceVersion,
 	}
 }

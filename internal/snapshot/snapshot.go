@@ -7,7 +7,9 @@ package snapshot
 import (
 	"bytes"
 	"maps"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/configpin/configpin/internal/hashing"
 	"github.com/configpin/configpin/internal/wellknown"
@@ -22,6 +24,7 @@ type Object struct {
 	ResourceVersion string
 	Labels          map[string]string
 	Annotations     map[string]string
+	Created         time.Time // by the clock of the API server
 	Terminating     bool
 
 	Immutable bool
@@ -101,6 +104,7 @@ func Of(source Object, length int) Object {
 		Annotations: map[string]string{
 			wellknown.Source: source.Name,
 			wellknown.Digest: digest,
+			wellknown.Size:   strconv.Itoa(source.size()),
 		},
 		Immutable: true,
 		Type:      source.Type,
@@ -111,6 +115,32 @@ func Of(source Object, length int) Object {
 		made.Annotations[wellknown.ChangeCause] = cause
 	}
 	return made
+}
+
+// size is how many bytes an object's content has.
+func (o Object) size() int {
+	size := 0
+	for key, value := range o.Data {
+		size += len(key) + len(value)
+	}
+	for key, value := range o.Binary {
+		size += len(key) + len(value)
+	}
+	return size
+}
+
+// maxSize is how large an object can be, in bytes: etcd takes no larger request
+// (go.etcd.io/etcd/server/v3/embed, DefaultMaxRequestBytes).
+const maxSize = 1.5 * 1024 * 1024
+
+// Size is how many bytes an object's metadata says that its content has: 0 where
+// it doesn't, or says what can't be.
+func Size(o Object) int {
+	size, err := strconv.Atoi(o.Annotations[wellknown.Size])
+	if err != nil || size < 0 || size > maxSize {
+		return 0
+	}
+	return size
 }
 
 // Same says whether two objects are the same snapshot: everything that a Pod

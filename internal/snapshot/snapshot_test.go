@@ -38,6 +38,7 @@ func TestOf(t *testing.T) {
 		Annotations: map[string]string{
 			wellknown.Source:      "app",
 			wellknown.Digest:      digest,
+			wellknown.Size:        "13",
 			wellknown.ChangeCause: "more heap",
 		},
 		Immutable: true,
@@ -129,6 +130,24 @@ func TestVersioned(t *testing.T) {
 	made.Annotations[wellknown.Versioned] = "true"
 	versioned, _ := snapshot.Versioned(made)
 	assert.False(t, versioned, "a snapshot is never a source")
+}
+
+func TestSize(t *testing.T) {
+	for said, want := range map[string]int{
+		"":                     0,
+		"13":                   13,
+		"1048576":              1 << 20,
+		"-1":                   0,
+		"13 bytes":             0,
+		"99999999":             0,
+		"99999999999999999999": 0,
+	} {
+		o := source()
+		o.Annotations[wellknown.Size] = said
+		assert.Equal(t, want, snapshot.Size(o), said)
+	}
+	binary := snapshot.Object{Kind: wellknown.ConfigMap, Name: "app", Binary: map[string][]byte{"key": {0, 1}}}
+	assert.Equal(t, 5, snapshot.Size(snapshot.Of(binary, 12)))
 }
 
 func TestKeysOfLongNames(t *testing.T) {

@@ -14,6 +14,10 @@ const (
 	// longer one was taken. On the source, by the versioner.
 	ReasonNameTaken = "SnapshotNameTaken"
 
+	// ReasonCollected: snapshots of the source were deleted, since nothing named
+	// them. On the source, by the garbage collector.
+	ReasonCollected = "SnapshotsCollected"
+
 	// ReasonInvalidValue: one of the keys that people write has a value that
 	// nobody understands. On the object that carries it, by the versioner.
 	ReasonInvalidValue = "InvalidValue"

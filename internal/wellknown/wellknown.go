@@ -16,6 +16,10 @@ const (
 	// Versioned, an annotation with the value "true", asks for a snapshot of
 	// every content of the source.
 	Versioned = Domain + "/versioned"
+
+	// HistoryLimit, an annotation, is how many snapshots of the source are retained
+	// although nothing names them: a number from 0 up.
+	HistoryLimit = Domain + "/history-limit"
 )
 
 // Keys that people write on a workload, on its namespace, or on its template.
@@ -69,6 +73,10 @@ const (
 	// ChangeCause, an annotation written with SnapshotOf, is the source's
 	// KubernetesChangeCause at that time.
 	ChangeCause = Domain + "/change-cause"
+
+	// Size, an annotation written with SnapshotOf, is how many bytes the keys and
+	// values of the content have.
+	Size = Domain + "/size"
 
 	// UnusedSince, an annotation in RFC 3339, is the mark of the garbage
 	// collector. Whoever pins the snapshot takes it off.

@@ -1,0 +1,293 @@
+package retention_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"pgregory.net/rapid"
+
+	"github.com/configpin/configpin/internal/retention"
+)
+
+var (
+	now   = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	rules = retention.Rules{MinAge: time.Hour, Grace: 10 * time.Minute}
+)
+
+// old is a snapshot that nothing names, of an age at which it may go.
+func old(revision int) retention.Snapshot {
+	return retention.Snapshot{
+		Name:     fmt.Sprintf("app-%012d", revision),
+		Digest:   fmt.Sprintf("digest-%d", revision),
+		Revision: revision,
+		Created:  now.Add(-24 * time.Hour),
+	}
+}
+
+func markedSince(s retention.Snapshot, ago, seen time.Duration) retention.Snapshot {
+	s.Mark, s.Seen = now.Add(-ago).Format(time.RFC3339), seen
+	return s
+}
+
+func TestDecide(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(*retention.Snapshot, *retention.Source)
+		want   retention.Verdict
+	}{
+		"nothing names it, and there is no room for it": {
+			func(*retention.Snapshot, *retention.Source) {},
+			retention.Verdict{State: retention.Marked, Action: retention.Mark},
+		},
+		"there is room": {
+			func(_ *retention.Snapshot, source *retention.Source) { source.Limit = 1 },
+			retention.Verdict{State: retention.Retained, Action: retention.Keep},
+		},
+		"it is what the source holds": {
+			func(s *retention.Snapshot, source *retention.Source) { source.Current = s.Digest },
+			retention.Verdict{State: retention.Current, Action: retention.Keep},
+		},
+		"something names it": {
+			func(s *retention.Snapshot, _ *retention.Source) { s.Used = true },
+			retention.Verdict{State: retention.Used, Action: retention.Keep},
+		},
+		"it is a moment too young": {
+			func(s *retention.Snapshot, _ *retention.Source) { s.Created = now.Add(time.Second - time.Hour) },
+			retention.Verdict{State: retention.Retained, Action: retention.Keep},
+		},
+		"it is of tomorrow": {
+			func(s *retention.Snapshot, _ *retention.Source) { s.Created = now.Add(24 * time.Hour) },
+			retention.Verdict{State: retention.Retained, Action: retention.Keep},
+		},
+		"its mark is a moment too young": {
+			func(s *retention.Snapshot, _ *retention.Source) {
+				*s = markedSince(*s, 10*time.Minute-time.Second, time.Hour)
+			},
+			retention.Verdict{State: retention.Marked, Action: retention.Keep},
+		},
+		"nobody here has seen its mark for long": {
+			func(s *retention.Snapshot, _ *retention.Source) {
+				*s = markedSince(*s, time.Hour, 10*time.Minute-time.Second)
+			},
+			retention.Verdict{State: retention.Marked, Action: retention.Keep},
+		},
+		"it was marked and seen long enough": {
+			func(s *retention.Snapshot, _ *retention.Source) {
+				*s = markedSince(*s, 10*time.Minute, 10*time.Minute)
+			},
+			retention.Verdict{State: retention.Marked, Action: retention.Collect},
+		},
+		"its mark is of tomorrow": {
+			func(s *retention.Snapshot, _ *retention.Source) { *s = markedSince(*s, -24*time.Hour, time.Hour) },
+			retention.Verdict{State: retention.Marked, Action: retention.Mark},
+		},
+		"nobody can read its mark": {
+			func(s *retention.Snapshot, _ *retention.Source) { s.Mark, s.Seen = "yesterday", time.Hour },
+			retention.Verdict{State: retention.Marked, Action: retention.Mark},
+		},
+		"it is marked, and something names it": {
+			func(s *retention.Snapshot, _ *retention.Source) {
+				*s = markedSince(*s, time.Hour, time.Hour)
+				s.Used = true
+			},
+			retention.Verdict{State: retention.Used, Action: retention.Unmark},
+		},
+		"it is marked, and is what the source holds again": {
+			func(s *retention.Snapshot, source *retention.Source) {
+				*s = markedSince(*s, time.Hour, time.Hour)
+				source.Current = s.Digest
+			},
+			retention.Verdict{State: retention.Current, Action: retention.Unmark},
+		},
+		"it is marked, and there is room now": {
+			func(s *retention.Snapshot, source *retention.Source) {
+				*s = markedSince(*s, time.Hour, time.Hour)
+				source.Limit = 1
+			},
+			retention.Verdict{State: retention.Retained, Action: retention.Unmark},
+		},
+		"it is marked, and too young": {
+			func(s *retention.Snapshot, _ *retention.Source) {
+				*s = markedSince(*s, time.Hour, time.Hour)
+				s.Created = now
+			},
+			retention.Verdict{State: retention.Retained, Action: retention.Unmark},
+		},
+		"the source is gone, and it has no digest that anybody can read": {
+			func(s *retention.Snapshot, source *retention.Source) { s.Digest, source.Current = "", "" },
+			retention.Verdict{State: retention.Marked, Action: retention.Mark},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			source := retention.Source{Current: "something else"}
+			s := old(1)
+			test.change(&s, &source)
+			source.Snapshots = []retention.Snapshot{s}
+			assert.Equal(t, []retention.Verdict{test.want}, rules.Decide(source, now))
+		})
+	}
+}
+
+func TestTheNewestAreRetained(t *testing.T) {
+	// Revisions say when snapshots were current last; when they were made says it of
+	// those that never were.
+	made, unnumbered := old(0), old(0)
+	made.Name, made.Created = "app-made", now.Add(-2*time.Hour)
+	unnumbered.Name = "app-unnumbered"
+	used := old(9)
+	used.Used = true
+	verdicts := rules.Decide(retention.Source{
+		Current:   "digest-8",
+		Limit:     3,
+		Snapshots: []retention.Snapshot{old(1), unnumbered, old(8), used, made, old(7)},
+	}, now)
+	var states []retention.State
+	for _, v := range verdicts {
+		states = append(states, v.State)
+	}
+	assert.Equal(t, []retention.State{
+		retention.Retained, retention.Marked, retention.Current, retention.Used, retention.Retained, retention.Retained,
+	}, states, "what is current or used takes nobody's place")
+}
+
+// drawSource draws a source with snapshots of all kinds.
+func drawSource(t *rapid.T) retention.Source {
+	source := retention.Source{
+		Limit:   rapid.IntRange(0, 4).Draw(t, "limit"),
+		Current: rapid.SampledFrom([]string{"", "digest-1", "digest-2"}).Draw(t, "current"),
+	}
+	for i := range rapid.IntRange(0, 8).Draw(t, "snapshots") {
+		s := old(rapid.IntRange(0, 5).Draw(t, "revision"))
+		s.Name = fmt.Sprint("app-", i)
+		s.Used = rapid.Bool().Draw(t, "used")
+		s.Created = now.Add(-time.Duration(rapid.Int64Range(0, int64(2*time.Hour)).Draw(t, "age")))
+		switch rapid.IntRange(0, 3).Draw(t, "mark") {
+		case 0:
+			s.Mark = "nonsense"
+		case 1:
+			minutes := rapid.IntRange(-20, 20).Draw(t, "minutes")
+			s = markedSince(s, time.Duration(minutes)*time.Minute, time.Duration(rapid.IntRange(0, 20).Draw(t, "seen"))*time.Minute)
+		}
+		source.Snapshots = append(source.Snapshots, s)
+	}
+	return source
+}
+
+func TestWhatIsCollectedIsProvenUnused(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		source := drawSource(t)
+		verdicts := rules.Decide(source, now)
+		unused := 0
+		for i, v := range verdicts {
+			s := source.Snapshots[i]
+			if v.State == retention.Retained || v.State == retention.Marked {
+				unused++
+			}
+			if v.Action != retention.Collect {
+				continue
+			}
+			since, err := time.Parse(time.RFC3339, s.Mark)
+			assert.NoError(t, err)
+			assert.False(t, s.Used)
+			assert.NotEqual(t, source.Current, s.Digest)
+			assert.GreaterOrEqual(t, now.Sub(s.Created), rules.MinAge)
+			assert.GreaterOrEqual(t, now.Sub(since), rules.Grace)
+			assert.GreaterOrEqual(t, s.Seen, rules.Grace)
+		}
+		left := unused
+		for _, v := range verdicts {
+			if v.Action == retention.Collect {
+				left--
+			}
+		}
+		assert.GreaterOrEqual(t, left, min(source.Limit, unused), "as many as the limit says stay")
+	})
+}
+
+// TestEverythingEndsAtTheLimit: what is left when everything that is marked was
+// collected is at most the limit, and what is young.
+func TestEverythingEndsAtTheLimit(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		source := drawSource(t)
+		later := now
+		for range 3 {
+			var kept []retention.Snapshot
+			for i, v := range rules.Decide(source, later) {
+				s := source.Snapshots[i]
+				switch v.Action {
+				case retention.Collect:
+					continue
+				case retention.Mark:
+					s.Mark, s.Seen = later.Format(time.RFC3339), 0
+				case retention.Unmark:
+					s.Mark, s.Seen = "", 0
+				case retention.Keep:
+				}
+				if s.Mark != "" {
+					s.Seen += 3 * time.Hour
+				}
+				kept = append(kept, s)
+			}
+			source.Snapshots, later = kept, later.Add(3*time.Hour)
+		}
+		unused := 0
+		for _, v := range rules.Decide(source, later) {
+			assert.Equal(t, retention.Keep, v.Action, "nothing is left to do")
+			if v.State == retention.Retained {
+				unused++
+			}
+		}
+		assert.LessOrEqual(t, unused, source.Limit)
+	})
+}
+
+func TestTheOrderOfSnapshotsDoesNotMatter(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		source := drawSource(t)
+		byName := map[string]retention.Verdict{}
+		for i, v := range rules.Decide(source, now) {
+			byName[source.Snapshots[i].Name] = v
+		}
+		source.Snapshots = rapid.Permutation(source.Snapshots).Draw(t, "order")
+		for i, v := range rules.Decide(source, now) {
+			assert.Equal(t, byName[source.Snapshots[i].Name], v)
+		}
+	})
+}
+
+func TestLimit(t *testing.T) {
+	for said, want := range map[string]int{"": 7, "0": 0, "10": 10} {
+		limit, valid := retention.Limit(said, 7)
+		assert.True(t, valid, said)
+		assert.Equal(t, want, limit, said)
+	}
+	for _, said := range []string{"-1", "ten", "1.5", " 1", "99999999999999999999"} {
+		limit, valid := retention.Limit(said, 7)
+		assert.False(t, valid, said)
+		assert.Equal(t, retention.Unlimited, limit, "what nobody understands retains everything")
+	}
+}
+
+func ExampleRules_Decide() {
+	source := retention.Source{Current: "digest-3", Limit: 1}
+	for revision := range 3 {
+		source.Snapshots = append(source.Snapshots, old(revision+1))
+	}
+	for i, v := range rules.Decide(source, now) {
+		fmt.Println(source.Snapshots[i].Revision, v.State, v.Action)
+	}
+	// Output:
+	// 1 marked mark
+	// 2 retained keep
+	// 3 current keep
+}
+
+func TestStatesAreAllThatThereAre(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		for _, v := range rules.Decide(drawSource(t), now) {
+			assert.True(t, slices.Contains(retention.States, v.State))
+		}
+	})
+}
