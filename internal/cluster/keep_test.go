@@ -61,17 +61,17 @@ func (s *store) create(_ context.Context, object snapshot.Object) (snapshot.Obje
 	return object, nil
 }
 
-func (s *store) patch(_ context.Context, _, name string, _ []byte) error {
+func (s *store) patch(_ context.Context, _, name string, _ []byte) (snapshot.Object, error) {
 	if err := s.did("patch", name); err != nil {
-		return err
+		return snapshot.Object{}, err
 	}
 	object, found := s.objects[name]
 	if !found {
-		return apierrors.NewNotFound(configMaps, name)
+		return snapshot.Object{}, apierrors.NewNotFound(configMaps, name)
 	}
 	s.writes = append(s.writes, "patch "+name)
 	delete(object.Annotations, wellknown.UnusedSince)
-	return nil
+	return object, nil
 }
 
 func (s *store) reach() *Objects {

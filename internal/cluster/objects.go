@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/snapshot"
@@ -27,7 +28,9 @@ type Objects struct {
 type access struct {
 	get    func(ctx context.Context, namespace, name string) (snapshot.Object, error)
 	create func(ctx context.Context, object snapshot.Object) (snapshot.Object, error)
-	patch  func(ctx context.Context, namespace, name string, patch []byte) error
+	patch  func(ctx context.Context, namespace, name string, patch []byte) (snapshot.Object, error)
+	list   func(ctx context.Context, namespace string, options metav1.ListOptions) (objects []snapshot.Object, following string, err error)
+	remove func(ctx context.Context, object snapshot.Object) error
 }
 
 // NewObjects returns the Objects that client reaches.
@@ -48,9 +51,28 @@ func NewObjects(client corev1client.ConfigMapsGetter) *Objects {
 				}
 				return snapshot.FromConfigMap(created), nil
 			},
-			patch: func(ctx context.Context, namespace, name string, patch []byte) error {
-				_, err := client.ConfigMaps(namespace).Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: wellknown.FieldManager})
-				return err
+			patch: func(ctx context.Context, namespace, name string, patch []byte) (snapshot.Object, error) {
+				patched, err := client.ConfigMaps(namespace).Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: wellknown.FieldManager})
+				if err != nil {
+					return snapshot.Object{}, err
+				}
+				return snapshot.FromConfigMap(patched), nil
+			},
+			list: func(ctx context.Context, namespace string, options metav1.ListOptions) ([]snapshot.Object, string, error) {
+				found, err := client.ConfigMaps(namespace).List(ctx, options)
+				if err != nil {
+					return nil, "", err
+				}
+				objects := make([]snapshot.Object, len(found.Items))
+				for i := range found.Items {
+					objects[i] = snapshot.FromConfigMap(&found.Items[i])
+				}
+				return objects, found.Continue, nil
+			},
+			remove: func(ctx context.Context, object snapshot.Object) error {
+				return client.ConfigMaps(object.Namespace).Delete(ctx, object.Name, metav1.DeleteOptions{
+					Preconditions: &metav1.Preconditions{UID: ptr.To(types.UID(object.UID)), ResourceVersion: &object.ResourceVersion},
+				})
 			},
 		},
 	}}
@@ -81,11 +103,47 @@ func (o *Objects) Read(ctx context.Context, namespace string, target refs.Target
 }
 
 // Annotate sets annotations of a snapshot, and takes those off whose value is
-// nil. It fails with a conflict if the snapshot was written since it was read.
-func (o *Objects) Annotate(ctx context.Context, object snapshot.Object, annotations map[string]any) error {
-	err := o.kinds[object.Kind].patch(ctx, object.Namespace, object.Name, annotationPatch(object.ResourceVersion, annotations))
+// nil. It returns the snapshot as it is stored then, and fails with a conflict if
+// the snapshot was written since it was read.
+func (o *Objects) Annotate(ctx context.Context, object snapshot.Object, annotations map[string]any) (snapshot.Object, error) {
+	annotated, err := o.kinds[object.Kind].patch(ctx, object.Namespace, object.Name, annotationPatch(object.ResourceVersion, annotations))
 	if err != nil {
-		return fmt.Errorf("annotating %s %s/%s: %w", object.Kind, object.Namespace, object.Name, err)
+		return snapshot.Object{}, fmt.Errorf("annotating %s %s/%s: %w", object.Kind, object.Namespace, object.Name, err)
+	}
+	return annotated, nil
+}
+
+// contentPage is how many snapshots are read at a time with what they hold, which
+// can be a MiB each.
+const contentPage = 16
+
+// Labelled calls f with each object that is labelled as a snapshot of a source,
+// with what it holds. It has to be verified: anybody can label anything.
+func (o *Objects) Labelled(ctx context.Context, source Key, f func(snapshot.Object)) error {
+	options := metav1.ListOptions{
+		LabelSelector: wellknown.SnapshotOf + "=" + snapshot.LabelValue(source.Name),
+		Limit:         contentPage,
+	}
+	for {
+		objects, following, err := o.kinds[source.Kind].list(ctx, source.Namespace, options)
+		if err != nil {
+			return fmt.Errorf("listing the snapshots of %s: %w", source, err)
+		}
+		for _, object := range objects {
+			f(object)
+		}
+		if following == "" {
+			return nil
+		}
+		options.Continue = following
+	}
+}
+
+// Remove deletes a snapshot. It fails with a conflict if the snapshot was written
+// since it was read, or if something else has its name.
+func (o *Objects) Remove(ctx context.Context, object snapshot.Object) error {
+	if err := o.kinds[object.Kind].remove(ctx, object); err != nil {
+		return fmt.Errorf("deleting %s %s/%s: %w", object.Kind, object.Namespace, object.Name, err)
 	}
 	return nil
 }
@@ -189,7 +247,7 @@ func (o *Objects) Unmark(ctx context.Context, object snapshot.Object, dryRun boo
 		if _, marked := object.Annotations[wellknown.UnusedSince]; !marked || dryRun {
 			return true, nil
 		}
-		err = o.Annotate(ctx, object, map[string]any{wellknown.UnusedSince: nil})
+		_, err = o.Annotate(ctx, object, map[string]any{wellknown.UnusedSince: nil})
 		if !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
 			return true, err
 		}

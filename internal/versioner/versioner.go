@@ -14,8 +14,6 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/klog/v2"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
@@ -47,7 +45,7 @@ type Versioner struct {
 type objects interface {
 	Read(ctx context.Context, namespace string, target refs.Target) (object snapshot.Object, found bool, err error)
 	Keep(ctx context.Context, source snapshot.Object, dryRun bool) (cluster.Kept, error)
-	Annotate(ctx context.Context, object snapshot.Object, annotations map[string]any) error
+	Annotate(ctx context.Context, object snapshot.Object, annotations map[string]any) (snapshot.Object, error)
 }
 
 type sources interface {
@@ -183,7 +181,7 @@ func (v *Versioner) renumber(ctx context.Context, key cluster.Key, source snapsh
 		return nil
 	}
 	revision = highest + 1
-	if err := v.Objects.Annotate(ctx, kept.Snapshot, map[string]any{wellknown.Revision: strconv.Itoa(revision)}); err != nil {
+	if _, err := v.Objects.Annotate(ctx, kept.Snapshot, map[string]any{wellknown.Revision: strconv.Itoa(revision)}); err != nil {
 		return fmt.Errorf("numbering revision %d of %s: %w", revision, key, err)
 	}
 	if len(kept.Taken) > 0 {
@@ -215,16 +213,5 @@ func revisions(snapshots []snapshot.Object, uid string) (of, highest int) {
 
 // event records what happened on a source.
 func (v *Versioner) event(source snapshot.Object, eventType, reason, note string, args ...any) {
-	v.Events.Eventf(regarding(source), nil, eventType, reason, "Snapshot", note, args...)
-}
-
-func regarding(source snapshot.Object) runtime.Object {
-	return &corev1.ObjectReference{
-		APIVersion:      "v1",
-		Kind:            source.Kind.KubernetesKind(),
-		Namespace:       source.Namespace,
-		Name:            source.Name,
-		UID:             types.UID(source.UID),
-		ResourceVersion: source.ResourceVersion,
-	}
+	v.Events.Eventf(source.Reference(), nil, eventType, reason, "Snapshot", note, args...)
 }

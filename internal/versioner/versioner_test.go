@@ -62,12 +62,12 @@ func (w *world) Keep(_ context.Context, source snapshot.Object, _ bool) (cluster
 	return cluster.Kept{Snapshot: made, Created: true, Taken: w.taken}, nil
 }
 
-func (w *world) Annotate(_ context.Context, object snapshot.Object, annotations map[string]any) error {
+func (w *world) Annotate(_ context.Context, object snapshot.Object, annotations map[string]any) (snapshot.Object, error) {
 	w.writes++
 	for key, value := range annotations {
 		w.snapshots[object.Name].Annotations[key] = value.(string)
 	}
-	return nil
+	return w.snapshots[object.Name], nil
 }
 
 func (w *world) Synced() bool           { return true }

@@ -1,0 +1,240 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/tidwall/gjson"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/rest"
+
+	"github.com/configpin/configpin/internal/retention"
+	"github.com/configpin/configpin/internal/snapshot"
+	"github.com/configpin/configpin/internal/wellknown"
+)
+
+// ReferenceKinds are the kinds that can name a snapshot, those first from whose
+// templates controllers make the others: what is passed on while one after another
+// is listed is seen where it came from, or where it went.
+var ReferenceKinds = []schema.GroupVersionResource{
+	{Group: "batch", Version: "v1", Resource: "cronjobs"},
+	{Group: "apps", Version: "v1", Resource: "deployments"},
+	{Group: "apps", Version: "v1", Resource: "statefulsets"},
+	{Group: "apps", Version: "v1", Resource: "daemonsets"},
+	{Group: "batch", Version: "v1", Resource: "jobs"},
+	{Group: "apps", Version: "v1", Resource: "replicasets"},
+	{Version: "v1", Resource: "replicationcontrollers"},
+	{Group: "apps", Version: "v1", Resource: "controllerrevisions"},
+	{Version: "v1", Resource: "podtemplates"},
+	{Version: "v1", Resource: "pods"},
+}
+
+// Census counts, live, which sources and snapshots there are, and what names
+// them. It asks the API server for lists of what is stored now, page by page, and
+// keeps nothing.
+type Census struct {
+	api   rest.Interface
+	kinds []schema.GroupVersionResource
+	date  atomic.Pointer[time.Time]
+}
+
+// NewCensus returns the Census of the cluster at config. Kinds beyond the
+// ReferenceKinds are searched before those.
+func NewCensus(config *rest.Config, beyond []schema.GroupVersionResource) (*Census, error) {
+	c := &Census{}
+	seen := map[schema.GroupVersionResource]bool{}
+	for _, kinds := range [][]schema.GroupVersionResource{beyond, ReferenceKinds} {
+		for _, kind := range kinds {
+			if !seen[kind] {
+				seen[kind] = true
+				c.kinds = append(c.kinds, kind)
+			}
+		}
+	}
+	config = rest.CopyConfig(config)
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return dating{next, &c.date} })
+	api, err := newLists(config)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to the cluster: %w", err)
+	}
+	c.api = api
+	return c, nil
+}
+
+// Space is what there is in a namespace.
+type Space struct {
+	Namespace string
+
+	// Objects are the metadata of its sources and snapshots.
+	Objects []snapshot.Object
+
+	// Mentions are the parts of the texts of its objects that a snapshot's name can
+	// be in.
+	Mentions []string
+}
+
+// Spaces counts all namespaces in which there are sources or snapshots, one after
+// another. It holds no more than a page of each list at a time. It ends at the
+// first error: nothing is known then of the namespaces that haven't come.
+func (c *Census) Spaces(ctx context.Context) iter.Seq2[Space, error] {
+	return c.count(ctx, metav1.NamespaceAll)
+}
+
+// Space counts one namespace.
+func (c *Census) Space(ctx context.Context, namespace string) (Space, error) {
+	for space, err := range c.count(ctx, namespace) {
+		return space, err
+	}
+	return Space{Namespace: namespace}, nil
+}
+
+// Date is the time of the API server when it answered last, or zero if it never
+// did. Creation times are by the same clock.
+func (c *Census) Date() time.Time {
+	if date := c.date.Load(); date != nil {
+		return *date
+	}
+	return time.Time{}
+}
+
+// count reads all lists side by side. A namespace is complete when each of them
+// is past it.
+func (c *Census) count(ctx context.Context, namespace string) iter.Seq2[Space, error] {
+	return func(yield func(Space, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		sources := newCursor(c.sources(namespace).sightings(ctx))
+		defer sources.stop()
+		var references []*cursor
+		for _, kind := range c.kinds {
+			references = append(references, newCursor(c.references(kind, namespace).sightings(ctx)))
+		}
+		defer func() {
+			for _, r := range references {
+				r.stop()
+			}
+		}()
+		for {
+			space, found, err := nextSpace(sources, references)
+			if err != nil {
+				yield(Space{}, err)
+				return
+			}
+			if !found || !yield(space, nil) {
+				return
+			}
+		}
+	}
+}
+
+func nextSpace(sources *cursor, references []*cursor) (space Space, found bool, err error) {
+	namespace, found, err := sources.namespace()
+	if !found || err != nil {
+		return Space{}, false, err
+	}
+	space.Namespace = namespace
+	if err := sources.read(namespace, func(s sighting) { space.Objects = append(space.Objects, s.object) }); err != nil {
+		return Space{}, false, err
+	}
+	for _, r := range references {
+		if err := r.read(namespace, func(s sighting) { space.Mentions = append(space.Mentions, s.mentions...) }); err != nil {
+			return Space{}, false, err
+		}
+	}
+	return space, true, nil
+}
+
+// sighting is what matters of an element of a list.
+type sighting struct {
+	namespace string
+	object    snapshot.Object // a source or a snapshot
+	mentions  []string        // of anything else
+}
+
+// cursor is a place in a list that is in the order of namespaces.
+type cursor struct {
+	pull func() (sighting, error, bool)
+	stop func()
+
+	begun bool
+	head  sighting
+	err   error
+	more  bool // there is a head, or an error
+}
+
+func newCursor(list iter.Seq2[sighting, error]) *cursor {
+	c := &cursor{}
+	c.pull, c.stop = iter.Pull2(list)
+	return c
+}
+
+// advance moves to the next element. A list that isn't in the order in which the
+// API server keeps objects is of no use: nobody can tell when a namespace is
+// complete.
+func (c *cursor) advance() {
+	before := c.head.namespace
+	c.head, c.err, c.more = c.pull()
+	if c.more && c.err == nil && c.begun && order(c.head.namespace) < order(before) {
+		c.err = fmt.Errorf("%w: namespace %q comes after %q", ErrPartial, c.head.namespace, before)
+	}
+	c.begun = true
+}
+
+// order sorts as the API server does: by keys of namespace, slash and name.
+func order(namespace string) string { return namespace + "/" }
+
+// namespace is that of the next element.
+func (c *cursor) namespace() (name string, found bool, err error) {
+	if !c.begun {
+		c.advance()
+	}
+	return c.head.namespace, c.more, c.err
+}
+
+// read calls f with all elements of a namespace, and passes over those before it.
+func (c *cursor) read(namespace string, f func(sighting)) error {
+	for {
+		next, found, err := c.namespace()
+		switch {
+		case err != nil:
+			return err
+		case !found || order(next) > order(namespace):
+			return nil
+		case next == namespace:
+			f(c.head)
+		}
+		c.advance()
+	}
+}
+
+// sources lists the metadata of sources and snapshots.
+func (c *Census) sources(namespace string) list {
+	kind := wellknown.ConfigMap
+	return list{api: c.api, kind: resourceOf(kind), namespace: namespace, accept: metadataOnly, limit: metadataPage, read: func(element []byte) (sighting, bool, error) {
+		var m metav1.PartialObjectMetadata
+		if err := json.Unmarshal(element, &m); err != nil {
+			return sighting{}, false, err
+		}
+		if pick(m.Labels, wellknown.SnapshotOf) == nil && pick(m.Annotations, wellknown.Versioned, wellknown.HistoryLimit) == nil {
+			return sighting{}, false, nil
+		}
+		return sighting{namespace: m.Namespace, object: snapshot.FromMetadata(kind, &m)}, true, nil
+	}}
+}
+
+// references lists what objects of a kind mention.
+func (c *Census) references(kind schema.GroupVersionResource, namespace string) list {
+	return list{api: c.api, kind: kind, namespace: namespace, accept: whole, limit: wholePage, read: func(element []byte) (sighting, bool, error) {
+		namespace := gjson.GetBytes(element, "metadata.namespace").Str
+		if namespace == "" {
+			return sighting{}, false, fmt.Errorf("%w: its objects are in no namespace", ErrPartial)
+		}
+		return sighting{namespace: namespace, mentions: retention.Mentions(string(element))}, true, nil
+	}}
+}

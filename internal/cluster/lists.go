@@ -1,0 +1,219 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+)
+
+// How much a list is read at a time. A Pod has some 10 KB, so that a page of them
+// has some MB; and 10,000 workloads with their copies are some hundred pages.
+const (
+	wholePage    = 250
+	metadataPage = 500
+)
+
+// What lists consist of.
+const (
+	whole        = "application/json"
+	metadataOnly = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+)
+
+// pageTime is how long a page may take. The API server gives no request longer
+// (k8s.io/apiserver/pkg/server/config.go, RequestTimeout).
+const pageTime = time.Minute
+
+// newLists returns a client for lists of any kind.
+func newLists(config *rest.Config) (rest.Interface, error) {
+	config = rest.CopyConfig(config)
+	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
+	return rest.UnversionedRESTClientFor(config)
+}
+
+// list is a list of all objects of a kind, in a namespace or in all of them.
+type list struct {
+	api       rest.Interface
+	kind      schema.GroupVersionResource
+	namespace string
+	accept    string
+	limit     int
+
+	// read makes of an element what is kept of it, or says that it is nothing.
+	read func(element []byte) (e sighting, kept bool, err error)
+}
+
+// sightings reads the list page by page, as it is asked for more. It says with an
+// error when it doesn't know of all: then nobody may conclude that something
+// isn't there.
+func (l list) sightings(ctx context.Context) iter.Seq2[sighting, error] {
+	return func(yield func(sighting, error) bool) {
+		for following := ""; ; {
+			page, err := l.page(ctx, following)
+			if err != nil {
+				yield(sighting{}, fmt.Errorf("listing %s: %w", l.kind.GroupResource(), err))
+				return
+			}
+			for _, e := range page.sightings {
+				if !yield(e, nil) {
+					return
+				}
+			}
+			if following = page.following; following == "" {
+				return
+			}
+		}
+	}
+}
+
+// page is a part of a list, and from where to go on.
+type page struct {
+	sightings []sighting
+	following string
+}
+
+// page reads one page. It is read to its end before anybody looks at it, since a
+// body that is read slowly is cut off.
+func (l list) page(ctx context.Context, following string) (page, error) {
+	ctx, cancel := context.WithTimeout(ctx, pageTime)
+	defer cancel()
+	body, err := l.api.Get().AbsPath(l.path()).
+		SetHeader("Accept", l.accept).
+		Param("limit", fmt.Sprint(l.limit)).
+		Param("continue", following).
+		Stream(ctx)
+	if err != nil {
+		return page{}, err
+	}
+	defer body.Close() //nolint:errcheck // it was read, or is of no use
+	return l.decode(body)
+}
+
+func (l list) path() string {
+	root := "/apis/" + l.kind.GroupVersion().String()
+	if l.kind.Group == "" {
+		root = "/api/" + l.kind.Version
+	}
+	if l.namespace != "" {
+		root += "/namespaces/" + l.namespace
+	}
+	return root + "/" + l.kind.Resource
+}
+
+// ErrPartial says that an answer isn't a list, or not all of it, or not one that
+// can be understood.
+var ErrPartial = errors.New("the answer is not a complete list")
+
+// decode reads a list element by element: whole, some are large.
+func (l list) decode(body io.Reader) (read page, err error) {
+	decoder := json.NewDecoder(body)
+	var kind string
+	var metadata struct {
+		Continue           string
+		RemainingItemCount int64
+	}
+	elements := false
+	err = eachField(decoder, func(name string) error {
+		switch name {
+		case "kind":
+			return decoder.Decode(&kind)
+		case "metadata":
+			return decoder.Decode(&metadata)
+		case "items":
+			elements = true
+			read.sightings, err = l.elements(decoder)
+			return err
+		default:
+			return decoder.Decode(&json.RawMessage{})
+		}
+	})
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return page{}, fmt.Errorf("%w: it was cut off", ErrPartial)
+	case err != nil:
+		return page{}, err
+	case !elements, !strings.HasSuffix(kind, "List"):
+		return page{}, fmt.Errorf("%w: it is a %q", ErrPartial, kind)
+	case metadata.Continue == "" && metadata.RemainingItemCount > 0:
+		return page{}, fmt.Errorf("%w: %d elements are missing", ErrPartial, metadata.RemainingItemCount)
+	}
+	read.following = metadata.Continue
+	return read, nil
+}
+
+// elements reads the elements of a list, or a null.
+func (l list) elements(decoder *json.Decoder) ([]sighting, error) {
+	var read []sighting
+	begin, err := decoder.Token()
+	if err != nil || begin == nil {
+		return nil, err
+	}
+	if begin != json.Delim('[') {
+		return nil, fmt.Errorf("%w: its elements are %v", ErrPartial, begin)
+	}
+	var element json.RawMessage
+	for decoder.More() {
+		if err := decoder.Decode(&element); err != nil {
+			return nil, err
+		}
+		e, kept, err := l.read(element)
+		if err != nil {
+			return nil, err
+		}
+		if kept {
+			read = append(read, e)
+		}
+	}
+	_, err = decoder.Token()
+	return read, err
+}
+
+// eachField calls f with each field of an object, to read its value.
+func eachField(decoder *json.Decoder, f func(name string) error) error {
+	begin, err := decoder.Token()
+	if err != nil {
+		return err
+	}
+	if begin != json.Delim('{') {
+		return fmt.Errorf("%w: it begins with %v", ErrPartial, begin)
+	}
+	for decoder.More() {
+		name, err := decoder.Token()
+		if err != nil {
+			return err
+		}
+		if err := f(fmt.Sprint(name)); err != nil {
+			return err
+		}
+	}
+	_, err = decoder.Token()
+	return err
+}
+
+// dating is a transport that notes the time at which answers were given.
+type dating struct {
+	next http.RoundTripper
+	date *atomic.Pointer[time.Time]
+}
+
+// RoundTrip implements http.RoundTripper.
+func (d dating) RoundTrip(request *http.Request) (*http.Response, error) {
+	response, err := d.next.RoundTrip(request)
+	if err != nil {
+		return response, err
+	}
+	if date, err := http.ParseTime(response.Header.Get("Date")); err == nil {
+		d.date.Store(&date)
+	}
+	return response, nil
+}
