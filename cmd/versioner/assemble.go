@@ -63,7 +63,15 @@ func assemble(config *rest.Config, o *options) (*program, error) {
 	if err := workloads.OnChange(rollouts.WorkloadChanged); err != nil {
 		return nil, err
 	}
-	for _, runnable := range []manager.Runnable{sources, workloads, rollouts} {
+	runnables := []manager.Runnable{sources, workloads, rollouts}
+	if o.gcMode != gcOff {
+		collector, err := newCollector(config, o, recorder)
+		if err != nil {
+			return nil, err
+		}
+		runnables = append(runnables, collector)
+	}
+	for _, runnable := range runnables {
 		if err := mgr.Add(runnable); err != nil {
 			return nil, fmt.Errorf("starting: %w", err)
 		}

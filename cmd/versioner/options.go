@@ -1,8 +1,15 @@
 package main
 
 import (
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/configpin/configpin/internal/gc"
+	"github.com/configpin/configpin/internal/retention"
 	"github.com/configpin/configpin/internal/rollout"
 	"github.com/configpin/configpin/internal/serve"
 )
@@ -10,6 +17,10 @@ import (
 // options are the flags of this program.
 type options struct {
 	rollout rollout.Options
+
+	gc             gc.Options
+	gcMode         string
+	referenceKinds []schema.GroupVersionResource
 
 	concurrency   int
 	elect         bool
@@ -24,11 +35,38 @@ func addOptions(flags *serve.Flags) *options {
 	flags.IntVar(&o.rollout.Burst, "rollout-burst", 3, "how many rollouts a workload may have at once")
 	flags.DurationVar(&o.rollout.Every, "rollout-every", time.Minute, "after how long it may have one more")
 	flags.DurationVar(&o.rollout.Sweep, "sweep", 10*time.Minute, "how often to look for workloads of opted-in namespaces that carry no label")
+	flags.StringVar(&o.gcMode, "gc", gcOn, "whether snapshots that nothing names are deleted: on, dry-run (say what would be), or off")
+	flags.DurationVar(&o.gc.Interval, "gc-interval", 15*time.Minute, "how long to wait between looking for them")
+	flags.DurationVar(&o.gc.Rules.MinAge, "gc-min-age", time.Hour, "how old they have to be")
+	flags.DurationVar(&o.gc.Rules.Grace, "gc-grace", 10*time.Minute, "how long they have to be marked before they are deleted")
+	flags.IntVar(&o.gc.HistoryLimit, "history-limit", 10, "how many of them are retained of each source that doesn't say so itself")
+	flags.Func("gc-reference-kinds", "further `kinds` that can name a snapshot, as in argoproj.io/v1alpha1/rollouts, separated by commas", o.addReferenceKinds)
 	flags.IntVar(&o.concurrency, "concurrency", 16, "how many sources, and how many workloads, are handled at a time")
 	flags.BoolVar(&o.elect, "leader-elect", true, "take turns with other replicas")
 	flags.StringVar(&o.namespace, "leader-election-namespace", "", "`namespace` of the lease (default: the Pod's own)")
 	flags.DurationVar(&o.leaseDuration, "lease-duration", 15*time.Second, "how long others wait for a leader that died")
 	return o
+}
+
+// Values of --gc.
+const (
+	gcOn     = "on"
+	gcDryRun = "dry-run"
+	gcOff    = "off"
+)
+
+func (o *options) addReferenceKinds(value string) error {
+	for kind := range strings.SplitSeq(value, ",") {
+		parts := strings.Split(kind, "/")
+		if len(parts) == 2 { // the core group has no name
+			parts = slices.Insert(parts, 0, "")
+		}
+		if len(parts) != 3 || parts[1] == "" || parts[2] == "" {
+			return fmt.Errorf("%q is not group/version/resource", kind)
+		}
+		o.referenceKinds = append(o.referenceKinds, schema.GroupVersionResource{Group: parts[0], Version: parts[1], Resource: parts[2]})
+	}
+	return nil
 }
 
 func (o *options) check(flags *serve.Flags) error {
@@ -41,6 +79,16 @@ func (o *options) check(flags *serve.Flags) error {
 		return flags.Wrong("--rollout-every is %s, not more than 0", o.rollout.Every)
 	case o.rollout.Sweep <= 0:
 		return flags.Wrong("--sweep is %s, not more than 0", o.rollout.Sweep)
+	case !slices.Contains([]string{gcOn, gcDryRun, gcOff}, o.gcMode):
+		return flags.Wrong("--gc is %q, not on, dry-run or off", o.gcMode)
+	case o.gc.Interval <= 0:
+		return flags.Wrong("--gc-interval is %s, not more than 0", o.gc.Interval)
+	case o.gc.Rules.MinAge < 0:
+		return flags.Wrong("--gc-min-age is %s, not 0 or more", o.gc.Rules.MinAge)
+	case o.gc.Rules.Grace < retention.MinGrace:
+		return flags.Wrong("--gc-grace is %s, not at least %s: a request that names a snapshot can be under way for that long", o.gc.Rules.Grace, retention.MinGrace)
+	case o.gc.HistoryLimit < 0:
+		return flags.Wrong("--history-limit is %d, not 0 or more", o.gc.HistoryLimit)
 	case o.concurrency < 1:
 		return flags.Wrong("--concurrency is %d, not at least 1", o.concurrency)
 	case o.leaseDuration < time.Second:

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/flowcontrol"
+
+	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/gc"
+)
+
+// The garbage collector makes its requests at a rate of its own, of at most 50 in
+// any second: nobody waits for it, and it must not be in anybody's way.
+const (
+	gcPerSecond = 40
+	gcAtOnce    = 10
+)
+
+func newCollector(config *rest.Config, o *options, recorder events.EventRecorder) (*gc.Collector, error) {
+	config = rest.CopyConfig(config)
+	config.RateLimiter = flowcontrol.NewTokenBucketRateLimiter(gcPerSecond, gcAtOnce) // one for all clients
+	objects, err := cluster.Connect(config)
+	if err != nil {
+		return nil, err
+	}
+	census, err := cluster.NewCensus(config, o.referenceKinds)
+	if err != nil {
+		return nil, err
+	}
+	options := o.gc
+	options.DryRun = o.gcMode == gcDryRun
+	return &gc.Collector{
+		Census:  census,
+		Objects: objects,
+		Events:  recorder,
+		Options: options,
+		Clock:   gc.SystemClock(),
+	}, nil
+}

@@ -1,0 +1,104 @@
+package gc
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/refs"
+	"github.com/configpin/configpin/internal/retention"
+	"github.com/configpin/configpin/internal/snapshot"
+	"github.com/configpin/configpin/internal/wellknown"
+)
+
+// family is a source with its snapshots.
+type family struct {
+	key       cluster.Key
+	source    snapshot.Object // zero where there is none
+	current   string          // the digest of what the source holds; empty where there is none
+	snapshots []snapshot.Object
+}
+
+// familiesOf sorts what was counted in a namespace into families. What a source
+// holds isn't known from its metadata: its snapshot of the highest revision is
+// taken for current.
+func familiesOf(counted cluster.Space) map[cluster.Key]*family {
+	families := map[cluster.Key]*family{}
+	of := func(target refs.Target) *family {
+		key := cluster.Key{Namespace: counted.Namespace, Target: target}
+		if families[key] == nil {
+			families[key] = &family{key: key}
+		}
+		return families[key]
+	}
+	for _, object := range counted.Objects {
+		source, _, claimed := snapshot.Claimed(object)
+		switch {
+		case !claimed:
+			of(refs.Target{Kind: object.Kind, Name: object.Name}).source = object
+		case !object.Terminating:
+			f := of(refs.Target{Kind: object.Kind, Name: source})
+			f.snapshots = append(f.snapshots, object)
+		}
+	}
+	for _, f := range families {
+		if versioned, _ := snapshot.Versioned(f.source); versioned {
+			f.current = f.newest()
+		}
+	}
+	return families
+}
+
+// newest is the digest of the snapshot of the highest revision.
+func (f *family) newest() string {
+	highest, digest := 0, ""
+	for _, object := range f.snapshots {
+		if revision := revisionOf(object); revision > highest {
+			highest = revision
+			_, digest, _ = snapshot.Claimed(object)
+		}
+	}
+	return digest
+}
+
+// revisionOf is a snapshot's revision, or 0 where nobody can read it.
+func revisionOf(object snapshot.Object) int {
+	revision, _ := strconv.Atoi(object.Annotations[wellknown.Revision])
+	return revision
+}
+
+// decide returns the verdicts about a family's snapshots.
+func (c *Collector) decide(f *family, used map[string]bool, now time.Time) []retention.Verdict {
+	limit, _ := retention.Limit(f.source.Annotations[wellknown.HistoryLimit], c.Options.HistoryLimit)
+	elapsed := c.Clock.Elapsed()
+	known := retention.Source{Current: f.current, Limit: limit}
+	for _, object := range f.snapshots {
+		_, digest, _ := snapshot.Claimed(object)
+		known.Snapshots = append(known.Snapshots, retention.Snapshot{
+			Name:     object.Name,
+			Digest:   digest,
+			Revision: revisionOf(object),
+			Created:  object.Created,
+			Used:     used[object.Name],
+			Mark:     object.Annotations[wellknown.UnusedSince],
+			Seen:     c.seen.of(object, elapsed),
+		})
+	}
+	return c.Options.Rules.Decide(known, now)
+}
+
+// usedIn returns those of the names of snapshots that something in the namespace
+// mentions.
+func usedIn(counted cluster.Space) map[string]bool {
+	names := retention.Names{}
+	for _, object := range counted.Objects {
+		if _, _, claimed := snapshot.Claimed(object); claimed {
+			names.Add(object.Name)
+		}
+	}
+	used := map[string]bool{}
+	for _, mention := range counted.Mentions {
+		names.In(mention, func(name string) { used[name] = true })
+	}
+	return used
+}

@@ -1,0 +1,83 @@
+package gc
+
+import (
+	"context"
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/retention"
+)
+
+var (
+	snapshots = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "configpin_snapshots",
+		Help: "Snapshots at the last complete look at all of them, by state: current (what its source holds), used (something names it), retained (young, or one of the newest that nothing names), marked (will be deleted).",
+	}, []string{"state"})
+
+	bytes = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "configpin_snapshot_bytes",
+		Help: "Bytes of content that these snapshots hold, as they say themselves.",
+	})
+
+	collected = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "configpin_snapshots_collected_total",
+		Help: "Snapshots deleted because nothing named them.",
+	})
+
+	aborted = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "configpin_gc_aborted_total",
+		Help: "Passes of the garbage collector, or their parts about a namespace, that ended because something was in doubt, by reason: clock, error, expired, forbidden, partial, timeout.",
+	}, []string{"reason"})
+
+	duration = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name:    "configpin_gc_pass_duration_seconds",
+		Help:    "Time that a pass of the garbage collector took.",
+		Buckets: prometheus.ExponentialBuckets(0.1, 2, 14), // to a quarter of an hour
+	})
+)
+
+func init() { metrics.Registry.MustRegister(snapshots, bytes, collected, aborted, duration) }
+
+// tally counts snapshots.
+type tally struct {
+	states map[retention.State]int
+	bytes  int
+}
+
+func (t tally) report() {
+	for _, state := range retention.States {
+		snapshots.WithLabelValues(string(state)).Set(float64(t.states[state]))
+	}
+	bytes.Set(float64(t.bytes))
+}
+
+// Why a pass ended early, as the metric calls it.
+const (
+	reasonClock     = "clock"     // it isn't known how old anything is
+	reasonError     = "error"     // anything else
+	reasonExpired   = "expired"   // a list took so long that its end isn't there any more
+	reasonForbidden = "forbidden" // a right is missing
+	reasonPartial   = "partial"   // an answer wasn't complete
+	reasonTimeout   = "timeout"   // there was no answer in time
+)
+
+func reasonOf(err error) string {
+	switch {
+	case errors.Is(err, errClock):
+		return reasonClock
+	case errors.Is(err, cluster.ErrPartial):
+		return reasonPartial
+	case apierrors.IsResourceExpired(err), apierrors.IsGone(err):
+		return reasonExpired
+	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
+		return reasonForbidden
+	case apierrors.IsTimeout(err), apierrors.IsServerTimeout(err), errors.Is(err, context.DeadlineExceeded):
+		return reasonTimeout
+	default:
+		return reasonError
+	}
+}
