@@ -21,6 +21,7 @@ import (
 
 	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/refs"
+	"github.com/configpin/configpin/internal/retention"
 	"github.com/configpin/configpin/internal/snapshot"
 	"github.com/configpin/configpin/internal/wellknown"
 )
@@ -103,12 +104,14 @@ func (v *Versioner) Reconcile(ctx context.Context, key cluster.Key) (reconcile.R
 	}
 	versioned, invalid := snapshot.Versioned(source)
 	if invalid != "" {
-		v.event(source, corev1.EventTypeWarning, wellknown.ReasonInvalidValue,
-			"Annotation %s is %q, not \"true\" or \"false\": nothing is kept", wellknown.Versioned, invalid)
+		v.invalid(source, wellknown.Versioned, `"true" or "false"`, "nothing is kept")
 	}
 	if !found || !versioned {
 		v.forget(key)
 		return reconcile.Result{}, nil
+	}
+	if _, understood := retention.Limit(source.Annotations[wellknown.HistoryLimit], 0); !understood {
+		v.invalid(source, wellknown.HistoryLimit, "a number from 0 up", "all its snapshots are retained")
 	}
 	kept, err := v.keep(ctx, key, source)
 	if err != nil {
@@ -209,6 +212,13 @@ func revisions(snapshots []snapshot.Object, uid string) (of, highest int) {
 		}
 	}
 	return of, highest
+}
+
+// invalid tells of an annotation that nobody understands: what it could say, and
+// what follows.
+func (v *Versioner) invalid(source snapshot.Object, key, values, consequence string) {
+	v.event(source, corev1.EventTypeWarning, wellknown.ReasonInvalidValue,
+		"Annotation %s is %q, not %s: %s", key, source.Annotations[key], values, consequence)
 }
 
 // event records what happened on a source.

@@ -194,6 +194,17 @@ func TestAnEditOfMetadataIsNoChange(t *testing.T) {
 	assert.Len(t, w.snapshots, 1)
 }
 
+func TestAHistoryLimitThatNobodyUnderstandsIsTold(t *testing.T) {
+	w, recorder := newWorld(), events.NewFakeRecorder(10)
+	v := w.start(recorder)
+	w.source = holding("blue")
+	w.source.Annotations[wellknown.HistoryLimit] = "ten"
+	_, err := v.Reconcile(t.Context(), app)
+	require.NoError(t, err)
+	assert.Equal(t, `Warning InvalidValue Annotation configpin.io/history-limit is "ten", not a number from 0 up: all its snapshots are retained`, <-recorder.Events)
+	assert.Equal(t, 1, w.revision("blue"), "it is kept all the same")
+}
+
 func TestWhatIsNotASource(t *testing.T) {
 	invalid := holding("blue")
 	invalid.Annotations[wellknown.Versioned] = "yes"

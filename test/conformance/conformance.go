@@ -19,6 +19,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -49,6 +50,12 @@ type Target struct {
 	// Settle is the versioner's --settle. Its --rollout-burst must be 1000 or
 	// more: some scenarios roll a workload out often.
 	Settle time.Duration
+
+	// ReferenceKind is a kind of custom resources of which the versioner knows
+	// (--gc-reference-kinds), and whose objects can hold anything in their spec.
+	// Without it, what needs one is skipped. Its --gc-interval and --gc-min-age must
+	// be seconds, and its --gc-grace 90s.
+	ReferenceKind schema.GroupVersionKind
 
 	// Corpus is a folder with argo-cd.yaml and kube-prometheus.yaml. Without it,
 	// what needs them is skipped.
@@ -146,7 +153,7 @@ func Run(t *testing.T, target Target) {
 
 func undisturbed() []scenario {
 	var all []scenario
-	for _, theme := range [][]scenario{stories, jobs, refForms, settling, switches, naming, crowds, goneSnapshots, badInput, ownership, corpora, rollbacks, others, keptPins, visible, drifts, matrix(rows)} {
+	for _, theme := range [][]scenario{garbage, stories, jobs, refForms, settling, switches, naming, crowds, goneSnapshots, badInput, ownership, corpora, rollbacks, others, keptPins, visible, drifts, matrix(rows)} {
 		all = append(all, theme...)
 	}
 	return all

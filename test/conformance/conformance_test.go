@@ -2,6 +2,7 @@ package conformance_test
 
 import (
 	"context"
+	_ "embed" // for the kind of custom resources
 	"flag"
 	"fmt"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
 
 	"github.com/configpin/configpin/manifests"
@@ -63,10 +65,11 @@ func TestConformance(t *testing.T) {
 			Kustomize: programs.Path(clients.Kustomize),
 			GitOps:    programs.Path(clients.Gitops),
 		},
-		ArgoIgnores: argoIgnores(t),
-		Settle:      settle,
-		Corpus:      os.Getenv("CONFIGPIN_CORPUS"),
-		Operator:    o,
+		ArgoIgnores:   argoIgnores(t),
+		Settle:        settle,
+		ReferenceKind: anythingKind,
+		Corpus:        os.Getenv("CONFIGPIN_CORPUS"),
+		Operator:      o,
 	})
 }
 
@@ -91,6 +94,14 @@ func argoIgnores(t *testing.T) []string {
 	return settings.Spec.IgnoreDifferences[0].JQPathExpressions
 }
 
+// The kind of custom resources that can name snapshots.
+const anything = "conformance.configpin.io/v1/anythings"
+
+var anythingKind = schema.GroupVersionKind{Group: "conformance.configpin.io", Version: "v1", Kind: "Anything"}
+
+//go:embed testdata/anything.yaml
+var anythingDefinition []byte
+
 func install(t *testing.T, cluster *controlplane.Cluster) *operator {
 	t.Helper()
 	objects, err := manifests.Objects()
@@ -100,6 +111,7 @@ func install(t *testing.T, cluster *controlplane.Cluster) *operator {
 		WebhookFlags: []string{"--drain=0s", "-v=1"},
 		VersionerFlags: []string{
 			"--settle=" + settle.String(), "--settle-max=3s", "--rollout-burst=1000", "--sweep=2s", "-v=1",
+			"--gc-interval=3s", "--gc-min-age=1s", "--gc-grace=90s", "--gc-reference-kinds=" + anything,
 			"--lease-duration=8s", // a machine that does something else too takes seconds to renew it
 		},
 		Progress: t.Output(),
@@ -116,6 +128,9 @@ func install(t *testing.T, cluster *controlplane.Cluster) *operator {
 			t.Logf("the versioner runs: %t; it says last:\n%s", i.Versioner("versioner").Running(), i.Versioner("versioner").LogTail(40))
 		}
 	})
+	definition, err := manifests.Parse(anythingDefinition)
+	require.NoError(t, err)
+	require.NoError(t, i.Apply(t.Context(), definition))
 	require.NoError(t, i.StartWebhook(t.Context()))
 	require.NoError(t, i.StartVersioner(t.Context()))
 	return &operator{
@@ -180,13 +195,14 @@ func (o *operator) StartRivals(ctx context.Context, flags []string, names ...str
 func (o *operator) StopRivals(names ...string) error { return o.Installation.StopVersioner(names...) }
 
 // StartFailing doesn't let the versioner elect: one that exits keeps its lease,
-// and the next would have to wait for it.
+// and the next would have to wait for it. Nor does it collect, since what it has to
+// do then, and so its number of calls, would depend on the time.
 func (o *operator) StartFailing(ctx context.Context, when conformance.Failure) (conformance.Failing, error) {
 	name, variable := fmt.Sprintf("failing-before-%d", when.Call), "CONFIGPIN_EXIT_BEFORE_CALL"
 	if when.After {
 		name, variable = fmt.Sprintf("failing-after-%d", when.Call), "CONFIGPIN_EXIT_AFTER_CALL"
 	}
-	variant := o.failing.Variant([]string{"--leader-elect=false"}, []string{fmt.Sprintf("%s=%d", variable, when.Call)})
+	variant := o.failing.Variant([]string{"--leader-elect=false", "--gc=off"}, []string{fmt.Sprintf("%s=%d", variable, when.Call)})
 	failing := &failing{variant, variant.Versioner(name)}
 	err := variant.StartVersioner(ctx, name)
 	if failing.Failed() {

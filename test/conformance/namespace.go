@@ -37,7 +37,7 @@ type space struct {
 	// unkept are sources whose content can't be kept, on purpose.
 	unkept map[string]bool
 
-	markers int
+	markers, sentinels int
 }
 
 // space makes a namespace, and watches it from its first moment.

@@ -1,15 +1,10 @@
 package conformance
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/json"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
 	"github.com/configpin/configpin/internal/wellknown"
 )
@@ -74,26 +69,12 @@ func (s *space) audited(decision string) {
 
 func (s *space) decisions() []string {
 	s.t.Helper()
-	text, err := os.ReadFile(s.AuditLog)
-	require.NoError(s.t, err)
 	var found []string
-	lines := bufio.NewScanner(bytes.NewReader(text))
-	lines.Buffer(nil, len(text)+1)
-	for lines.Scan() {
-		if !bytes.Contains(lines.Bytes(), []byte(s.name)) {
-			continue
-		}
-		var event struct {
-			ObjectRef   struct{ Namespace, Name string }
-			Annotations map[string]string
-		}
-		if json.Unmarshal(lines.Bytes(), &event) != nil {
-			continue // the API server is writing it
-		}
-		if event.ObjectRef.Namespace == s.name && event.ObjectRef.Name == "web" {
+	s.eachAudited(func(event audited) {
+		if event.ObjectRef.Name == "web" {
 			found = append(found, event.Annotations["workload.configpin.io/decision"])
 		}
-	}
+	})
 	return found
 }
 

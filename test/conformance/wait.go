@@ -19,6 +19,12 @@ const (
 // what it saw last.
 func (s *space) eventually(want string, look func() (saw string, done bool)) {
 	s.t.Helper()
+	s.within(patience, want, look)
+}
+
+// within is eventually, for what takes longer.
+func (s *space) within(patience time.Duration, want string, look func() (saw string, done bool)) {
+	s.t.Helper()
 	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
 	again := time.NewTicker(interval)

@@ -1,0 +1,44 @@
+package conformance
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"os"
+
+	"github.com/stretchr/testify/require"
+)
+
+// audited is what the API server notes of a request.
+type audited struct {
+	Verb           string
+	User           struct{ Username string }
+	ObjectRef      struct{ Namespace, Resource, Name string }
+	ResponseStatus struct{ Code int }
+	Annotations    map[string]string
+}
+
+// eachAudited calls f with each request about the namespace, if there is an audit
+// log.
+func (s *space) eachAudited(f func(audited)) {
+	s.t.Helper()
+	if s.AuditLog == "" {
+		return
+	}
+	text, err := os.ReadFile(s.AuditLog)
+	require.NoError(s.t, err)
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	lines.Buffer(nil, len(text)+1)
+	for lines.Scan() {
+		if !bytes.Contains(lines.Bytes(), []byte(s.name)) {
+			continue
+		}
+		var event audited
+		if json.Unmarshal(lines.Bytes(), &event) != nil {
+			continue // the API server is writing it
+		}
+		if event.ObjectRef.Namespace == s.name {
+			f(event)
+		}
+	}
+}
