@@ -41,6 +41,7 @@ func TestRaces(t *testing.T) {
 	}
 	l := newLab(t)
 	t.Run("every step is known", l.counted)
+	t.Run("the floor of the grace", l.floor)
 	t.Run("every order", l.everyOrder)
 }
 
