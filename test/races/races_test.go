@@ -42,6 +42,8 @@ func TestRaces(t *testing.T) {
 	l := newLab(t)
 	t.Run("every step is known", l.counted)
 	t.Run("the floor of the grace", l.floor)
+	t.Run("two leaders", l.twoLeaders)
+	t.Run("a leader dies", l.dying)
 	t.Run("every order", l.everyOrder)
 }
 
