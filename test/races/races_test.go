@@ -25,7 +25,7 @@ import (
 )
 
 // atOnce is how many races there are at a time, each in a namespace of its own.
-const atOnce = 32
+const atOnce = 16
 
 func TestMain(m *testing.M) {
 	flag.Parse()
