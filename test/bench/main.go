@@ -35,9 +35,10 @@ Usage:
 Flags:
 %s
 Examples:
-  go run ./test/bench                                    # everything: some minutes
+  go run ./test/bench                                    # everything: half an hour
   go run ./test/bench --only digest,handler              # what needs no cluster: seconds
   go run ./test/bench --only repin --workloads 200 --rounds 5
+  go run ./test/bench --only gc --snapshots 2000 --namespaces 20 --referring 400
 
 Environment:
   CONFIGPIN_FLAGS_WEBHOOK     flags to add to the webhook's, separated by spaces
@@ -96,6 +97,8 @@ type options struct {
 	workloads int
 	rounds    int
 	changes   int
+
+	snapshots, namespaces, referring int
 }
 
 func parse(args []string, stdout io.Writer) (options, error) {
@@ -117,6 +120,9 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	flags.IntVar(&o.workloads, "workloads", 1000, "how many workloads are re-pinned")
 	flags.IntVar(&o.rounds, "rounds", 3, "how many times they are")
 	flags.IntVar(&o.changes, "changes", 100, "how many times a source changes")
+	flags.IntVar(&o.snapshots, "snapshots", 50000, "how many snapshots the garbage collector looks at")
+	flags.IntVar(&o.namespaces, "namespaces", 500, "how many namespaces they are in")
+	flags.IntVar(&o.referring, "referring", 10000, "how many workloads name them, and how many copies of templates")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			var text strings.Builder
@@ -131,6 +137,7 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	}
 	for name, value := range map[string]int{
 		"reviews": o.reviews, "writes": o.writes, "workloads": o.workloads, "rounds": o.rounds, "changes": o.changes,
+		"snapshots": o.snapshots, "namespaces": o.namespaces, "referring": o.referring,
 	} {
 		if value < 1 {
 			return o, fmt.Errorf("--%s is %d, not 1 or more", name, value)
@@ -149,6 +156,7 @@ var measurements = []struct {
 	{"write", (*bench).write},
 	{"snapshot", (*bench).snapshot},
 	{"repin", (*bench).repin},
+	{"gc", (*bench).gc},
 }
 
 func names() []string {

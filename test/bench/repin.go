@@ -100,7 +100,7 @@ func (b *bench) crowd(ctx context.Context, l *lab) error {
 	}
 	b.say("repin: creating %d times %d Deployments", len(groups), b.workloads)
 	for _, labels := range groups {
-		err := l.each(ctx, b.workloads, func(ctx context.Context, i int) error {
+		err := each(ctx, concurrency, b.workloads, func(ctx context.Context, i int) error {
 			made := deployment(crowdName(labels[groupLabel], i), labels, envFrom("shared"))
 			_, err := l.client.AppsV1().Deployments(namespace).Create(ctx, made, metav1.CreateOptions{})
 			return err
@@ -114,10 +114,10 @@ func (b *bench) crowd(ctx context.Context, l *lab) error {
 
 func crowdName(group string, i int) string { return fmt.Sprintf("%s-%d", group, i) }
 
-// each calls f for 0 to n-1, as many at a time as the versioner does.
-func (l *lab) each(ctx context.Context, n int, f func(ctx context.Context, i int) error) error {
+// each calls f for 0 to n-1, so many at a time.
+func each(ctx context.Context, atOnce, n int, f func(ctx context.Context, i int) error) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(concurrency)
+	group.SetLimit(atOnce)
 	for i := range n {
 		group.Go(func() error { return f(ctx, i) })
 	}
@@ -159,7 +159,7 @@ func (l *lab) patched(ctx context.Context, group string, n, round int) (time.Dur
 	patching, ctx := errgroup.WithContext(ctx)
 	began := time.Now()
 	patching.Go(func() error {
-		return l.each(ctx, n, func(ctx context.Context, i int) error {
+		return each(ctx, concurrency, n, func(ctx context.Context, i int) error {
 			_, err := l.client.AppsV1().Deployments(namespace).Patch(ctx, crowdName(group, i), types.JSONPatchType, patch, metav1.PatchOptions{})
 			return err
 		})
