@@ -235,6 +235,6 @@ func (c *Census) references(kind schema.GroupVersionResource, namespace string) 
 		if namespace == "" {
 			return sighting{}, false, fmt.Errorf("%w: its objects are in no namespace", ErrPartial)
 		}
-		return sighting{namespace: namespace, mentions: retention.Mentions(string(element))}, true, nil
+		return sighting{namespace: namespace, mentions: retention.Mentions(element)}, true, nil
 	}}
 }

@@ -1,6 +1,7 @@
 package retention
 
 import (
+	"bytes"
 	"strings"
 
 	"github.com/configpin/configpin/internal/snapshot"
@@ -10,11 +11,11 @@ import (
 // each once. It looks at characters and not at fields: what a template, an
 // argument, an annotation or a field of a kind that nobody here knows holds
 // counts alike. Names have no characters that JSON escapes.
-func Mentions(text string) []string {
+func Mentions(text []byte) []string {
 	var found []string
 	seen := map[string]bool{}
 	for at := 0; ; {
-		dash := strings.IndexByte(text[at:], '-')
+		dash := bytes.IndexByte(text[at:], '-')
 		if dash < 0 {
 			return found
 		}
@@ -29,8 +30,8 @@ func Mentions(text string) []string {
 		for end < len(text) && inName(text[end]) {
 			end++
 		}
-		if mention := text[begin:end]; !seen[mention] {
-			mention = strings.Clone(mention) // the rest of the text isn't needed any more
+		if !seen[string(text[begin:end])] {
+			mention := string(text[begin:end])
 			seen[mention] = true
 			found = append(found, mention)
 		}
@@ -42,7 +43,7 @@ func Mentions(text string) []string {
 var stem = snapshot.Lengths[0]
 
 // stemAt says whether the characters of a digest begin at an index of text.
-func stemAt(text string, at int) bool {
+func stemAt[T string | []byte](text T, at int) bool {
 	if at+stem > len(text) {
 		return false
 	}

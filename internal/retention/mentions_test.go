@@ -20,7 +20,7 @@ func mentioned(text string, names ...string) map[string]bool {
 		all.Add(name)
 	}
 	found := map[string]bool{}
-	for _, mention := range retention.Mentions(text) {
+	for _, mention := range retention.Mentions([]byte(text)) {
 		all.In(mention, func(name string) { found[name] = true })
 	}
 	return found
