@@ -213,18 +213,37 @@ func (c *cursor) read(namespace string, f func(sighting)) error {
 	}
 }
 
-// sources lists the metadata of sources and snapshots.
+// counted is as much of an object's metadata as is counted. What manages which
+// field is most of the rest, and isn't decoded.
+type counted struct {
+	Metadata struct {
+		metav1.ObjectMeta
+		ManagedFields ignored `json:"managedFields"`
+	} `json:"metadata"`
+}
+
+type ignored struct{}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (ignored) UnmarshalJSON([]byte) error { return nil }
+
+// sources lists the metadata of sources and snapshots. A page of it is held, and
+// annotations can have 256 KiB: only those that are ours are kept.
 func (c *Census) sources(namespace string) list {
 	kind := wellknown.ConfigMap
 	return list{api: c.api, kind: resourceOf(kind), namespace: namespace, accept: metadataOnly, limit: metadataPage, read: func(element []byte) (sighting, bool, error) {
-		var m metav1.PartialObjectMetadata
-		if err := json.Unmarshal(element, &m); err != nil {
+		var c counted
+		if err := json.Unmarshal(element, &c); err != nil {
 			return sighting{}, false, err
 		}
-		if pick(m.Labels, wellknown.SnapshotOf) == nil && pick(m.Annotations, wellknown.Versioned, wellknown.HistoryLimit) == nil {
+		m := &c.Metadata.ObjectMeta
+		m.Labels = pick(m.Labels, wellknown.SnapshotOf)
+		if m.Labels == nil && pick(m.Annotations, wellknown.Versioned, wellknown.HistoryLimit) == nil {
 			return sighting{}, false, nil
 		}
-		return sighting{namespace: m.Namespace, object: snapshot.FromMetadata(kind, &m)}, true, nil
+		m.Annotations = pick(m.Annotations, wellknown.Versioned, wellknown.HistoryLimit,
+			wellknown.Source, wellknown.Digest, wellknown.Size, wellknown.Revision, wellknown.UnusedSince)
+		return sighting{namespace: m.Namespace, object: snapshot.FromMetadata(kind, m)}, true, nil
 	}}
 }
 
