@@ -19,6 +19,7 @@ const (
 
 func newCollector(config *rest.Config, o *options, recorder events.EventRecorder) (*gc.Collector, error) {
 	config = rest.CopyConfig(config)
+	config.UserAgent += "-gc"                                                         // tells its requests apart in an audit log
 	config.RateLimiter = flowcontrol.NewTokenBucketRateLimiter(gcPerSecond, gcAtOnce) // one for all clients
 	objects, err := cluster.Connect(config)
 	if err != nil {
