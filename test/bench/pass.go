@@ -97,7 +97,11 @@ func (y *yard) metrics(ctx context.Context) (map[string]float64, error) {
 	return metrics, lines.Err()
 }
 
-// requests returns when the versioner made requests, sorted.
+// collectorAgent is what the collector calls itself. What else the versioner does
+// is for others to judge: it looks at a source when a snapshot of it goes.
+const collectorAgent = "configpin-versioner-gc"
+
+// requests returns when the collector made requests, sorted.
 func (y *yard) requests(began, ended time.Time) ([]time.Time, error) {
 	log, err := os.ReadFile(y.audit)
 	if err != nil {
@@ -105,11 +109,14 @@ func (y *yard) requests(began, ended time.Time) ([]time.Time, error) {
 	}
 	var times []time.Time
 	for line := range bytes.Lines(log) {
-		var event struct{ RequestReceivedTimestamp time.Time }
+		var event struct {
+			UserAgent                string
+			RequestReceivedTimestamp time.Time
+		}
 		if err := json.Unmarshal(line, &event); err != nil {
 			return nil, fmt.Errorf("reading the audit log: %w", err)
 		}
-		if at := event.RequestReceivedTimestamp; at.After(began) && at.Before(ended) {
+		if at := event.RequestReceivedTimestamp; event.UserAgent == collectorAgent && at.After(began) && at.Before(ended) {
 			times = append(times, at)
 		}
 	}
