@@ -40,7 +40,12 @@ var (
 	})
 )
 
-func init() { metrics.Registry.MustRegister(snapshots, bytes, collected, aborted, duration) }
+func init() {
+	metrics.Registry.MustRegister(snapshots, bytes, collected, aborted, duration)
+	for _, reason := range []string{reasonClock, reasonError, reasonExpired, reasonForbidden, reasonPartial, reasonTimeout} {
+		aborted.WithLabelValues(reason) // from 0 on, so that the first one is seen as a rise
+	}
+}
 
 // tally counts snapshots.
 type tally struct {
