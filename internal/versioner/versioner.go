@@ -79,16 +79,25 @@ func (v *Versioner) Feed() *cluster.Feed[cluster.Key] {
 // Observe takes note of an object that came, changed or went.
 func (v *Versioner) Observe(object snapshot.Object) {
 	key := keyOf(object)
-	if source, _, claimed := snapshot.Claimed(object); claimed {
+	if source, digest, claimed := snapshot.Claimed(object); claimed {
 		if _, there := v.Sources.Metadata(key); !there {
-			key.Name = source // somebody deleted a snapshot: what if it was the current one?
-			v.feed.AddAfter(key, 0)
+			key.Name = source
+			v.missed(key, digest)
 		}
 		return
 	}
 	versioned, invalid := snapshot.Versioned(object)
 	if _, known := v.Sources.Current(key); known || versioned || invalid != "" {
 		v.feed.AddAfter(key, 0)
+	}
+}
+
+// missed takes note that a snapshot went: if it was the current one it has to be
+// made again, and if there was no room for that, there may be some now.
+func (v *Versioner) missed(source cluster.Key, digest string) {
+	current, known := v.Sources.Current(source)
+	if !known || current.Digest == "" || current.Digest == digest {
+		v.feed.AddAfter(source, 0)
 	}
 }
 
