@@ -70,6 +70,10 @@ var outside = map[string][]string{
 	"test":      {"certs", "cmd", "internal", "manifests", "test"},
 }
 
+// apart are packages outside internal/ that must not share the mistakes of what
+// they judge, and all that they may reach of our own.
+var apart = map[string][]string{"test/oracle": {"internal/wellknown"}}
+
 // impure packages of the standard library, with those below them.
 var impure = []string{"context", "log", "net", "os", "sync"}
 
@@ -194,6 +198,21 @@ func checkPlace(p pkg) []string {
 		folder, _, _ := strings.Cut(rel, "/")
 		if ours && !slices.Contains(may, folder) {
 			broken = append(broken, fmt.Sprintf("%s imports %s: %s may import %s", p.rel(), rel, top, only(may)))
+		}
+	}
+	return append(broken, checkApart(p)...)
+}
+
+// checkApart says whether a package that stands apart reaches what it may.
+func checkApart(p pkg) []string {
+	may, is := apart[p.rel()]
+	if !is {
+		return nil
+	}
+	var broken []string
+	for _, path := range slices.Concat(p.Deps, p.TestImports, p.XTestImports) {
+		if rel, ours := strings.CutPrefix(path, module+"/"); ours && !slices.Contains(may, rel) {
+			broken = append(broken, fmt.Sprintf("%s reaches %s: it may reach %s", p.rel(), rel, only(may)))
 		}
 	}
 	return broken
@@ -408,6 +427,17 @@ func TestCheck(t *testing.T) {
 		"a program's main is short": {
 			pkg:  with(in("cmd/webhook"), func(p *pkg) { p.MainLines = 101 }),
 			want: []string{"cmd/webhook/main.go has 101 lines: 100 are enough to read flags, wire, run and exit"},
+		},
+		"the oracle knows the names of keys": {
+			pkg: in("test/oracle", "internal/wellknown", "k8s.io/client-go/dynamic"),
+		},
+		"the oracle doesn't know how a snapshot is named": {
+			pkg:  in("test/oracle", "internal/snapshot"),
+			want: []string{"test/oracle reaches internal/snapshot: it may reach only internal/wellknown"},
+		},
+		"nor do its tests": {
+			pkg:  with(in("test/oracle"), func(p *pkg) { p.TestImports = []string{module + "/internal/hashing"} }),
+			want: []string{"test/oracle reaches internal/hashing: it may reach only internal/wellknown"},
 		},
 		"a tool's main may be longer": {
 			pkg: with(in("test/local"), func(p *pkg) { p.MainLines = 101 }),

@@ -1,0 +1,96 @@
+package oracle
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Who we are to the API server.
+const (
+	system        = "configpin-system"
+	webhookUser   = "system:serviceaccount:" + system + ":configpin-webhook"
+	versionerUser = "system:serviceaccount:" + system + ":configpin-versioner"
+)
+
+func isUs(user string) bool { return user == webhookUser || user == versionerUser }
+
+const configMaps = "configmaps" // the resource
+
+// Entry is what a line of the audit log says of a request, as far as it matters.
+type Entry struct {
+	At   time.Time
+	User string
+	Verb string
+
+	Group, Resource, Subresource string
+	Namespace, Name              string
+
+	UID     string // of what was deleted
+	Code    int
+	Message string
+}
+
+func (e Entry) ours() bool { return isUs(e.User) }
+
+// succeeded says whether something may have been written. Nobody knows how a
+// request ended that has no code.
+func (e Entry) succeeded() bool { return e.Code < 300 }
+
+var writes = []string{"create", "update", "patch", "delete", "deletecollection"}
+
+func (e Entry) writes() bool { return slices.Contains(writes, e.Verb) }
+
+// parse reads a line. matters says whether the entry is worth keeping.
+func parse(line []byte) (e Entry, matters bool, err error) {
+	var raw struct {
+		Verb                     string
+		User                     struct{ Username string }
+		RequestReceivedTimestamp time.Time
+		ObjectRef                struct{ APIGroup, Resource, Subresource, Namespace, Name string }
+		ResponseStatus           struct {
+			Code    int
+			Message string
+			Details struct{ UID string }
+		}
+	}
+	if !mayMatter(line) {
+		return Entry{}, false, nil
+	}
+	if err := json.Unmarshal(line, &raw); err != nil {
+		return Entry{}, false, err
+	}
+	e = Entry{
+		At:          raw.RequestReceivedTimestamp,
+		User:        raw.User.Username,
+		Verb:        raw.Verb,
+		Group:       raw.ObjectRef.APIGroup,
+		Resource:    raw.ObjectRef.Resource,
+		Subresource: raw.ObjectRef.Subresource,
+		Namespace:   raw.ObjectRef.Namespace,
+		Name:        raw.ObjectRef.Name,
+		UID:         raw.ResponseStatus.Details.UID,
+		Code:        raw.ResponseStatus.Code,
+		Message:     raw.ResponseStatus.Message,
+	}
+	ours := e.ours() && e.writes()
+	others := e.Resource == configMaps && slices.Contains([]string{"create", "delete", "deletecollection"}, e.Verb)
+	refused := e.Code >= 400 && e.writes() && strings.Contains(e.Message, "configpin")
+	if !refused {
+		e.Message = ""
+	}
+	return e, ours || others || refused || isMark(e.Name), nil
+}
+
+// mayMatter tells most lines apart without reading them: they are many.
+func mayMatter(line []byte) bool {
+	return bytes.Contains(line, []byte(`configpin`)) || bytes.Contains(line, []byte(`"resource":"`+configMaps+`"`))
+}
+
+// A mark is a request for something of this name, which is nowhere: once it is in
+// the log, what was answered before is.
+const markPrefix = "configpin-oracle-mark-"
+
+func isMark(name string) bool { return strings.HasPrefix(name, markPrefix) }

@@ -1,0 +1,66 @@
+package oracle
+
+import "time"
+
+// Fact is what one write made of one object, reduced to what invariants are
+// about. Facts of one namespace, in the order of their revisions, are its
+// history: since Kubernetes 1.35 resourceVersions are comparable across kinds.
+type Fact struct {
+	Revision uint64 // etcd's, of the write or of the deletion
+
+	Kind, Namespace, Name, UID string
+
+	Born time.Time // to the second
+
+	// Gone says that this is the deletion.
+	Gone bool
+
+	// Terminating is of a namespace that is being deleted: everything in it
+	// goes, and that is nobody's fault.
+	Terminating bool
+
+	Owner       string            // the UID of its controller
+	Manager     string            // who owned the first fields, by the name in managedFields
+	Labels      map[string]string // ours alone
+	Annotations map[string]string // ours alone
+
+	Content   string // of a ConfigMap: the hash of what it holds
+	Digest    string // of a ConfigMap: what its snapshot's name should end in
+	Immutable bool
+
+	Refs     []Ref     // what its Pods need
+	Template *Template // of what has one
+
+	Event *Event
+
+	// Said is the text in which another namespace could be named: the metadata
+	// of what claims to be a snapshot, the note of an Event of ours.
+	Said string
+}
+
+// Ref is a name of a ConfigMap or Secret in a PodSpec.
+type Ref struct {
+	Kind, Name string
+	Optional   bool
+}
+
+// String is as in "configmap/app".
+func (r Ref) String() string { return key(r.Kind, r.Name) }
+
+// Template is what of a PodTemplateSpec, beside its refs, is ours to judge.
+type Template struct {
+	Hash    string            // of all of it
+	Pins    map[string]string // source to snapshot, as in "configmap/app" to "app-3f0c"
+	Exclude []string          // as in "configmap/app"
+}
+
+// Event is what an Event of ours is about.
+type Event struct{ Reason, RegardingNamespace string }
+
+// Gap is a stretch in which writes of one kind may have been missed: the API
+// server that was watched is gone, and the next one doesn't know what came
+// before it.
+type Gap struct {
+	Kind        string
+	From, Until uint64
+}

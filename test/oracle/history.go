@@ -1,0 +1,192 @@
+package oracle
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/configpin/configpin/internal/wellknown"
+)
+
+// History is what is known of a namespace.
+type History struct {
+	Namespace string
+	Facts     []Fact  // in any order
+	Audit     []Entry // in the order of the log; of this namespace
+	Audited   bool    // there is an audit log
+	Gaps      []Gap
+
+	// Others are the names of the other namespaces that are watched.
+	Others []string
+}
+
+// record is a History, prepared for replaying.
+type record struct {
+	History
+	kept map[string]bool // UIDs of snapshots
+}
+
+func prepare(h History) *record {
+	h.Facts = slices.Clone(h.Facts)
+	slices.SortStableFunc(h.Facts, func(a, b Fact) int { return cmp.Compare(a.Revision, b.Revision) })
+	if end := slices.IndexFunc(h.Facts, func(f Fact) bool { return f.Kind == "Namespace" && (f.Terminating || f.Gone) }); end >= 0 {
+		h.Facts = h.Facts[:end]
+	}
+	if len(h.Facts) > 0 {
+		began := h.Facts[0].Revision
+		h.Gaps = slices.DeleteFunc(slices.Clone(h.Gaps), func(g Gap) bool { return g.Until <= began })
+	}
+	r := &record{History: h, kept: map[string]bool{}}
+	seen := map[string]bool{}
+	for _, f := range h.Facts {
+		if f.Kind == configMap && !seen[f.UID] {
+			seen[f.UID] = true
+			r.kept[f.UID] = f.verified() || r.madeByUs(f)
+		}
+	}
+	return r
+}
+
+// verified says whether a ConfigMap is what its marks and its name say.
+func (f Fact) verified() bool {
+	source := f.Annotations[wellknown.Source]
+	return f.Immutable && source != "" && f.Labels[wellknown.SnapshotOf] == labelValue(source) && f.wellNamed()
+}
+
+// wellNamed says whether a name is that of a source, which is cut where it is too
+// long, and ends in the beginning of the content's digest.
+func (f Fact) wellNamed() bool {
+	at := strings.LastIndexByte(f.Name, '-')
+	if at < 0 || f.Digest == "" {
+		return false
+	}
+	beginning, suffix := f.Name[:at], f.Name[at+1:]
+	source := f.Annotations[wellknown.Source]
+	if room := longestName - 1 - len(suffix); room > 0 && len(source) > room {
+		source = strings.TrimRight(source[:room], ".-")
+	}
+	return beginning == source && slices.Contains(suffixLengths, len(suffix)) && strings.HasPrefix(f.Digest, suffix)
+}
+
+// longestName is how long a ConfigMap's name can be.
+const longestName = 253
+
+// suffix is the part of a snapshot's name that stands for its content.
+func (f Fact) suffix() string { return f.Name[strings.LastIndexByte(f.Name, '-')+1:] }
+
+// labelValue is a source's name as a label's value, of at most 63 characters.
+func labelValue(source string) string {
+	if len(source) > longestLabel {
+		return nameHash(source)
+	}
+	return source
+}
+
+const longestLabel = 63
+
+// observedLabel is the label of a workload for a source that is a ConfigMap.
+func observedLabel(source string) string {
+	if name := "configmap." + source; len(name) <= longestLabel {
+		return wellknown.ObservedPrefix + name
+	}
+	return wellknown.ObservedPrefix + "configmap." + nameHash(source)
+}
+
+// madeByUs says whether one of our programs created an object: one that others
+// created under the same name, too, may be theirs.
+func (r *record) madeByUs(f Fact) bool {
+	if !r.Audited {
+		return f.Manager == wellknown.FieldManager
+	}
+	byUs, byOthers := false, false
+	for _, e := range r.Audit {
+		if e.Verb == "create" && e.Resource == configMaps && e.Name == f.Name && e.succeeded() {
+			byUs, byOthers = byUs || e.ours(), byOthers || !e.ours()
+		}
+	}
+	return byUs && !byOthers
+}
+
+// world is what there is at one moment.
+type world struct {
+	objects map[string]Fact   // by UID
+	named   map[string]string // UID, by kind and name
+}
+
+// replay shows each fact, in order, with the world right before it, and returns
+// the world after all of them.
+func (r *record) replay(visit func(w *world, f Fact)) *world {
+	w := &world{map[string]Fact{}, map[string]string{}}
+	for _, f := range r.Facts {
+		if visit != nil {
+			visit(w, f)
+		}
+		w.apply(f)
+	}
+	return w
+}
+
+func (w *world) apply(f Fact) {
+	at := key(f.Kind, f.Name)
+	if !f.Gone {
+		w.objects[f.UID], w.named[at] = f, f.UID
+		return
+	}
+	delete(w.objects, f.UID)
+	if w.named[at] == f.UID {
+		delete(w.named, at)
+	}
+}
+
+func key(kind, name string) string { return strings.ToLower(kind) + "/" + name }
+
+// at is what has this key, as in "configmap/app".
+func (w *world) at(key string) (Fact, bool) {
+	uid, there := w.named[key]
+	return w.objects[uid], there
+}
+
+// sorted are the objects by kind and name, so that what is said of them is in
+// order.
+func (w *world) sorted() []Fact {
+	return slices.SortedFunc(maps.Values(w.objects), func(a, b Fact) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name), cmp.Compare(a.UID, b.UID))
+	})
+}
+
+// users are the objects that name something.
+func (w *world) users(key string) []Fact {
+	var found []Fact
+	for _, f := range w.sorted() {
+		if slices.ContainsFunc(f.Refs, func(r Ref) bool { return r.String() == key }) {
+			found = append(found, f)
+		}
+	}
+	return found
+}
+
+// source is a ConfigMap whose contents are to be kept, or false.
+func (r *record) source(w *world, name string) (Fact, bool) {
+	f, there := w.at(key(configMap, name))
+	return f, there && !r.kept[f.UID] && f.Annotations[wellknown.Versioned] == wellknown.True
+}
+
+// snapshotsOf are the snapshots of a source that are there.
+func (r *record) snapshotsOf(w *world, source string) []Fact {
+	var found []Fact
+	for _, f := range w.sorted() {
+		if r.kept[f.UID] && f.Annotations[wellknown.Source] == source {
+			found = append(found, f)
+		}
+	}
+	return found
+}
+
+// workloads are the kinds whose templates are pinned.
+var workloads = []string{"Deployment", "StatefulSet", "DaemonSet", "CronJob", "Job"}
+
+func (f Fact) isWorkload() bool { return slices.Contains(workloads, f.Kind) }
+
+// String is as in "Deployment web".
+func (f Fact) String() string { return f.Kind + " " + f.Name }

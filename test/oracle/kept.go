@@ -1,0 +1,82 @@
+package oracle
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/configpin/configpin/internal/wellknown"
+)
+
+// lostPins are the pins of stored templates that named no snapshot at that
+// moment, and the snapshots that nobody deleted and that are gone. A snapshot
+// that somebody else deleted is theirs to miss.
+func lostPins(r *record, rules Rules) []Violation {
+	var found []Violation
+	taken := map[string]bool{} // by others, on purpose
+	r.replay(func(w *world, f Fact) {
+		switch {
+		case f.Gone && r.kept[f.UID]:
+			user, known := r.remover(f)
+			if !known {
+				found = append(found, breach(f, "is gone, and nobody deleted it"))
+			}
+			taken[key(f.Kind, f.Name)] = known && !isUs(user)
+		case !f.Gone && f.isWorkload() && f.Template != nil:
+			found = append(found, r.unkeptPins(w, f, func(pin string) bool { return rules.Absent[pin] || taken[pin] })...)
+		}
+	})
+	return found
+}
+
+func (r *record) unkeptPins(w *world, f Fact, excused func(pin string) bool) []Violation {
+	var found []Violation
+	for _, source := range slices.Sorted(maps.Keys(f.Template.Pins)) {
+		kind, name, _ := strings.Cut(source, "/")
+		pin := key(kind, f.Template.Pins[source])
+		kept, there := w.at(pin)
+		switch {
+		case there && r.kept[kept.UID] && kept.Annotations[wellknown.Source] == name:
+		case there:
+			found = append(found, breach(f, "was stored with the pin %s, which is no snapshot of %s", pin, source))
+		case !excused(pin):
+			found = append(found, breach(f, "was stored with the pin %s, which wasn't there", pin))
+		}
+	}
+	return found
+}
+
+// remover is who deleted an object. An answer to a deletion tells the UID.
+func (r *record) remover(f Fact) (user string, known bool) {
+	for _, e := range r.Audit {
+		if e.Resource != configMaps || !e.succeeded() {
+			continue
+		}
+		one := e.Verb == "delete" && e.Name == f.Name && (e.UID == "" || e.UID == f.UID)
+		if one || e.Verb == "deletecollection" {
+			return e.User, true
+		}
+	}
+	return "", false
+}
+
+// lostContents are the sources that no snapshot has the content of.
+func lostContents(r *record, rules Rules) []Violation {
+	w := r.replay(nil)
+	var found []Violation
+	for _, f := range w.sorted() {
+		if f.Kind != configMap || rules.Unkept[f.Name] {
+			continue
+		}
+		if source, is := r.source(w, f.Name); is && len(r.current(w, source)) == 0 {
+			found = append(found, breach(f, "what it holds is kept by no snapshot"))
+		}
+	}
+	return found
+}
+
+// current are the snapshots of what a source holds: one, if all is well.
+func (r *record) current(w *world, source Fact) []Fact {
+	all := r.snapshotsOf(w, source.Name)
+	return slices.DeleteFunc(all, func(f Fact) bool { return f.Content != source.Content })
+}

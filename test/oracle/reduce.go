@@ -1,0 +1,128 @@
+package oracle
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/configpin/configpin/internal/wellknown"
+)
+
+// reduce makes the fact of a stored object. Nothing of the object is kept, so
+// that a long test fits into memory.
+func reduce(object *unstructured.Unstructured) Fact {
+	f := Fact{
+		Revision:    number(object.GetResourceVersion()),
+		Kind:        object.GetKind(),
+		Namespace:   object.GetNamespace(),
+		Name:        object.GetName(),
+		UID:         string(object.GetUID()),
+		Born:        object.GetCreationTimestamp().Time,
+		Labels:      ours(object.GetLabels()),
+		Annotations: ours(object.GetAnnotations()),
+	}
+	if controller := metav1.GetControllerOf(object); controller != nil {
+		f.Owner = string(controller.UID)
+	}
+	switch f.Kind {
+	case "Namespace":
+		f.Namespace, f.Terminating = f.Name, object.GetDeletionTimestamp() != nil
+	case configMap:
+		reduceConfigMap(&f, object)
+	case "Event":
+		reduceEvent(&f, object)
+	case secret:
+	case "ControllerRevision":
+		f.Refs = refsIn(object.Object["data"])
+	default:
+		f.Refs = refsIn(object.Object["spec"])
+		f.Template = templateIn(object)
+	}
+	return f
+}
+
+// number reads a resourceVersion, of which the API server makes no others.
+func number(resourceVersion string) uint64 {
+	revision, _ := strconv.ParseUint(resourceVersion, 10, 64)
+	return revision
+}
+
+// ours are the labels or annotations that are ours. Others are large at times.
+func ours(all map[string]string) map[string]string {
+	kept := maps.Clone(all)
+	maps.DeleteFunc(kept, func(key, _ string) bool { return !isOurs(key) })
+	if len(kept) == 0 {
+		return nil
+	}
+	return kept
+}
+
+func isOurs(key string) bool {
+	prefix, _, _ := strings.Cut(key, "/")
+	return prefix == wellknown.Domain || prefix+"/" == wellknown.ObservedPrefix
+}
+
+func reduceConfigMap(f *Fact, object *unstructured.Unstructured) {
+	data, binaryData := contentOf(object.Object)
+	f.Content = digestOf("", data, binaryData)
+	if source := f.Annotations[wellknown.Source]; source != "" {
+		f.Digest = digestOf(source, data, binaryData)
+	}
+	f.Immutable, _, _ = unstructured.NestedBool(object.Object, "immutable")
+	if fields := object.GetManagedFields(); len(fields) > 0 {
+		f.Manager = fields[0].Manager
+	}
+	if f.Labels[wellknown.SnapshotOf] != "" {
+		f.Said = fmt.Sprintln(f.Name, object.GetLabels(), object.GetAnnotations())
+	}
+}
+
+func reduceEvent(f *Fact, object *unstructured.Unstructured) {
+	controller, _, _ := unstructured.NestedString(object.Object, "reportingController")
+	if !strings.HasPrefix(controller, wellknown.FieldManager) {
+		return
+	}
+	f.Event = &Event{}
+	f.Event.Reason, _, _ = unstructured.NestedString(object.Object, "reason")
+	f.Event.RegardingNamespace, _, _ = unstructured.NestedString(object.Object, "regarding", "namespace")
+	note, _, _ := unstructured.NestedString(object.Object, "note")
+	f.Said = fmt.Sprintln(f.Name, note, object.GetLabels(), object.GetAnnotations())
+}
+
+// templatePaths are where a PodTemplateSpec can be, the longest first.
+var templatePaths = [][]string{{"spec", "jobTemplate", "spec", "template"}, {"spec", "template"}}
+
+func templateIn(object *unstructured.Unstructured) *Template {
+	for _, path := range templatePaths {
+		content, found, _ := unstructured.NestedFieldNoCopy(object.Object, path...)
+		if template, is := content.(map[string]any); found && is {
+			return templateOf(template)
+		}
+	}
+	return nil
+}
+
+func templateOf(content map[string]any) *Template {
+	text, _ := json.Marshal(content) // it came as JSON
+	t := &Template{Hash: hash(text), Pins: map[string]string{}}
+	annotations, _, _ := unstructured.NestedStringMap(content, "metadata", "annotations")
+	for entry := range strings.SplitSeq(annotations[wellknown.Pins], ",") {
+		if source, name, is := strings.Cut(entry, "="); is {
+			t.Pins[source] = name
+		}
+	}
+	if excluded := annotations[wellknown.Exclude]; excluded != "" {
+		t.Exclude = strings.Split(excluded, ",")
+		for i := range t.Exclude {
+			t.Exclude[i] = strings.TrimSpace(t.Exclude[i])
+		}
+		slices.Sort(t.Exclude)
+	}
+	return t
+}
