@@ -4,13 +4,10 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/configpin/configpin/internal/wellknown"
 )
 
 // TestDigestOf takes the vectors, which are data, and none of the code.
@@ -37,30 +34,4 @@ func TestDigestOf(t *testing.T) {
 		assert.Equal(t, v.Digest, digestOf(v.Content.Source, v.Content.Data, v.Content.Binary), v.Name)
 	}
 	assert.Greater(t, compared, 5)
-}
-
-func TestWellNamed(t *testing.T) {
-	t.Parallel()
-	digest := strings.Repeat("0123456789abc", 4)
-	long := strings.Repeat("a", 239) + "." + strings.Repeat("b", 13)
-	for name, row := range map[string]struct {
-		name, source string
-		want         bool
-	}{
-		"twelve characters":            {"app-0123456789ab", "app", true},
-		"twenty-four":                  {"app-0123456789abc0123456789a", "app", true},
-		"all":                          {"app-" + digest, "app", true},
-		"thirteen":                     {"app-0123456789abc", "app", false},
-		"other characters":             {"app-0123456789aa", "app", false},
-		"another source":               {"apple-0123456789ab", "app", false},
-		"no suffix":                    {"app", "app", false},
-		"a long name is cut at a dot":  {long[:239] + "-0123456789ab", long, true},
-		"a long name is cut elsewhere": {long[:238] + "-0123456789ab", long, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			f := Fact{Name: row.name, Digest: digest, Annotations: map[string]string{wellknown.Source: row.source}}
-			assert.Equal(t, row.want, f.wellNamed())
-		})
-	}
 }

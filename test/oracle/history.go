@@ -48,51 +48,6 @@ func prepare(h History) *record {
 	return r
 }
 
-// verified says whether a ConfigMap is what its marks and its name say.
-func (f Fact) verified() bool {
-	source := f.Annotations[wellknown.Source]
-	return f.Immutable && source != "" && f.Labels[wellknown.SnapshotOf] == labelValue(source) && f.wellNamed()
-}
-
-// wellNamed says whether a name is that of a source, which is cut where it is too
-// long, and ends in the beginning of the content's digest.
-func (f Fact) wellNamed() bool {
-	at := strings.LastIndexByte(f.Name, '-')
-	if at < 0 || f.Digest == "" {
-		return false
-	}
-	beginning, suffix := f.Name[:at], f.Name[at+1:]
-	source := f.Annotations[wellknown.Source]
-	if room := longestName - 1 - len(suffix); room > 0 && len(source) > room {
-		source = strings.TrimRight(source[:room], ".-")
-	}
-	return beginning == source && slices.Contains(suffixLengths, len(suffix)) && strings.HasPrefix(f.Digest, suffix)
-}
-
-// longestName is how long a ConfigMap's name can be.
-const longestName = 253
-
-// suffix is the part of a snapshot's name that stands for its content.
-func (f Fact) suffix() string { return f.Name[strings.LastIndexByte(f.Name, '-')+1:] }
-
-// labelValue is a source's name as a label's value, of at most 63 characters.
-func labelValue(source string) string {
-	if len(source) > longestLabel {
-		return nameHash(source)
-	}
-	return source
-}
-
-const longestLabel = 63
-
-// observedLabel is the label of a workload for a source that is a ConfigMap.
-func observedLabel(source string) string {
-	if name := "configmap." + source; len(name) <= longestLabel {
-		return wellknown.ObservedPrefix + name
-	}
-	return wellknown.ObservedPrefix + "configmap." + nameHash(source)
-}
-
 // madeByUs says whether one of our programs created an object: one that others
 // created under the same name, too, may be theirs.
 func (r *record) madeByUs(f Fact) bool {

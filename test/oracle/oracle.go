@@ -235,7 +235,7 @@ func (o *Oracle) Elsewhere(ctx context.Context) (Verdict, error) {
 		v.Skipped = append(v.Skipped, fmt.Sprintf("I11 (nothing but names and our keys is changed): of %d requests it isn't known what was before", alone))
 	}
 	if compared == 0 {
-		v.Skipped = append(v.Skipped, "I11 (nothing but names and our keys is changed): no request was seen")
+		v.Violations = append(v.Violations, Violation{"I11", "", "the oracle", "no request was compared with what became of it"})
 	}
 	if o.audit == nil {
 		v.Skipped = append(v.Skipped, "I8 (our programs write what is theirs alone): there is no audit log")
@@ -247,6 +247,6 @@ func (o *Oracle) Elsewhere(ctx context.Context) (Verdict, error) {
 	if lines := o.audit.unreadableLines(); lines > 0 {
 		v.Skipped = append(v.Skipped, fmt.Sprintf("I8, I9: %d lines of the audit log can't be read", lines))
 	}
-	v.Violations = elsewhere(o.audit.all(), o.seen.watched)
+	v.Violations = append(v.Violations, elsewhere(o.audit.all(), o.seen.watched)...)
 	return v, nil
 }
