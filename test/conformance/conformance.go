@@ -4,8 +4,8 @@
 // with configpin installed; the test of this package brings its own.
 //
 // It looks at the state of the cluster and never at calls, and it finds the refs
-// of a template by code of its own: an oracle that shares the product's walk
-// would share its mistakes. Only what identifies a snapshot is taken from
+// of a template by code of its own: what shares the product's walk would share its
+// mistakes. What must hold whatever a scenario does, test/oracle judges. Only what identifies a snapshot is taken from
 // internal/snapshot, since names and digests are API and have golden vectors.
 //
 // It deliberately starts no containers. Whether a kubelet serves the bytes that
@@ -17,12 +17,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/configpin/configpin/test/oracle"
 )
 
 // Target is a cluster with configpin installed.
@@ -36,7 +39,8 @@ type Target struct {
 	Kubectl string
 
 	// AuditLog is the file to which the API server writes each request, with the
-	// annotations of admission. Without it, that isn't looked at.
+	// annotations of admission. Without it, neither that is looked at nor who wrote
+	// what.
 	AuditLog string
 
 	// Clients are the paths of programs with which people deploy. What needs one
@@ -149,6 +153,12 @@ func Run(t *testing.T, target Target) {
 			c.play(t, s)
 		})
 	}
+	t.Run(quiet.name, func(t *testing.T) { c.play(t, quiet) })
+	t.Run("nothing was written elsewhere", func(t *testing.T) {
+		verdict, err := c.oracle.Elsewhere(t.Context())
+		require.NoError(t, err)
+		passes(t, verdict)
+	})
 }
 
 func undisturbed() []scenario {
@@ -172,6 +182,7 @@ type cluster struct {
 	Target
 	api      client.Client
 	watching dynamic.Interface
+	oracle   *oracle.Oracle
 	cache    string // of kubectl's discovery
 }
 
@@ -185,7 +196,10 @@ func connect(t *testing.T, target Target) *cluster {
 	watching, err := dynamic.NewForConfig(config)
 	require.NoError(t, err)
 	target.Config = config
-	return &cluster{Target: target, api: api, watching: watching, cache: t.TempDir()}
+	judge, err := oracle.Watch(t.Context(), oracle.Options{Config: config, Label: spaceLabel, AuditLog: target.AuditLog})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, judge.Stop(context.WithoutCancel(t.Context()))) })
+	return &cluster{Target: target, api: api, watching: watching, oracle: judge, cache: t.TempDir()}
 }
 
 func (c *cluster) play(t *testing.T, s scenario) {

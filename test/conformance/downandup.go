@@ -33,6 +33,7 @@ var strictOutages = []scenario{
 
 func (s *space) withoutWebhook(do func()) {
 	s.t.Helper()
+	s.unpinning = true
 	require.NoError(s.t, s.Operator.StopWebhook())
 	s.t.Cleanup(func() { assert.NoError(s.t, s.Operator.StartWebhook(context.WithoutCancel(s.t.Context()))) })
 	do()
@@ -205,6 +206,7 @@ func changeWithoutWebhook(s *space) {
 // strictly has requests fail with the webhook.
 func (s *space) strictly(do func()) {
 	s.t.Helper()
+	s.strict = true
 	require.NoError(s.t, s.Operator.BeStrict(s.t.Context()))
 	s.t.Cleanup(func() { assert.NoError(s.t, s.Operator.BeLenient(context.WithoutCancel(s.t.Context()))) })
 	do()

@@ -47,7 +47,6 @@ func (s *space) forgetful(name, value string) {
 // colours is a workload whose source held one colour after another, each rolled
 // out.
 type colours struct {
-	s         *space
 	source    string
 	web       *unstructured.Unstructured
 	snapshots map[string]string // by colour
@@ -57,7 +56,7 @@ type colours struct {
 // after another.
 func (s *space) through(kind, name string, change func(*unstructured.Unstructured), values ...string) colours {
 	s.t.Helper()
-	c := colours{s, name, optedIn(s.t, kind, name, envFrom(name)), map[string]string{}}
+	c := colours{name, optedIn(s.t, kind, name, envFrom(name)), map[string]string{}}
 	if change != nil {
 		change(c.web)
 	}
@@ -91,11 +90,11 @@ func (s *space) newestIs(web *unstructured.Unstructured, name string) {
 	s.complete(web)
 }
 
-func (c colours) gone(values ...string) []string {
+// of are the snapshots of some colours.
+func (c colours) of(values ...string) []string {
 	var names []string
 	for _, value := range values {
 		names = append(names, c.snapshots[value])
-		c.s.absent["configmap/"+c.snapshots[value]] = true
 	}
 	return names
 }
@@ -114,6 +113,14 @@ func (s *space) collected(names ...string) {
 		left := s.thereOf(append(names, blue))
 		return strings.Join(left, ", "), len(left) == 0
 	})
+}
+
+// bounded checks that nothing unused is left.
+func (s *space) bounded() {
+	s.t.Helper()
+	violations, err := s.oracle.Bounded(s.t.Context(), s.name, 0)
+	require.NoError(s.t, err)
+	assert.Empty(s.t, violations)
 }
 
 // thereOf are those snapshots that are there.
@@ -173,7 +180,8 @@ func reachable(s *space) {
 	s.undo(held.web)
 	s.newestIs(held.web, held.snapshots["blue"])
 
-	s.collected(slices.Concat(none.gone("blue"), one.gone("blue"), short.gone("blue"))...)
+	s.collected(slices.Concat(none.of("blue"), one.of("blue"), short.of("blue"))...)
+	s.bounded()
 	s.survives(none.snapshots["green"], one.snapshots["green"], one.snapshots["red"], paused.snapshots["blue"], cron.snapshots["blue"])
 	for _, all := range []colours{ten, zero, set, daemon, held} {
 		s.survives(slices.Collect(maps.Values(all.snapshots))...)
@@ -207,17 +215,14 @@ func runningElsewhere(s *space) {
 	for name := range kept {
 		s.edit(name, "green")
 	}
-	s.absent["configmap/"+kept["unnamed"]] = true
 	s.collected(kept["unnamed"])
 	s.survives(kept["job"], kept["orphan"], kept["bare"], kept["custom"])
 
 	s.remove(pod)
 	s.remove(bare)
 	s.remove(custom)
-	for _, name := range []string{"orphan", "bare", "custom"} {
-		s.absent["configmap/"+kept[name]] = true
-	}
 	s.collected(kept["orphan"], kept["bare"], kept["custom"])
+	s.bounded()
 	s.survives(kept["job"])
 }
 
@@ -283,7 +288,6 @@ func sourceGoes(s *space) {
 	s.eventually("blue is kept", func() (string, bool) { return "", s.current("other") != "" })
 	gone := s.current("other")
 	s.edit("other", "green")
-	s.absent["configmap/"+gone] = true
 	s.collected(gone)
 	s.survives(blue, green)
 
@@ -291,7 +295,7 @@ func sourceGoes(s *space) {
 	s.eventually("what it holds is kept", func() (string, bool) { return s.current("web"), s.current("web") == green })
 	s.pass()
 	assert.Equal(s.t, green, s.pin(web.web, "web"))
-	s.collected(web.gone("blue")...)
+	s.collected(web.of("blue")...)
 	s.edit("web", "red")
 	s.showing(web.web, "web", "red")
 }
@@ -299,12 +303,11 @@ func sourceGoes(s *space) {
 func sourceRetires(s *space) {
 	web := s.through("Deployment", "web", historyOf(s, 0), "blue", "green")
 	s.kubectl("annotate", "configmap/web", wellknown.Versioned+"-")
-	s.collected(web.gone("blue")...)
+	s.collected(web.of("blue")...)
 	s.survives(web.snapshots["green"])
 	s.kubectl("annotate", "configmap/web", wellknown.Versioned+"=true")
 	s.edit("web", "blue")
 	assert.Equal(s.t, web.snapshots["blue"], s.showing(web.web, "web", "blue"), "the same content has the same name")
-	delete(s.absent, "configmap/"+web.snapshots["blue"])
 }
 
 func quotaIsMadeRoomIn(s *space) {
@@ -315,7 +318,6 @@ func quotaIsMadeRoomIn(s *space) {
 	s.within(collectTime, "there is room for red", func() (string, bool) {
 		return s.colourOf(web.web, "web"), s.colourOf(web.web, "web") == "red"
 	})
-	web.gone("blue", "green")
 	delete(s.unkept, "web")
 }
 

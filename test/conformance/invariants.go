@@ -1,15 +1,14 @@
 package conformance
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
-	"strconv"
 	"strings"
+	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -18,21 +17,36 @@ import (
 	"github.com/configpin/configpin/internal/snapshot"
 	"github.com/configpin/configpin/internal/wellknown"
 	"github.com/configpin/configpin/internal/workload"
+	"github.com/configpin/configpin/test/oracle"
 )
 
-// verify checks what must hold at the end of every scenario.
+// verify checks what must hold at the end of every scenario. What always must, the
+// oracle knows.
 func (s *space) verify() {
 	s.t.Helper()
-	s.eventually("everything has converged", func() (string, bool) {
-		all := s.configMaps()
-		behind := slices.Concat(s.notKept(all), s.notConverged(all))
-		return strings.Join(behind, "\n"), len(behind) == 0
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	verdict, err := s.oracle.Verify(ctx, s.name, oracle.Rules{
+		Absent:    s.absent,
+		Unkept:    s.unkept,
+		Unpinning: s.unpinning,
+		Strict:    s.strict,
 	})
-	assert.Empty(s.t, s.dangling(), "refs that name nothing")
-	assert.Empty(s.t, s.lost(), "contents that a workload was pinned to, and that are gone")
-	assert.Empty(s.t, s.spoiltSnapshots(), "snapshots that changed, or never were what they say")
+	require.NoError(s.t, err)
+	passes(s.t, verdict)
 	assert.Empty(s.t, s.owned(), "workloads of which configpin owns a part")
 	assert.Empty(s.t, s.record.ended, "the record is not complete: this watch ended")
+}
+
+// passes checks that the oracle found nothing, and tells what it didn't look at.
+func passes(t *testing.T, verdict oracle.Verdict) {
+	t.Helper()
+	for _, skipped := range verdict.Skipped {
+		t.Logf("not checked: %s", skipped)
+	}
+	for _, violation := range verdict.Violations {
+		assert.Fail(t, "an invariant doesn't hold", violation.String())
+	}
 }
 
 // configMaps are all ConfigMaps of a namespace at one moment, read once: some are
@@ -40,31 +54,20 @@ func (s *space) verify() {
 type configMaps struct {
 	named     map[string]*corev1.ConfigMap
 	snapshots map[string][]*corev1.ConfigMap // by source
-	sources   map[string]string              // by snapshot
 }
 
 func (s *space) configMaps() configMaps {
 	s.t.Helper()
-	all := configMaps{map[string]*corev1.ConfigMap{}, map[string][]*corev1.ConfigMap{}, map[string]string{}}
+	all := configMaps{map[string]*corev1.ConfigMap{}, map[string][]*corev1.ConfigMap{}}
 	items := list[corev1.ConfigMapList](s).Items
 	for i := range items {
 		c := &items[i]
 		all.named[c.Name] = c
 		if source, _, verified := snapshot.Verified(snapshot.FromConfigMap(c)); verified {
 			all.snapshots[source] = append(all.snapshots[source], c)
-			all.sources[c.Name] = source
 		}
 	}
 	return all
-}
-
-func (c configMaps) versioned(name string) bool {
-	found, there := c.named[name]
-	if !there {
-		return false
-	}
-	is, _ := snapshot.Versioned(snapshot.FromConfigMap(found))
-	return is
 }
 
 // current is the snapshot of what a source holds, or nil.
@@ -75,30 +78,6 @@ func (c configMaps) current(source string) *corev1.ConfigMap {
 		}
 	}
 	return nil
-}
-
-// notKept are the sources whose content isn't kept as the highest revision.
-func (s *space) notKept(all configMaps) []string {
-	s.t.Helper()
-	var found []string
-	for name := range all.named {
-		if !all.versioned(name) || s.unkept[name] {
-			continue
-		}
-		highest := 0
-		for _, kept := range all.snapshots[name] {
-			highest = max(highest, numberOf(kept))
-		}
-		if current := all.current(name); current == nil || numberOf(current) == 0 || numberOf(current) != highest {
-			found = append(found, fmt.Sprintf("%s: its content isn't kept, or isn't revision %d", name, highest))
-		}
-	}
-	return found
-}
-
-func numberOf(kept *corev1.ConfigMap) int {
-	number, _ := strconv.Atoi(kept.Annotations[wellknown.Revision]) // absent for a moment
-	return number
 }
 
 // workloads are those of the namespace, of every served kind.
@@ -114,129 +93,6 @@ func (s *space) workloads() []*unstructured.Unstructured {
 		}
 	}
 	return found
-}
-
-// notConverged are the opted-in workloads that name a source, or pin what is
-// neither current nor held.
-func (s *space) notConverged(all configMaps) []string {
-	s.t.Helper()
-	var found []string
-	for _, w := range s.workloads() {
-		labels := w.GetLabels()
-		if labels[wellknown.Enabled] != wellknown.True || labels[wellknown.Rollout] == wellknown.RolloutManual || w.GetKind() == "Job" {
-			continue
-		}
-		template := templateOf(s.t, w)
-		for _, r := range refsOf(template.Spec) {
-			if r.kind == "configmap" && !strings.Contains(template.Annotations[wellknown.Exclude], r.String()) && s.behind(all, r.name, labels) {
-				found = append(found, fmt.Sprintf("%s %s names %s", w.GetKind(), w.GetName(), r.name))
-			}
-		}
-	}
-	return found
-}
-
-// behind says whether a ref of an opted-in workload should name something else.
-func (s *space) behind(all configMaps, name string, labels map[string]string) bool {
-	if all.versioned(name) && !s.unkept[name] {
-		return true
-	}
-	source, pinned := all.sources[name]
-	if !pinned || !all.versioned(source) || s.unkept[source] {
-		return false
-	}
-	current := all.current(source)
-	if current == nil {
-		return true
-	}
-	held := labels[snapshot.ObservedLabel(wellknown.ConfigMap, source)] == snapshot.Suffix(current.Name)
-	return name != current.Name && !held
-}
-
-// dangling are the refs that name nothing, of everything that has a template.
-func (s *space) dangling() []string {
-	s.t.Helper()
-	there := map[string]bool{}
-	for _, c := range list[corev1.ConfigMapList](s).Items {
-		there["configmap/"+c.Name] = true
-	}
-	for _, c := range list[corev1.SecretList](s).Items {
-		there["secret/"+c.Name] = true
-	}
-	var found []string
-	check := func(what string, spec corev1.PodSpec) {
-		for _, r := range refsOf(spec) {
-			if !there[r.String()] && !s.absent[r.String()] && (r.optional == nil || !*r.optional) {
-				found = append(found, what+" names "+r.String())
-			}
-		}
-	}
-	for _, w := range s.workloads() {
-		check(w.GetKind()+" "+w.GetName(), templateOf(s.t, w).Spec)
-	}
-	for _, pod := range list[corev1.PodList](s).Items {
-		check("Pod "+pod.Name, pod.Spec)
-	}
-	for _, set := range list[appsv1.ReplicaSetList](s).Items {
-		check("ReplicaSet "+set.Name, set.Spec.Template.Spec)
-	}
-	for _, kept := range list[appsv1.ControllerRevisionList](s).Items {
-		check("ControllerRevision "+kept.Name, templateInRevision(s.t, kept).Spec)
-	}
-	return found
-}
-
-// lost are the snapshots that a workload was ever pinned to and that aren't
-// there any more.
-func (s *space) lost() []string {
-	s.t.Helper()
-	all := s.configMaps()
-	var found []string
-	for _, kind := range workload.Kinds {
-		for _, h := range s.record.all(kind.Kind) {
-			for _, version := range h.versions {
-				for _, name := range pins(templateOf(s.t, version)) {
-					if _, kept := all.sources[name]; !kept && !s.absent["configmap/"+name] && !slices.Contains(found, name) {
-						found = append(found, name)
-					}
-				}
-			}
-		}
-	}
-	return found
-}
-
-// spoiltSnapshots are those that were ever stored with other content than their
-// first, not immutable, or with content that their name doesn't stand for. A
-// squatter claims nothing, so it can't be told from what is none of our
-// business.
-func (s *space) spoiltSnapshots() []string {
-	s.t.Helper()
-	var found []string
-	for _, h := range s.record.all(configMapKind.Kind) {
-		first := h.versions[0]
-		if manager := writer(first); manager != wellknown.FieldManager {
-			continue
-		}
-		for _, version := range h.versions {
-			object := asConfigMap(s, version)
-			if _, _, verified := snapshot.Verified(snapshot.FromConfigMap(object)); !verified {
-				found = append(found, object.Name+" is not what its name says")
-			}
-			if !sameContent(asConfigMap(s, first), object) {
-				found = append(found, object.Name+" changed")
-			}
-		}
-	}
-	return found
-}
-
-// writer is who created an object.
-func writer(object *unstructured.Unstructured) string {
-	if fields := object.GetManagedFields(); len(fields) > 0 {
-		return fields[0].Manager
-	}
-	return ""
 }
 
 // owned are the workloads in which configpin owns a field.
@@ -327,14 +183,4 @@ func (s *space) content() map[string]string {
 		versions[w.GetKind()+" "+w.GetName()] = pretty(s, w.Object)
 	}
 	return versions
-}
-
-// asConfigMap decodes a recorded ConfigMap.
-func asConfigMap(s *space, object *unstructured.Unstructured) *corev1.ConfigMap {
-	s.t.Helper()
-	text, err := object.MarshalJSON()
-	require.NoError(s.t, err)
-	decoded := &corev1.ConfigMap{}
-	require.NoError(s.t, json.Unmarshal(text, decoded))
-	return decoded
 }

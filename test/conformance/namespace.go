@@ -37,6 +37,10 @@ type space struct {
 	// unkept are sources whose content can't be kept, on purpose.
 	unkept map[string]bool
 
+	// unpinning says that somebody tries to un-pin workloads while the webhook is
+	// away, or takes its answers back; strict, that requests fail with it.
+	unpinning, strict bool
+
 	markers, sentinels int
 }
 

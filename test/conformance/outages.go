@@ -143,6 +143,7 @@ func silentRestart(s *space) {
 	other.pass()
 	assert.Equal(s.t, content, s.content())
 	assert.Equal(s.t, events, s.ourEvents())
+	other.verify()
 }
 
 // ourEvents are the Events that configpin wrote, with how often.

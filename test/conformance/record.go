@@ -19,34 +19,22 @@ import (
 	"github.com/configpin/configpin/internal/workload"
 )
 
-// record is everything that was ever stored in a namespace, of the kinds that
-// configpin writes. A watch delivers each stored version, so what came and went
-// between two looks is in it. The API server ends a watch that it finds slow; it
-// is then resumed where it ended.
+// record is each workload that was ever stored in a namespace. A watch delivers
+// each stored version, so what came and went between two looks is in it. The API
+// server ends a watch that it finds slow; it is then resumed where it ended.
 type record struct {
 	mutex     sync.Mutex
-	histories map[types.UID]*history
+	histories map[types.UID][]*unstructured.Unstructured
 	newest    map[string]uint64 // resourceVersion, by kind
 	ended     string            // the kind whose watch ended, which it should not
 	excused   bool              // it may: the API server that it watched is gone
 }
 
-// history is each stored version of an object.
-type history struct {
-	versions []*unstructured.Unstructured
-	gone     bool
-}
-
-func (h *history) last() *unstructured.Unstructured { return h.versions[len(h.versions)-1] }
-
 func watchAll(t *testing.T, api dynamic.Interface, namespace string) *record {
 	t.Helper()
-	r := &record{histories: map[types.UID]*history{}, newest: map[string]uint64{}}
-	resources := []schema.GroupVersionResource{{Version: "v1", Resource: "configmaps"}}
+	r := &record{histories: map[types.UID][]*unstructured.Unstructured{}, newest: map[string]uint64{}}
 	for _, kind := range workload.Kinds {
-		resources = append(resources, schema.GroupVersionResource{Group: kind.Group, Version: kind.Version, Resource: kind.Resource})
-	}
-	for _, resource := range resources {
+		resource := schema.GroupVersionResource{Group: kind.Group, Version: kind.Version, Resource: kind.Resource}
 		objects := api.Resource(resource).Namespace(namespace)
 		before, err := objects.List(t.Context(), metav1.ListOptions{})
 		require.NoError(t, err)
@@ -78,13 +66,7 @@ func (r *record) note(event watch.Event) {
 	defer r.mutex.Unlock()
 	version, _ := strconv.ParseUint(object.GetResourceVersion(), 10, 64) // since Kubernetes 1.35 it is a number
 	r.newest[object.GetKind()] = max(r.newest[object.GetKind()], version)
-	h := r.histories[object.GetUID()]
-	if h == nil {
-		h = &history{}
-		r.histories[object.GetUID()] = h
-	}
-	h.gone = event.Type == watch.Deleted
-	h.versions = append(h.versions, object)
+	r.histories[object.GetUID()] = append(r.histories[object.GetUID()], object)
 }
 
 func (r *record) end(resource string) {
@@ -103,27 +85,11 @@ func (r *record) excuse() {
 	r.excused = true
 }
 
-// all returns the histories of what is, or was, of a kind.
-func (r *record) all(kind string) []history {
-	r.mutex.Lock()
-	defer r.mutex.Unlock()
-	var found []history
-	for _, h := range r.histories {
-		if h.last().GetKind() == kind {
-			found = append(found, *h)
-		}
-	}
-	return found
-}
-
 // of returns each stored version of an object that is there.
 func (r *record) of(uid types.UID) []*unstructured.Unstructured {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
-	if h := r.histories[uid]; h != nil {
-		return h.versions
-	}
-	return nil
+	return r.histories[uid]
 }
 
 func (r *record) caughtUp(kind, resourceVersion string) bool {

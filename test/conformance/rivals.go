@@ -189,6 +189,7 @@ func revertsPinned(s *space) {
 	s.showing(web, "app", "blue")
 	s.rolledOut(web, 1)
 	rival := &rivalWebhook{order: afterOurs, reinvoked: true, change: changeTemplate(nameSource("app"))}
+	s.unpinning = true
 	remove := rival.install(s)
 	out, err := s.tryKubectl("", "annotate", "deployment/web", "team=shop")
 	require.Error(s.t, err)
