@@ -94,8 +94,8 @@ func (c *Collector) examine(ctx context.Context, source cluster.Key) (*family, e
 
 func genuine(object snapshot.Object, source string) bool {
 	said, digest, claimed := snapshot.Claimed(object)
-	is, actual, verified := snapshot.Verified(object)
-	return claimed && verified && said == source && is == source && digest == actual && !object.Terminating
+	_, actual, verified := snapshot.Verified(object)
+	return claimed && verified && said == source && digest == actual && !object.Terminating
 }
 
 // proof is what names snapshots of a namespace, and when that was last looked
@@ -130,7 +130,7 @@ func (c *Collector) prove(ctx context.Context, namespace string, last proof) (pr
 // cleanSource does what has to be done about the snapshots of a source.
 func (c *Collector) cleanSource(ctx context.Context, f *family, known proof) error {
 	done := map[retention.Action]int{}
-	for i, verdict := range c.decide(f, known.used, c.Clock.Now()) {
+	for i, verdict := range c.decide(f, known.used) {
 		if verdict.Action == retention.Collect && c.stale(known) {
 			continue // the next pass looks again
 		}

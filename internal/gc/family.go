@@ -1,9 +1,6 @@
 package gc
 
 import (
-	"strconv"
-	"time"
-
 	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/retention"
@@ -53,7 +50,7 @@ func familiesOf(counted cluster.Space) map[cluster.Key]*family {
 func (f *family) newest() string {
 	highest, digest := 0, ""
 	for _, object := range f.snapshots {
-		if revision := revisionOf(object); revision > highest {
+		if revision := snapshot.Revision(object); revision > highest {
 			highest = revision
 			_, digest, _ = snapshot.Claimed(object)
 		}
@@ -61,14 +58,8 @@ func (f *family) newest() string {
 	return digest
 }
 
-// revisionOf is a snapshot's revision, or 0 where nobody can read it.
-func revisionOf(object snapshot.Object) int {
-	revision, _ := strconv.Atoi(object.Annotations[wellknown.Revision])
-	return revision
-}
-
 // decide returns the verdicts about a family's snapshots.
-func (c *Collector) decide(f *family, used map[string]bool, now time.Time) []retention.Verdict {
+func (c *Collector) decide(f *family, used map[string]bool) []retention.Verdict {
 	limit, _ := retention.Limit(f.source.Annotations[wellknown.HistoryLimit], c.Options.HistoryLimit)
 	elapsed := c.Clock.Elapsed()
 	known := retention.Source{Current: f.current, Limit: limit}
@@ -77,14 +68,14 @@ func (c *Collector) decide(f *family, used map[string]bool, now time.Time) []ret
 		known.Snapshots = append(known.Snapshots, retention.Snapshot{
 			Name:     object.Name,
 			Digest:   digest,
-			Revision: revisionOf(object),
+			Revision: snapshot.Revision(object),
 			Created:  object.Created,
 			Used:     used[object.Name],
 			Mark:     object.Annotations[wellknown.UnusedSince],
 			Seen:     c.seen.of(object, elapsed),
 		})
 	}
-	return c.Options.Rules.Decide(known, now)
+	return c.Options.Rules.Decide(known, c.Clock.Now())
 }
 
 // usedIn returns those of the names of snapshots that something in the namespace

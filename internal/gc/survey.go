@@ -21,7 +21,7 @@ type survey struct {
 // is by their metadata alone; before anything is done, they are looked at closely.
 type suspect struct {
 	source  cluster.Key
-	used    map[string]bool // names of its snapshots
+	used    map[string]bool // names of the namespace's snapshots
 	collect bool            // some may have to be deleted
 }
 
@@ -53,15 +53,11 @@ func sorted(families map[cluster.Key]*family) []*family {
 
 // judge counts a family, and says whether it has to be looked at closely.
 func (c *Collector) judge(f *family, used map[string]bool, all *survey) {
-	suspected := suspect{source: f.key, used: map[string]bool{}}
+	suspected := suspect{source: f.key, used: used}
 	something := false
-	for i, verdict := range c.decide(f, used, c.Clock.Now()) {
-		object := f.snapshots[i]
+	for i, verdict := range c.decide(f, used) {
 		all.tally.states[verdict.State]++
-		all.tally.bytes += snapshot.Size(object)
-		if used[object.Name] {
-			suspected.used[object.Name] = true
-		}
+		all.tally.bytes += snapshot.Size(f.snapshots[i])
 		something = something || verdict.Action != retention.Keep
 		suspected.collect = suspected.collect || verdict.Action == retention.Collect
 	}

@@ -143,6 +143,16 @@ func Size(o Object) int {
 	return size
 }
 
+// Revision is the number that an object's metadata says that it has as a snapshot: 0
+// where it has none, or one that nobody can read.
+func Revision(o Object) int {
+	revision, err := strconv.Atoi(o.Annotations[wellknown.Revision])
+	if err != nil {
+		return 0
+	}
+	return revision
+}
+
 // Same says whether two objects are the same snapshot: everything that a Pod
 // could read, and everything by which it is found.
 func Same(a, b Object) bool {

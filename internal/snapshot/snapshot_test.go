@@ -150,6 +150,14 @@ func TestSize(t *testing.T) {
 	assert.Equal(t, 5, snapshot.Size(snapshot.Of(binary, 12)))
 }
 
+func TestRevision(t *testing.T) {
+	for said, want := range map[string]int{"": 0, "3": 3, "three": 0, "99999999999999999999": 0} {
+		o := source()
+		o.Annotations[wellknown.Revision] = said
+		assert.Equal(t, want, snapshot.Revision(o), said)
+	}
+}
+
 func TestKeysOfLongNames(t *testing.T) {
 	long := strings.Repeat("a", 64)
 	assert.Equal(t, hashing.Name(long), snapshot.LabelValue(long))

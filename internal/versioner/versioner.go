@@ -211,10 +211,7 @@ func isHighest(revision, highest int) bool { return revision > 0 && revision == 
 // yet. A revision that nobody can read counts as 0.
 func revisions(snapshots []snapshot.Object, uid string) (of, highest int) {
 	for _, object := range snapshots {
-		revision, err := strconv.Atoi(object.Annotations[wellknown.Revision])
-		if err != nil {
-			continue
-		}
+		revision := snapshot.Revision(object)
 		highest = max(highest, revision)
 		if object.UID == uid {
 			of = revision
