@@ -5,8 +5,9 @@
 //
 // It looks at the state of the cluster and never at calls, and it finds the refs
 // of a template by code of its own: what shares the product's walk would share its
-// mistakes. What must hold whatever a scenario does, test/oracle judges. Only what identifies a snapshot is taken from
-// internal/snapshot, since names and digests are API and have golden vectors.
+// mistakes. Only what identifies a snapshot is taken from internal/snapshot, since
+// names and digests are API and have golden vectors. What must hold whatever a
+// scenario does, test/oracle judges.
 //
 // It deliberately starts no containers. Whether a kubelet serves the bytes that
 // a name stands for is not looked at here; whether the name exists, is.

@@ -18,7 +18,7 @@ var storeOutages = []scenario{
 }
 
 // versionerUser is who touches (manifests/base/versioner-rbac.yaml).
-const versionerUser = "system:serviceaccount:configpin-system:configpin-versioner"
+const versionerUser = ourUsers + "configpin-versioner"
 
 func apiServerDies(s *space) {
 	web, held := s.beforeOutage()
