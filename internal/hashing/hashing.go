@@ -3,15 +3,21 @@
 // would rename every snapshot and roll every workload. The golden vectors in
 // testdata may be added to, never changed.
 //
+// What may be public is hashed (Sum). What is secret is hashed with a Key, because
+// a plain hash lets anyone who sees it try out what it may be of.
+//
 // The encoding is our own, length-prefixed and sorted, rather than some
 // serialiser's: it has no error path, no two contents share an encoding, and no
 // upgrade of a library can change it.
 package hashing
 
 import (
+	"bytes"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/binary"
+	"fmt"
 	"hash"
 	"slices"
 )
@@ -23,10 +29,10 @@ const scheme = "configpin/v1"
 // Content is all of a source that its digest depends on. Metadata is not part
 // of it: labelling a source must not roll its workloads.
 type Content struct {
-	Kind   string // as in manifests: "ConfigMap"
-	Source string // the source's name: two sources never share a snapshot
-	Type   string // the type of a Secret; empty for other kinds
-	Data   map[string]string
+	Kind   string            // as in manifests: "ConfigMap"
+	Source string            // the source's name: two sources never share a snapshot
+	Type   string            // the type of a Secret; empty for other kinds
+	Data   map[string]string // of a Secret, too
 	Binary map[string][]byte
 }
 
@@ -48,6 +54,49 @@ func (d Digest) String() string { return encoding.EncodeToString(d[:]) }
 // neither the order of keys nor the difference between a nil and an empty map
 // changes it, and everything else does.
 func Sum(c Content) Digest { return sum(sha256.New(), c) }
+
+// KeySize is the number of bytes of a Key: as many as the hash has, beyond which
+// more make it no stronger (RFC 2104, section 3).
+const KeySize = sha256.Size
+
+// Key makes the digests of contents that are secret.
+type Key struct {
+	bytes []byte
+	id    string
+}
+
+// NewKey returns the key of KeySize bytes that an installation keeps.
+func NewKey(secret []byte) (*Key, error) {
+	if len(secret) != KeySize {
+		return nil, fmt.Errorf("reading a key: it has %d bytes, not %d", len(secret), KeySize)
+	}
+	k := &Key{bytes: bytes.Clone(secret)}
+	mac := hmac.New(sha256.New, k.bytes)
+	mac.Write([]byte(keyScheme)) // never fails, as of every hash.Hash
+	k.id = Digest(mac.Sum(nil)).String()[:idLength]
+	return k, nil
+}
+
+// Sum returns the digest of a content: like the function, but nobody can tell
+// without the key what it is of.
+func (k *Key) Sum(c Content) Digest { return sum(hmac.New(sha256.New, k.bytes), c) }
+
+// ID tells keys apart, and says nothing of what they are.
+func (k *Key) ID() string { return k.id }
+
+// String is the ID, so that a key that is printed by mistake stays secret.
+func (k *Key) String() string { return k.id }
+
+// GoString is the ID too.
+func (k *Key) GoString() string { return k.id }
+
+// keyScheme is what the ID of a key is the HMAC of. No encoded content begins like
+// it, since those begin with a length.
+const keyScheme = "configpin/key"
+
+// idLength is how many characters the ID of a key has. Two keys of one cluster
+// are told apart by 60 bits, as contents of one source are.
+const idLength = 12
 
 // Name returns the text of the hash of a name that is too long for the place
 // where it has to go. It has Length characters.

@@ -25,15 +25,60 @@ func TestGolden(t *testing.T) {
 	var vectors []struct {
 		Name    string
 		Content hashing.Content
+		Key     []byte // of a Secret
+		ID      string
 		Digest  string
 	}
 	require.NoError(t, json.Unmarshal(raw, &vectors))
 	require.NotEmpty(t, vectors)
 	for _, vector := range vectors {
 		t.Run(vector.Name, func(t *testing.T) {
-			assert.Equal(t, vector.Digest, hashing.Sum(vector.Content).String())
+			if vector.Key == nil {
+				assert.Equal(t, vector.Digest, hashing.Sum(vector.Content).String())
+				return
+			}
+			key, err := hashing.NewKey(vector.Key)
+			require.NoError(t, err)
+			assert.Equal(t, vector.Digest, key.Sum(vector.Content).String())
+			assert.Equal(t, vector.ID, key.ID())
 		})
 	}
+}
+
+func TestKeyOfAnotherSize(t *testing.T) {
+	for _, size := range []int{0, 16, 31, 33, 64} {
+		_, err := hashing.NewKey(make([]byte, size))
+		assert.EqualError(t, err, fmt.Sprintf("reading a key: it has %d bytes, not 32", size))
+	}
+}
+
+// TestKeyIsNotPrinted: not even by what prints everything.
+func TestKeyIsNotPrinted(t *testing.T) {
+	secret := []byte("0123456789abcdef0123456789abcdef")
+	key, err := hashing.NewKey(secret)
+	require.NoError(t, err)
+	holder := struct{ Key *hashing.Key }{key}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
+		for _, printed := range []string{fmt.Sprintf(verb, key), fmt.Sprintf(verb, holder)} {
+			assert.NotContains(t, printed, "0123456789abcdef")
+			assert.NotContains(t, printed, fmt.Sprintf("%x", secret))
+		}
+	}
+}
+
+func TestDigestDependsOnTheKey(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		bytes := rapid.SliceOfN(rapid.Byte(), hashing.KeySize, hashing.KeySize)
+		one, other := bytes.Draw(t, "one"), bytes.Draw(t, "other")
+		a, err := hashing.NewKey(one)
+		require.NoError(t, err)
+		b, err := hashing.NewKey(other)
+		require.NoError(t, err)
+		c := contents().Draw(t, "content")
+		assert.Equal(t, string(one) == string(other), a.Sum(c) == b.Sum(c))
+		assert.Equal(t, string(one) == string(other), a.ID() == b.ID())
+		assert.NotEqual(t, hashing.Sum(c), a.Sum(c))
+	})
 }
 
 func TestName(t *testing.T) {
@@ -61,6 +106,9 @@ func TestSumIsInjective(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a, b := contents().Draw(t, "a"), contents().Draw(t, "b")
 		assert.Equal(t, same(a, b), hashing.Sum(a) == hashing.Sum(b))
+		key, err := hashing.NewKey(make([]byte, hashing.KeySize))
+		require.NoError(t, err)
+		assert.Equal(t, same(a, b), key.Sum(a) == key.Sum(b))
 	})
 }
 

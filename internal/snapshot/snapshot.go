@@ -6,7 +6,10 @@ package snapshot
 
 import (
 	"bytes"
+	"fmt"
 	"maps"
+	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,20 +31,29 @@ type Object struct {
 	Terminating     bool
 
 	Immutable bool
-	Type      string // of a Secret
-	Data      map[string]string
+	Type      string            // of a Secret
+	Data      map[string]string // of a Secret, too
 	Binary    map[string][]byte
+
+	// Key is what the digests of a Secret are made with, as long as it was when the
+	// Secret was read. Other kinds have none.
+	Key *hashing.Key
 }
 
-// Digest is the digest of what the object holds, as a content of source.
+// Digest is the digest of what the object holds, as a content of source. That of a
+// Secret is by its Key, whatever key an earlier one was made with.
 func (o Object) Digest(source string) hashing.Digest {
-	return hashing.Sum(hashing.Content{
+	content := hashing.Content{
 		Kind:   o.Kind.KubernetesKind(),
 		Source: source,
 		Type:   o.Type,
 		Data:   o.Data,
 		Binary: o.Binary,
-	})
+	}
+	if o.Kind == wellknown.Secret {
+		return o.Key.Sum(content)
+	}
+	return hashing.Sum(content)
 }
 
 // Lengths are the numbers of characters of a digest that a snapshot's name can
@@ -104,12 +116,17 @@ func Of(source Object, length int) Object {
 		Annotations: map[string]string{
 			wellknown.Source: source.Name,
 			wellknown.Digest: digest,
-			wellknown.Size:   strconv.Itoa(source.size()),
 		},
 		Immutable: true,
 		Type:      source.Type,
 		Data:      source.Data,
 		Binary:    source.Binary,
+		Key:       source.Key,
+	}
+	if source.Kind == wellknown.Secret {
+		made.Annotations[wellknown.DigestKey] = source.Key.ID()
+	} else {
+		made.Annotations[wellknown.Size] = strconv.Itoa(source.size())
 	}
 	if cause := source.Annotations[wellknown.KubernetesChangeCause]; cause != "" {
 		made.Annotations[wellknown.ChangeCause] = cause
@@ -143,11 +160,16 @@ func Size(o Object) int {
 	return size
 }
 
+// maxRevision is the highest revision that is believed. A source that changed every
+// second wouldn't get there in a human life, and there is room above it to count on
+// from what somebody wrote by hand.
+const maxRevision = math.MaxInt32
+
 // Revision is the number that an object's metadata says that it has as a snapshot: 0
 // where it has none, or one that nobody can read.
 func Revision(o Object) int {
 	revision, err := strconv.Atoi(o.Annotations[wellknown.Revision])
-	if err != nil {
+	if err != nil || revision < 0 || revision > maxRevision {
 		return 0
 	}
 	return revision
@@ -174,16 +196,48 @@ func Claimed(o Object) (source, digest string, claimed bool) {
 	return source, digest, named(o.Name, source, digest)
 }
 
-// Verified returns the source and the digest of an object that is a snapshot
-// beyond doubt: it is immutable, labelled, and named by the digest of what it
-// holds.
+// Verified returns the source of an object that is a snapshot, and the digest of
+// what it holds: it is immutable, labelled, and named by that digest.
+//
+// A Secret that was made with another key is named by a digest that nobody can make
+// again: it is as it claims to be. Its digest is returned by the present key all the
+// same, so that it compares with those of others.
 func Verified(o Object) (source, digest string, verified bool) {
 	source = o.Annotations[wellknown.Source]
 	if source == "" || !o.Immutable || o.Labels[wellknown.SnapshotOf] != LabelValue(source) {
 		return "", "", false
 	}
 	digest = o.Digest(source).String()
+	if Rekeyed(o, o.Key) {
+		return source, digest, named(o.Name, source, o.Annotations[wellknown.Digest])
+	}
 	return source, digest, named(o.Name, source, digest)
+}
+
+// Rekeyed says whether the digest in an object's metadata was made with another key
+// than this one, and so compares with nothing.
+func Rekeyed(o Object, key *hashing.Key) bool {
+	return o.Kind == wellknown.Secret && o.Annotations[wellknown.DigestKey] != key.ID()
+}
+
+// neverKept are types of Secrets that something else makes and replaces, and whose
+// copies would be credentials that nobody revokes: tokens of service accounts and
+// nodes (k8s.io/api/core/v1, SecretTypeServiceAccountToken;
+// k8s.io/cluster-bootstrap/token/api, SecretTypeBootstrapToken), and releases of helm
+// (helm.sh/helm/v4/pkg/storage/driver), each of which is a history already.
+var neverKept = []string{
+	"kubernetes.io/service-account-token",
+	"bootstrap.kubernetes.io/token",
+	"helm.sh/release.v1",
+}
+
+// Keepable returns why what a source holds can't be kept, or nil. That doesn't
+// change: the type of a Secret is for ever.
+func Keepable(source Object) error {
+	if slices.Contains(neverKept, source.Type) {
+		return fmt.Errorf("Secrets of type %s are never kept", source.Type) //nolint:staticcheck // a kind is spelled so
+	}
+	return nil
 }
 
 func named(name, source, digest string) bool {

@@ -1,7 +1,9 @@
 package snapshot_test
 
 import (
+	"bytes"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
@@ -44,6 +46,92 @@ func TestOf(t *testing.T) {
 		Immutable: true,
 		Data:      map[string]string{"greeting": "hello"},
 	}, made)
+}
+
+// key returns a key of a test.
+func key(t testing.TB, fill byte) *hashing.Key {
+	t.Helper()
+	k, err := hashing.NewKey(bytes.Repeat([]byte{fill}, hashing.KeySize))
+	require.NoError(t, err)
+	return k
+}
+
+func secret(k *hashing.Key) snapshot.Object {
+	return snapshot.Object{
+		Kind:        wellknown.Secret,
+		Namespace:   "shop",
+		Name:        "db",
+		UID:         "2",
+		Annotations: map[string]string{wellknown.Versioned: "true"},
+		Type:        "kubernetes.io/basic-auth",
+		Data:        map[string]string{"password": "hunter2"},
+		Key:         k,
+	}
+}
+
+func TestOfSecret(t *testing.T) {
+	k := key(t, 1)
+	made := snapshot.Of(secret(k), 12)
+	digest := secret(k).Digest("db").String()
+	assert.Equal(t, snapshot.Object{
+		Kind:      wellknown.Secret,
+		Namespace: "shop",
+		Name:      "db-" + digest[:12],
+		Labels:    map[string]string{wellknown.SnapshotOf: "db"},
+		Annotations: map[string]string{
+			wellknown.Source:    "db",
+			wellknown.Digest:    digest,
+			wellknown.DigestKey: k.ID(),
+		},
+		Immutable: true,
+		Type:      "kubernetes.io/basic-auth",
+		Data:      map[string]string{"password": "hunter2"},
+		Key:       k,
+	}, made, "nothing tells what it holds, or how much")
+	assert.True(t, snapshot.Same(made, snapshot.FromSecret(made.Secret(), k)))
+	assert.NotEqual(t, digest, secret(key(t, 2)).Digest("db").String())
+}
+
+// TestSecretOfALostKey: it stays a snapshot, and its digest is that which its bytes
+// have now, so that it is the current one of a source that holds the same.
+func TestSecretOfALostKey(t *testing.T) {
+	lost, present := key(t, 1), key(t, 2)
+	made := snapshot.FromSecret(snapshot.Of(secret(lost), 24).Secret(), present)
+	of, digest, verified := snapshot.Verified(made)
+	assert.True(t, verified)
+	assert.Equal(t, "db", of)
+	assert.Equal(t, secret(present).Digest("db").String(), digest)
+	assert.True(t, snapshot.Rekeyed(made, present))
+	assert.False(t, snapshot.Rekeyed(made, lost))
+	assert.False(t, snapshot.Rekeyed(snapshot.Of(source(), 12), present), "a ConfigMap's digest needs no key")
+
+	renamed := made
+	renamed.Name = "db-012345678901"
+	_, _, verified = snapshot.Verified(renamed)
+	assert.False(t, verified, "its name isn't that of the digest that it claims")
+	forged := made
+	forged.Annotations = maps.Clone(made.Annotations)
+	forged.Annotations[wellknown.DigestKey] = present.ID()
+	_, _, verified = snapshot.Verified(forged)
+	assert.False(t, verified, "the present key makes another digest of it")
+}
+
+func TestKeepable(t *testing.T) {
+	for secretType, want := range map[string]string{
+		"":                                    "",
+		"Opaque":                              "",
+		"kubernetes.io/tls":                   "",
+		"kubernetes.io/service-account-token": "Secrets of type kubernetes.io/service-account-token are never kept",
+		"bootstrap.kubernetes.io/token":       "Secrets of type bootstrap.kubernetes.io/token are never kept",
+		"helm.sh/release.v1":                  "Secrets of type helm.sh/release.v1 are never kept",
+	} {
+		err := snapshot.Keepable(snapshot.Object{Kind: wellknown.Secret, Type: secretType})
+		if want == "" {
+			assert.NoError(t, err, secretType)
+		} else {
+			assert.EqualError(t, err, want)
+		}
+	}
 }
 
 // names draws names that the API server accepts for a ConfigMap.
@@ -151,7 +239,9 @@ func TestSize(t *testing.T) {
 }
 
 func TestRevision(t *testing.T) {
-	for said, want := range map[string]int{"": 0, "3": 3, "three": 0, "99999999999999999999": 0} {
+	for said, want := range map[string]int{
+		"": 0, "3": 3, "-3": 0, "three": 0, "2147483647": 2147483647, "2147483648": 0, "9223372036854775807": 0, "99999999999999999999": 0,
+	} {
 		o := source()
 		o.Annotations[wellknown.Revision] = said
 		assert.Equal(t, want, snapshot.Revision(o), said)

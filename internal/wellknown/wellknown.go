@@ -74,8 +74,12 @@ const (
 	// KubernetesChangeCause at that time.
 	ChangeCause = Domain + "/change-cause"
 
-	// Size, an annotation written with SnapshotOf, is how many bytes the keys and
-	// values of the content have.
+	// DigestKey, an annotation written with SnapshotOf on a Secret, tells by which key
+	// its digest was made: the ID of the key, which says nothing of it.
+	DigestKey = Domain + "/digest-key"
+
+	// Size, an annotation written with SnapshotOf on a ConfigMap, is how many bytes the
+	// keys and values of the content have. What a Secret holds is nobody's business.
 	Size = Domain + "/size"
 
 	// UnusedSince, an annotation in RFC 3339, is the mark of the garbage
@@ -98,6 +102,14 @@ const (
 	// of the content that the workload was last offered. Labels are the one
 	// place that no undo reverts.
 	ObservedPrefix = "observed." + Domain + "/"
+)
+
+// The Secret that holds the key by which the digests of Secrets are made, in the
+// namespace of configpin's programs: its name, its type, and the key of its data.
+const (
+	DigestKeySecret = "configpin-digest-key"
+	DigestKeyType   = Domain + "/digest-key"
+	DigestKeyData   = "key"
 )
 
 // FieldManager is the name that configpin's own writes carry in managedFields.
