@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/configpin/configpin/internal/refs"
+	"github.com/configpin/configpin/internal/snapshot"
 	"github.com/configpin/configpin/internal/wellknown"
 )
 
@@ -57,6 +58,23 @@ func (c *requestCase) source(target refs.Target) (source refs.Target, known bool
 	return target, c.pinnedFor(target)
 }
 
+// saidSource is like source, but where a kind isn't served any more it takes the
+// word of the pins.
+func (c *requestCase) saidSource(target refs.Target) (source refs.Target, known bool) {
+	if source, known = c.source(target); known {
+		return source, true
+	}
+	for _, state := range []state{c.new, c.old} {
+		if source, known = state.sources[target]; known {
+			return source, true
+		}
+		if _, known = state.pins[target]; known {
+			return target, true
+		}
+	}
+	return refs.Target{}, false
+}
+
 func (c *requestCase) pinnedFor(target refs.Target) bool {
 	for _, state := range []state{c.new, c.old} {
 		if _, pinned := state.pins[target]; pinned {
@@ -94,7 +112,7 @@ func (c *requestCase) outcomes() []Outcome {
 			in:       s.in,
 			old:      s.old,
 			live:     s.live,
-			held:     answer.name != s.live && s.live != "" && c.facts[source].offered(answer.observed),
+			held:     answer.name != s.live && s.live != "" && c.offered(source, answer.observed),
 			problem:  c.facts[source].Problem,
 		}
 	}
@@ -116,9 +134,10 @@ func (c *requestCase) situation(source refs.Target) situation {
 	}
 	if c.request.Old != nil {
 		s.observed = c.old.observed(source)
-		s.offered = fact.offered(s.observed)
+		s.offered = c.offered(source, s.observed)
 	}
 	s.in, s.pinned = c.incoming(source, s.old)
+	s.restored = c.restored(source, s)
 	s.live = c.live(source, s.old, s.in)
 	s.exists = s.pinned && (s.in == s.live || c.is(s.in, source))
 	return s
@@ -200,6 +219,25 @@ func (c *requestCase) live(source refs.Target, candidates ...string) string {
 		}
 	}
 	return fact.Current
+}
+
+// offered says whether a suffix is of what a source holds now, or of what a snapshot
+// of another key holds.
+func (c *requestCase) offered(source refs.Target, suffix string) bool {
+	fact := c.facts[source]
+	if fact.offered(suffix) {
+		return true
+	}
+	name := snapshot.Name(source.Name, suffix)
+	return suffix != "" && c.is(name, source) && c.facts[refs.Target{Kind: source.Kind, Name: name}].Digest == fact.Digest
+}
+
+// restored says whether a new workload was pinned where it comes from, and would
+// still be if it had stayed there: because its template can't change, because only
+// deploys change it, or because it was held. What it names may come back after it.
+func (c *requestCase) restored(source refs.Target, s situation) bool {
+	return s.creating && s.pinned && c.new.pins[source] == s.in &&
+		(s.frozen || s.manual || c.offered(source, s.incoming))
 }
 
 func (c *requestCase) is(name string, source refs.Target) bool {

@@ -104,12 +104,14 @@ func (c *requestCase) warning(o Outcome) string {
 			return warn("%s is not pinned any more", o.Source)
 		}
 		return ""
+	case ReasonRestored:
+		return c.waitingWarning(o)
 	case ReasonRolledBack:
 		if o.held {
 			return c.heldWarning(o)
 		}
 	}
-	if o.Pinned() && (o.Name != o.old || c.unmarked()) && o.Reason != ReasonFrozen && o.Reason != ReasonSeenAgain && o.Reason != ReasonRestored {
+	if o.Pinned() && (o.Name != o.old || c.unmarked()) && o.Reason != ReasonFrozen && o.Reason != ReasonSeenAgain {
 		return warn("%s: pinned to %s", o.Source, o.Name)
 	}
 	return ""
@@ -126,6 +128,18 @@ func (c *requestCase) unmarked() bool {
 func (c *requestCase) heldWarning(o Outcome) string {
 	return warn("%s: held at %s; to end it, label the %s %s=true",
 		o.Source, o.Name, strings.ToLower(c.request.New.Kind.Kind), wellknown.Resume)
+}
+
+// waitingWarning tells that a restored workload came before its snapshot.
+func (c *requestCase) waitingWarning(o Outcome) string {
+	if c.facts[refs.Target{Kind: o.Source.Kind, Name: o.Name}].Role != Absent || o.Name == o.live {
+		return ""
+	}
+	kind := c.request.New.Kind
+	if kind.Frozen {
+		return warn("%s: Pods wait for %s, which is not there", o.Source, o.Name)
+	}
+	return warn("%s: waiting for %s; to go on without it, label the %s %s=true", o.Source, o.Name, strings.ToLower(kind.Kind), wellknown.Resume)
 }
 
 func (c *requestCase) unavailableWarning(o Outcome) string {

@@ -54,7 +54,7 @@ func release(r Request, facts Facts) Decision {
 	c := newCase(r, facts)
 	var decision Decision
 	decision.Patch = renames(c.new, func(ref refs.Ref) string {
-		source, known := c.source(ref.Target)
+		source, known := c.saidSource(ref.Target)
 		if !known {
 			return ref.Name
 		}

@@ -36,6 +36,7 @@ func (c *requestCase) patch(outcomes []Outcome) []jsonpatch.Operation {
 			labels[snapshot.ObservedLabel(outcome.Source.Kind, outcome.Source.Name)] = outcome.Observed
 		}
 	}
+	c.keepUnserved(pins, labels)
 	operations := renames(c.new, func(ref refs.Ref) string {
 		source, _ := c.source(ref.Target)
 		return cmp.Or(names[source], ref.Name)
@@ -45,6 +46,22 @@ func (c *requestCase) patch(outcomes []Outcome) []jsonpatch.Operation {
 		labels[wellknown.Enabled] = wellknown.True
 	}
 	return append(operations, relabel(c.new.object, labels)...)
+}
+
+// keepUnserved leaves what is said of pins of kinds that aren't served any more, as
+// long as the template has them: nobody is to roll out because of that.
+func (c *requestCase) keepUnserved(pins map[refs.Target]string, labels map[string]string) {
+	for _, ref := range c.new.refs {
+		source, pinned := c.new.sources[ref.Target]
+		if !pinned || c.facts[ref.Target].Role != Unserved || c.new.names(source) {
+			continue
+		}
+		pins[source] = ref.Name
+		label := snapshot.ObservedLabel(source.Kind, source.Name)
+		if observed := c.new.object.Labels[label]; observed != "" {
+			labels[label] = observed
+		}
+	}
 }
 
 // mixed says whether refs that the template excludes name the source as well as
@@ -63,8 +80,8 @@ func (c *requestCase) restore() []jsonpatch.Operation {
 	}
 	operations := renames(c.new, func(ref refs.Ref) string {
 		was := before[ref.Pointer]
-		source, pinned := c.source(was.Target)
-		if now, known := c.source(ref.Target); pinned && known && now == source {
+		source, pinned := c.saidSource(was.Target)
+		if now, known := c.saidSource(ref.Target); pinned && known && now == source {
 			return was.Name
 		}
 		return ref.Name

@@ -168,6 +168,9 @@ func Wanted(r Request, facts Facts) []refs.Target {
 				add(refs.Target{Kind: ref.Kind, Name: fact.Of})
 			}
 		}
+		for _, offered := range state.offers(facts) {
+			add(offered)
+		}
 	}
 	targets := make([]refs.Target, 0, len(want))
 	for target := range want {

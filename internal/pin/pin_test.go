@@ -206,6 +206,30 @@ func TestDecideTable(t *testing.T) {
 			warnings: []string{"configmap/app: pinned to " + a2},
 		},
 		{
+			name: "a restored workload that was held waits for its snapshot",
+			new:  on(a2, a1), facts: world(a2, a1),
+			want: a1, observed: a2, reason: pin.ReasonRestored,
+			warnings: []string{"configmap/app: waiting for " + a1 + "; to go on without it, label the deployment configpin.io/resume=true"},
+		},
+		{
+			name: "a restored workload that was held is held no more when its source has moved on",
+			new:  on(a2, a1), facts: world(a3, a1),
+			want: a3, observed: a3, reason: pin.ReasonCreated,
+			warnings: []string{"configmap/app: pinned to " + a3},
+		},
+		{
+			name: "manual: a restored workload waits for its snapshot",
+			new:  on(a1, a1).label("rollout", "manual"), facts: world(a2, a1),
+			want: a1, observed: a1, reason: pin.ReasonRestored,
+			warnings: []string{"configmap/app: waiting for " + a1 + "; to go on without it, label the deployment configpin.io/resume=true"},
+		},
+		{
+			name: "a restored Job waits for its snapshot",
+			new:  on(a1, a1).withKind("Job"), facts: world(a2, a1),
+			want: a1, observed: a1, reason: pin.ReasonRestored,
+			warnings: []string{"configmap/app: Pods wait for " + a1 + ", which is not there"},
+		},
+		{
 			name: "a new workload whose source can't be kept stays as it is",
 			new:  on("", "app"), facts: with(world(a2), "app", pin.Fact{Role: pin.Source, Problem: "exceeded quota"}),
 			want: "app", reason: pin.ReasonUnavailable,

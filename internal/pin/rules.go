@@ -49,6 +49,8 @@ type situation struct {
 	offered  bool   // that label is of what the source holds now
 	incoming string // the label in the written object
 
+	restored bool // a new workload stays what it was where it comes from
+
 	deploy bool // the rest of the template differs from OLD's
 	undo   bool // the request rolls back a source
 }
@@ -114,7 +116,7 @@ var rules = []rule{
 		func(s situation) answer { return s.forward(ReasonResumed) },
 	},
 	{
-		func(s situation) bool { return s.creating && s.exists },
+		func(s situation) bool { return s.creating && (s.exists || s.restored) },
 		func(s situation) answer { return s.leave(ReasonRestored) },
 	},
 	{

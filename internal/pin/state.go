@@ -61,6 +61,31 @@ func (s state) observed(source refs.Target) string {
 	return s.object.Labels[snapshot.ObservedLabel(source.Kind, source.Name)]
 }
 
+// names says whether a ref names a target.
+func (s state) names(target refs.Target) bool {
+	return slices.ContainsFunc(s.refs, func(ref refs.Ref) bool { return ref.Target == target })
+}
+
+// offers are the snapshots of Secrets that the object was offered last, where the
+// digest of what the source holds doesn't say whether it is that: it may be by
+// another key.
+func (s state) offers(facts Facts) []refs.Target {
+	var offered []refs.Target
+	for _, ref := range s.refs {
+		source := ref.Target
+		if of, pinned := s.sources[ref.Target]; pinned {
+			source = of
+		} else if fact := facts[ref.Target]; fact.Role == Snapshot {
+			source.Name = fact.Of
+		}
+		suffix := s.observed(source)
+		if source.Kind == wellknown.Secret && facts[source].Role == Source && suffix != "" && !facts[source].offered(suffix) {
+			offered = append(offered, refs.Target{Kind: source.Kind, Name: snapshot.Name(source.Name, suffix)})
+		}
+	}
+	return offered
+}
+
 // ParsePins reads the value of the pins annotation. What isn't of its form is
 // passed over: only admission writes it.
 func ParsePins(value string) map[refs.Target]string {
