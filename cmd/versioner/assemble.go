@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -14,6 +15,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/gc"
+	"github.com/configpin/configpin/internal/hashing"
 	"github.com/configpin/configpin/internal/rollout"
 	"github.com/configpin/configpin/internal/snapshot"
 	"github.com/configpin/configpin/internal/versioner"
@@ -39,15 +42,25 @@ func assemble(config *rest.Config, o *options) (*program, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting: %w", err)
 	}
-	objects, err := cluster.Connect(config)
+	var runnables []manager.Runnable
+	key := func() *hashing.Key { return nil }
+	var stored *cluster.DigestKey
+	if len(o.scope.Secrets) > 0 {
+		if stored, err = cluster.NewDigestKey(config, o.keyNamespace); err != nil {
+			return nil, err
+		}
+		stored.Make, key = true, stored.Key
+		runnables = append(runnables, stored)
+	}
+	objects, err := cluster.Connect(config, o.scope, key)
 	if err != nil {
 		return nil, err
 	}
-	sources, err := cluster.NewSources(config)
+	sources, err := cluster.NewSources(config, o.scope, key)
 	if err != nil {
 		return nil, err
 	}
-	workloads, err := cluster.NewWorkloads(config)
+	workloads, err := cluster.NewWorkloads(config, o.scope)
 	if err != nil {
 		return nil, err
 	}
@@ -57,19 +70,22 @@ func assemble(config *rest.Config, o *options) (*program, error) {
 	}
 	rollouts := rollout.New(o.rollout, workloads, sources, recorder)
 	versions := &versioner.Versioner{Objects: objects, Sources: sources, Events: recorder, Changed: rollouts.SourceChanged}
+	if stored != nil {
+		stored.Changed = versions.KeyChanged
+	}
 	if err := sources.OnChange(func(object snapshot.Object) { versions.Observe(object); rollouts.SnapshotChanged(object) }); err != nil {
 		return nil, err
 	}
 	if err := workloads.OnChange(rollouts.WorkloadChanged); err != nil {
 		return nil, err
 	}
-	runnables := []manager.Runnable{sources, workloads, rollouts}
+	runnables = append(runnables, sources, workloads, rollouts)
 	if o.gcMode != gcOff {
-		collector, err := newCollector(config, o, recorder)
+		collector, err := newCollector(config, o, key, recorder)
 		if err != nil {
 			return nil, err
 		}
-		runnables = append(runnables, collector)
+		runnables = append(runnables, collectorOf(collector, sources.Synced))
 	}
 	for _, runnable := range runnables {
 		if err := mgr.Add(runnable); err != nil {
@@ -83,6 +99,16 @@ func assemble(config *rest.Config, o *options) (*program, error) {
 		return nil, err
 	}
 	return &program{manager: mgr, synced: func() bool { return sources.Synced() && workloads.Synced() }}, nil
+}
+
+// collectorOf starts the collector once everything is known that it judges by.
+func collectorOf(collector *gc.Collector, synced func() bool) manager.Runnable {
+	return manager.RunnableFunc(func(ctx context.Context) error {
+		if err := cluster.WaitSynced(ctx, synced); err != nil {
+			return nil //nolint:nilerr // it was told to stop
+		}
+		return collector.Start(ctx)
+	})
 }
 
 // Retrying after an error begins soon, for what a conflict or a restart of the

@@ -7,6 +7,7 @@ import (
 
 	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/gc"
+	"github.com/configpin/configpin/internal/hashing"
 )
 
 // The garbage collector makes its requests at a rate of its own, of at most 50 in
@@ -17,15 +18,15 @@ const (
 	gcAtOnce    = 5
 )
 
-func newCollector(config *rest.Config, o *options, recorder events.EventRecorder) (*gc.Collector, error) {
+func newCollector(config *rest.Config, o *options, key func() *hashing.Key, recorder events.EventRecorder) (*gc.Collector, error) {
 	config = rest.CopyConfig(config)
 	config.UserAgent += "-gc"                                                         // tells its requests apart in an audit log
 	config.RateLimiter = flowcontrol.NewTokenBucketRateLimiter(gcPerSecond, gcAtOnce) // one for all clients
-	objects, err := cluster.Connect(config)
+	objects, err := cluster.Connect(config, o.scope, key)
 	if err != nil {
 		return nil, err
 	}
-	census, err := cluster.NewCensus(config, o.referenceKinds)
+	census, err := cluster.NewCensus(config, o.scope, o.referenceKinds)
 	if err != nil {
 		return nil, err
 	}

@@ -8,19 +8,26 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/gc"
 	"github.com/configpin/configpin/internal/retention"
 	"github.com/configpin/configpin/internal/rollout"
 	"github.com/configpin/configpin/internal/serve"
+	"github.com/configpin/configpin/internal/wellknown"
 )
 
 // options are the flags of this program.
 type options struct {
+	scope        cluster.Scope
+	keyNamespace string // where Secrets are served
+
 	rollout rollout.Options
 
 	gc             gc.Options
 	gcMode         string
 	referenceKinds []schema.GroupVersionResource
+
+	historyLimit, secretsHistoryLimit int
 
 	concurrency   int
 	elect         bool
@@ -39,7 +46,8 @@ func addOptions(flags *serve.Flags) *options {
 	flags.DurationVar(&o.gc.Interval, "gc-interval", 15*time.Minute, "how long to wait between looking for them")
 	flags.DurationVar(&o.gc.Rules.MinAge, "gc-min-age", time.Hour, "how old they have to be")
 	flags.DurationVar(&o.gc.Rules.Grace, "gc-grace", 10*time.Minute, "how long they have to be marked before they are deleted")
-	flags.IntVar(&o.gc.HistoryLimit, "history-limit", 10, "how many of them are retained of each source that doesn't say so itself")
+	flags.IntVar(&o.historyLimit, "history-limit", 10, "how many of them are retained of each ConfigMap that doesn't say so itself")
+	flags.IntVar(&o.secretsHistoryLimit, "secrets-history-limit", 1, "how many of them are retained of each Secret that doesn't say so itself")
 	flags.Func("gc-reference-kinds", "further `kinds` that can name a snapshot, as in argoproj.io/v1alpha1/rollouts, separated by commas", o.addReferenceKinds)
 	flags.IntVar(&o.concurrency, "concurrency", 16, "how many sources, and how many workloads, are handled at a time")
 	flags.BoolVar(&o.elect, "leader-elect", true, "take turns with other replicas")
@@ -87,12 +95,27 @@ func (o *options) check(flags *serve.Flags) error {
 		return flags.Wrong("--gc-min-age is %s, not 0 or more", o.gc.Rules.MinAge)
 	case o.gc.Rules.Grace < retention.MinGrace:
 		return flags.Wrong("--gc-grace is %s, not at least %s: a request that names a snapshot can be under way for that long", o.gc.Rules.Grace, retention.MinGrace)
-	case o.gc.HistoryLimit < 0:
-		return flags.Wrong("--history-limit is %d, not 0 or more", o.gc.HistoryLimit)
+	case o.historyLimit < 0:
+		return flags.Wrong("--history-limit is %d, not 0 or more", o.historyLimit)
+	case o.secretsHistoryLimit < 0:
+		return flags.Wrong("--secrets-history-limit is %d, not 0 or more", o.secretsHistoryLimit)
 	case o.concurrency < 1:
 		return flags.Wrong("--concurrency is %d, not at least 1", o.concurrency)
 	case o.leaseDuration < time.Second:
 		return flags.Wrong("--lease-duration is %s, not at least 1s", o.leaseDuration)
 	}
-	return nil
+	o.gc.HistoryLimit = map[wellknown.Kind]int{wellknown.ConfigMap: o.historyLimit, wellknown.Secret: o.secretsHistoryLimit}
+	return o.checkScope(flags)
+}
+
+func (o *options) checkScope(flags *serve.Flags) error {
+	scope, err := flags.Scope()
+	if err != nil {
+		return err
+	}
+	o.scope = cluster.Scope(scope)
+	if len(scope.Secrets) > 0 {
+		o.keyNamespace, err = flags.DigestKeyNamespace()
+	}
+	return err
 }

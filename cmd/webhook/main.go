@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"k8s.io/client-go/rest"
 
 	"github.com/configpin/configpin/internal/admission"
 	"github.com/configpin/configpin/internal/cluster"
@@ -17,6 +18,9 @@ import (
 
 const examples = `  # On a workstation, for a cluster of one's own:
   webhook --kubeconfig ~/.kube/config --bind-address 127.0.0.1:9443 --cert-dir ./pki
+
+  # Serve Secrets too, in two namespaces:
+  webhook --secrets-namespaces shop,bank
 
   # See every decision:
   webhook --cert-dir /certs -v 1
@@ -43,7 +47,7 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	objects, err := cluster.Connect(config)
+	objects, key, err := connect(flags, config)
 	if err != nil {
 		return err
 	}
@@ -59,12 +63,15 @@ func run(ctx context.Context, args []string) error {
 	defer stop()
 	group, failed := errgroup.WithContext(draining)
 	group.Go(func() error { return certificate.Watch(failed) })
+	if key != nil {
+		group.Go(func() error { return key.Start(failed) })
+	}
 	group.Go(func() error {
 		return serve.Health(failed, flags.HealthAddress, func(probe context.Context) error {
 			if ctx.Err() != nil {
 				return errors.New("stopping")
 			}
-			return errors.Join(certificate.Loaded(), reach(probe))
+			return errors.Join(certificate.Loaded(), loaded(key), reach(probe))
 		})
 	})
 	group.Go(func() error {
@@ -75,4 +82,34 @@ func run(ctx context.Context, args []string) error {
 		return serve.HTTPS(serving, *address, certificate, *drain, handler.Mux())
 	})
 	return group.Wait()
+}
+
+// connect returns the sources and snapshots to serve. The key is nil where no Secrets
+// are served.
+func connect(flags *serve.Flags, config *rest.Config) (*cluster.Objects, *cluster.DigestKey, error) {
+	scope, err := flags.Scope()
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(scope.Secrets) == 0 {
+		objects, err := cluster.Connect(config, cluster.Scope(scope), nil)
+		return objects, nil, err
+	}
+	namespace, err := flags.DigestKeyNamespace()
+	if err != nil {
+		return nil, nil, err
+	}
+	key, err := cluster.NewDigestKey(config, namespace)
+	if err != nil {
+		return nil, nil, err
+	}
+	objects, err := cluster.Connect(config, cluster.Scope(scope), key.Key)
+	return objects, key, err
+}
+
+func loaded(key *cluster.DigestKey) error {
+	if key == nil {
+		return nil
+	}
+	return key.Loaded()
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -26,16 +27,20 @@ import (
 
 	"github.com/configpin/configpin/internal/admission"
 	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/hashing"
 	"github.com/configpin/configpin/internal/snapshot"
+	"github.com/configpin/configpin/internal/wellknown"
 )
 
 var update = flag.Bool("update", false, "rewrite the expectations in testdata")
 
 // TestCases answers the request of each testdata/*.txtar. An archive holds
-// cluster.yaml, the ConfigMaps that are there; request.yaml, with the object
+// cluster.yaml, the ConfigMaps and Secrets that are there; request.yaml, with the object
 // and, for an update, the old one; and what comes of it: answer.yaml. The name
 // SNAPSHOT(x), in either, stands for the snapshot of the ConfigMap x of the
-// cluster, and SNAPSHOT(x,key=value) for that of another content of it.
+// cluster, and SNAPSHOT(x,key=value) for that of another content of it. A Secret is
+// called secret/x. SNAPSHOT(x,lost) is the one of a key that is lost. Where cluster.yaml
+// has an object that is called snapshot-of-x, that snapshot is there.
 func TestCases(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	require.NoError(t, err)
@@ -87,34 +92,36 @@ type outcome struct {
 
 func answer(t *testing.T, clusterYAML, requestYAML []byte) []byte {
 	t.Helper()
-	sources := map[string]*corev1.ConfigMap{}
-	for _, document := range bytes.Split(clusterYAML, []byte("---\n")) {
-		var c corev1.ConfigMap
-		require.NoError(t, yaml.UnmarshalStrict(document, &c))
-		if c.Name != "" {
-			c.Namespace = "shop"
-			sources[c.Name] = &c
-		}
-	}
+	sources := stored(t, clusterYAML)
 	var objects []runtime.Object
 	before := map[string]bool{}
-	for _, c := range sources {
-		if of, found := strings.CutPrefix(c.Name, "snapshot-of-"); found {
-			made := snapshotOf(t, sources, of).ConfigMap()
-			for key, value := range c.Annotations {
-				made.Annotations[key] = value
+	for _, o := range sources {
+		if of, found := strings.CutPrefix(o.Name, "snapshot-of-"); found {
+			if o.Kind == wellknown.Secret {
+				of = "secret/" + of
 			}
-			c = made
+			made := snapshotOf(t, sources, of)
+			maps.Copy(made.Annotations, o.Annotations)
+			o = made
 		}
-		objects = append(objects, c)
-		before[c.Name] = true
+		if o.Kind == wellknown.Secret {
+			objects = append(objects, o.Secret())
+		} else {
+			objects = append(objects, o.ConfigMap())
+		}
+		before[o.Name] = true
 	}
 	client := fake.NewClientset(objects...)
-	handler := admission.Handler{Objects: cluster.NewObjects(client.CoreV1()), Slots: make(chan struct{}, 1)}
+	scope := cluster.Scope{Namespaces: cluster.Everywhere, Secrets: []string{"shop"}}
+	served := cluster.NewObjects(client.CoreV1(), scope, func() *hashing.Key { return testKey(t, 1) })
+	handler := admission.Handler{Objects: served, Slots: make(chan struct{}, 1)}
 
 	var request admissionv1.AdmissionRequest
 	require.NoError(t, yaml.Unmarshal(expand(t, sources, requestYAML), &request))
-	request.UID, request.Namespace = "1", "shop"
+	request.UID = "1"
+	if request.Namespace == "" {
+		request.Namespace = "shop"
+	}
 	if request.Operation == "" {
 		request.Operation = admissionv1.Create
 		if request.OldObject.Raw != nil {
@@ -137,19 +144,61 @@ func answer(t *testing.T, clusterYAML, requestYAML []byte) []byte {
 		_, err = patch.Apply(request.Object.Raw)
 		require.NoError(t, err)
 	}
-	after, err := client.CoreV1().ConfigMaps("shop").List(t.Context(), metav1.ListOptions{})
+	note := func(m metav1.ObjectMeta) {
+		if !before[m.Name] {
+			got.Made = append(got.Made, m.Name)
+		}
+		if m.Annotations["configpin.io/unused-since"] != "" {
+			got.Marked = append(got.Marked, m.Name)
+		}
+	}
+	configMaps, err := client.CoreV1().ConfigMaps("").List(t.Context(), metav1.ListOptions{})
 	require.NoError(t, err)
-	for _, c := range after.Items {
-		if !before[c.Name] {
-			got.Made = append(got.Made, c.Name)
-		}
-		if c.Annotations["configpin.io/unused-since"] != "" {
-			got.Marked = append(got.Marked, c.Name)
-		}
+	for _, c := range configMaps.Items {
+		note(c.ObjectMeta)
+	}
+	secrets, err := client.CoreV1().Secrets("").List(t.Context(), metav1.ListOptions{})
+	require.NoError(t, err)
+	for _, s := range secrets.Items {
+		note(s.ObjectMeta)
 	}
 	text, err := yaml.Marshal(got)
 	require.NoError(t, err)
 	return contract(t, sources, text)
+}
+
+// stored are the objects of a cluster, as a test writes them down.
+func stored(t *testing.T, clusterYAML []byte) map[string]snapshot.Object {
+	t.Helper()
+	all := map[string]snapshot.Object{}
+	for _, document := range bytes.Split(clusterYAML, []byte("---\n")) {
+		var kind metav1.TypeMeta
+		require.NoError(t, yaml.Unmarshal(document, &kind))
+		if kind.Kind == "Secret" {
+			var s corev1.Secret
+			require.NoError(t, yaml.UnmarshalStrict(document, &s))
+			s.Namespace, s.Data = "shop", map[string][]byte{}
+			for key, value := range s.StringData {
+				s.Data[key] = []byte(value)
+			}
+			all["secret/"+s.Name] = snapshot.FromSecret(&s, testKey(t, 1))
+			continue
+		}
+		var c corev1.ConfigMap
+		require.NoError(t, yaml.UnmarshalStrict(document, &c))
+		if c.Name != "" {
+			c.Namespace = "shop"
+			all[c.Name] = snapshot.FromConfigMap(&c)
+		}
+	}
+	return all
+}
+
+func testKey(t *testing.T, fill byte) *hashing.Key {
+	t.Helper()
+	key, err := hashing.NewKey(bytes.Repeat([]byte{fill}, hashing.KeySize))
+	require.NoError(t, err)
+	return key
 }
 
 func post(t *testing.T, handler http.Handler, path string, request admissionv1.AdmissionRequest) *admissionv1.AdmissionResponse {
@@ -168,13 +217,18 @@ func post(t *testing.T, handler http.Handler, path string, request admissionv1.A
 	return review.Response
 }
 
-func snapshotOf(t *testing.T, sources map[string]*corev1.ConfigMap, expression string) snapshot.Object {
+func snapshotOf(t *testing.T, sources map[string]snapshot.Object, expression string) snapshot.Object {
 	t.Helper()
 	name, changes, _ := strings.Cut(expression, ",")
 	require.Contains(t, sources, name)
-	source := snapshot.FromConfigMap(sources[name].DeepCopy())
-	if key, value, changed := strings.Cut(changes, "="); changed {
-		source.Data = map[string]string{key: value}
+	source := sources[name]
+	for change := range strings.SplitSeq(changes, ",") {
+		if key, value, content := strings.Cut(change, "="); content {
+			source.Data = map[string]string{key: value}
+		}
+		if change == "lost" {
+			source.Key = testKey(t, 2)
+		}
 	}
 	return snapshot.Of(source, 12)
 }
@@ -182,7 +236,7 @@ func snapshotOf(t *testing.T, sources map[string]*corev1.ConfigMap, expression s
 var expression = regexp.MustCompile(`(SNAPSHOT|SUFFIX)\(([^)]*)\)`)
 
 // expand replaces SNAPSHOT(x), and SUFFIX(x), by the name that it stands for.
-func expand(t *testing.T, sources map[string]*corev1.ConfigMap, text []byte) []byte {
+func expand(t *testing.T, sources map[string]snapshot.Object, text []byte) []byte {
 	t.Helper()
 	return expression.ReplaceAllFunc(text, func(found []byte) []byte {
 		parts := expression.FindSubmatch(found)
@@ -195,10 +249,10 @@ func expand(t *testing.T, sources map[string]*corev1.ConfigMap, text []byte) []b
 }
 
 // contract puts back SNAPSHOT(x) for what the sources hold now.
-func contract(t *testing.T, sources map[string]*corev1.ConfigMap, text []byte) []byte {
+func contract(t *testing.T, sources map[string]snapshot.Object, text []byte) []byte {
 	t.Helper()
 	for name := range sources {
-		if strings.HasPrefix(name, "snapshot-of-") {
+		if strings.Contains(name, "snapshot-of-") {
 			continue
 		}
 		current := snapshotOf(t, sources, name).Name

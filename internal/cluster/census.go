@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -40,14 +41,15 @@ var ReferenceKinds = []schema.GroupVersionResource{
 // keeps nothing.
 type Census struct {
 	api   rest.Interface
+	scope Scope
 	kinds []schema.GroupVersionResource
 	date  atomic.Pointer[time.Time]
 }
 
-// NewCensus returns the Census of the cluster at config. Kinds beyond the
+// NewCensus returns the Census of scope in the cluster at config. Kinds beyond the
 // ReferenceKinds are searched before those.
-func NewCensus(config *rest.Config, beyond []schema.GroupVersionResource) (*Census, error) {
-	c := &Census{}
+func NewCensus(config *rest.Config, scope Scope, beyond []schema.GroupVersionResource) (*Census, error) {
+	c := &Census{scope: scope}
 	seen := map[schema.GroupVersionResource]bool{}
 	for _, kinds := range [][]schema.GroupVersionResource{beyond, ReferenceKinds} {
 		for _, kind := range kinds {
@@ -83,12 +85,16 @@ type Space struct {
 // another. It holds no more than a page of each list at a time. It ends at the
 // first error: nothing is known then of the namespaces that haven't come.
 func (c *Census) Spaces(ctx context.Context) iter.Seq2[Space, error] {
-	return c.count(ctx, metav1.NamespaceAll)
+	return c.count(ctx, c.scope)
 }
 
 // Space counts one namespace.
 func (c *Census) Space(ctx context.Context, namespace string) (Space, error) {
-	for space, err := range c.count(ctx, namespace) {
+	only := Scope{Namespaces: []string{namespace}}
+	if c.scope.Serves(wellknown.Secret, namespace) {
+		only.Secrets = only.Namespaces
+	}
+	for space, err := range c.count(ctx, only) {
 		return space, err
 	}
 	return Space{Namespace: namespace}, nil
@@ -105,23 +111,20 @@ func (c *Census) Date() time.Time {
 
 // count reads all lists side by side. A namespace is complete when each of them
 // is past it.
-func (c *Census) count(ctx context.Context, namespace string) iter.Seq2[Space, error] {
+func (c *Census) count(ctx context.Context, scope Scope) iter.Seq2[Space, error] {
 	return func(yield func(Space, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		sources := newCursor(c.sources(namespace).sightings(ctx))
-		defer sources.stop()
-		var references []*cursor
-		for _, kind := range c.kinds {
-			references = append(references, newCursor(c.references(kind, namespace).sightings(ctx)))
+		var lists cursors
+		defer lists.stop()
+		for _, kind := range scope.kinds() {
+			lists.sources = append(lists.sources, newCursor(c.sources(kind, scope.Of(kind)).sightings(ctx)))
 		}
-		defer func() {
-			for _, r := range references {
-				r.stop()
-			}
-		}()
+		for _, kind := range c.kinds {
+			lists.references = append(lists.references, newCursor(c.references(kind, scope.Namespaces).sightings(ctx)))
+		}
 		for {
-			space, found, err := nextSpace(sources, references)
+			space, found, err := lists.next()
 			if err != nil {
 				yield(Space{}, err)
 				return
@@ -133,17 +136,37 @@ func (c *Census) count(ctx context.Context, namespace string) iter.Seq2[Space, e
 	}
 }
 
-func nextSpace(sources *cursor, references []*cursor) (space Space, found bool, err error) {
-	namespace, found, err := sources.namespace()
-	if !found || err != nil {
-		return Space{}, false, err
+// cursors are places in all lists: those of what is counted, and those of what may
+// name it.
+type cursors struct{ sources, references []*cursor }
+
+func (c *cursors) stop() {
+	for _, list := range slices.Concat(c.sources, c.references) {
+		list.stop()
 	}
-	space.Namespace = namespace
-	if err := sources.read(namespace, func(s sighting) { space.Objects = append(space.Objects, s.object) }); err != nil {
-		return Space{}, false, err
+}
+
+// next counts the next namespace in which there is anything.
+func (c *cursors) next() (space Space, found bool, err error) {
+	for _, list := range c.sources {
+		namespace, more, err := list.namespace()
+		if err != nil {
+			return Space{}, false, err
+		}
+		if more && (!found || order(namespace) < order(space.Namespace)) {
+			space.Namespace, found = namespace, true
+		}
 	}
-	for _, r := range references {
-		if err := r.read(namespace, func(s sighting) { space.Mentions = append(space.Mentions, s.mentions...) }); err != nil {
+	if !found {
+		return Space{}, false, nil
+	}
+	for _, list := range c.sources {
+		if err := list.read(space.Namespace, func(s sighting) { space.Objects = append(space.Objects, s.object) }); err != nil {
+			return Space{}, false, err
+		}
+	}
+	for _, list := range c.references {
+		if err := list.read(space.Namespace, func(s sighting) { space.Mentions = append(space.Mentions, s.mentions...) }); err != nil {
 			return Space{}, false, err
 		}
 	}
@@ -227,11 +250,10 @@ type ignored struct{}
 // UnmarshalJSON implements json.Unmarshaler.
 func (ignored) UnmarshalJSON([]byte) error { return nil }
 
-// sources lists the metadata of sources and snapshots. A page of it is held, and
+// sources lists the metadata of sources and snapshots of a kind. A page of it is held, and
 // annotations can have 256 KiB: only those that are ours are kept.
-func (c *Census) sources(namespace string) list {
-	kind := wellknown.ConfigMap
-	return list{api: c.api, kind: resourceOf(kind), namespace: namespace, accept: metadataOnly, limit: metadataPage, read: func(element []byte) (sighting, bool, error) {
+func (c *Census) sources(kind wellknown.Kind, namespaces []string) list {
+	return list{api: c.api, kind: resourceOf(kind), namespaces: namespaces, accept: metadataOnly, limit: metadataPage, read: func(element []byte) (sighting, bool, error) {
 		var c counted
 		if err := json.Unmarshal(element, &c); err != nil {
 			return sighting{}, false, err
@@ -242,14 +264,14 @@ func (c *Census) sources(namespace string) list {
 			return sighting{}, false, nil
 		}
 		m.Annotations = pick(m.Annotations, wellknown.Versioned, wellknown.HistoryLimit,
-			wellknown.Source, wellknown.Digest, wellknown.Size, wellknown.Revision, wellknown.UnusedSince)
+			wellknown.Source, wellknown.Digest, wellknown.DigestKey, wellknown.Size, wellknown.Revision, wellknown.UnusedSince)
 		return sighting{namespace: m.Namespace, object: snapshot.FromMetadata(kind, m)}, true, nil
 	}}
 }
 
 // references lists what objects of a kind mention.
-func (c *Census) references(kind schema.GroupVersionResource, namespace string) list {
-	return list{api: c.api, kind: kind, namespace: namespace, accept: whole, limit: wholePage, read: func(element []byte) (sighting, bool, error) {
+func (c *Census) references(kind schema.GroupVersionResource, namespaces []string) list {
+	return list{api: c.api, kind: kind, namespaces: namespaces, accept: whole, limit: wholePage, read: func(element []byte) (sighting, bool, error) {
 		namespace := gjson.GetBytes(element, "metadata.namespace").Str
 		if namespace == "" {
 			return sighting{}, false, fmt.Errorf("%w: its objects are in no namespace", ErrPartial)

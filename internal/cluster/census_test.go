@@ -67,7 +67,7 @@ func (l *lister) census(t *testing.T, beyond ...schema.GroupVersionResource) *Ce
 	t.Helper()
 	server := httptest.NewServer(l)
 	t.Cleanup(server.Close)
-	c, err := NewCensus(&rest.Config{Host: server.URL, QPS: -1}, beyond)
+	c, err := NewCensus(&rest.Config{Host: server.URL, QPS: -1}, Scope{Namespaces: Everywhere}, beyond)
 	require.NoError(t, err)
 	return c
 }

@@ -14,19 +14,16 @@ import (
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 
-	"github.com/configpin/configpin/internal/wellknown"
+	"github.com/configpin/configpin/internal/hashing"
 )
 
-// Served are the kinds of sources that are served.
-var Served = []wellknown.Kind{wellknown.ConfigMap}
-
-// Connect returns the sources and snapshots of the cluster at config.
-func Connect(config *rest.Config) (*Objects, error) {
+// Connect returns the sources and snapshots of scope in the cluster at config.
+func Connect(config *rest.Config, scope Scope, key func() *hashing.Key) (*Objects, error) {
 	core, err := corev1client.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the cluster: %w", err)
 	}
-	return NewObjects(core), nil
+	return NewObjects(core, scope, key), nil
 }
 
 // annotationPatch is a merge patch that sets annotations, or takes those off

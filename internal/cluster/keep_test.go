@@ -14,7 +14,7 @@ import (
 	"github.com/configpin/configpin/internal/wellknown"
 )
 
-var configMaps = schema.GroupResource{Resource: "configmaps"}
+var configMapResource = schema.GroupResource{Resource: "configmaps"}
 
 func app(colour string) snapshot.Object {
 	return snapshot.Object{
@@ -44,7 +44,7 @@ func (s *store) get(_ context.Context, _, name string) (snapshot.Object, error) 
 	}
 	object, found := s.objects[name]
 	if !found {
-		return snapshot.Object{}, apierrors.NewNotFound(configMaps, name)
+		return snapshot.Object{}, apierrors.NewNotFound(configMapResource, name)
 	}
 	return object, nil
 }
@@ -54,7 +54,7 @@ func (s *store) create(_ context.Context, object snapshot.Object) (snapshot.Obje
 		return snapshot.Object{}, err
 	}
 	if _, found := s.objects[object.Name]; found {
-		return snapshot.Object{}, apierrors.NewAlreadyExists(configMaps, object.Name)
+		return snapshot.Object{}, apierrors.NewAlreadyExists(configMapResource, object.Name)
 	}
 	s.writes = append(s.writes, "create "+object.Name)
 	s.objects[object.Name] = object
@@ -67,7 +67,7 @@ func (s *store) patch(_ context.Context, _, name string, _ []byte) (snapshot.Obj
 	}
 	object, found := s.objects[name]
 	if !found {
-		return snapshot.Object{}, apierrors.NewNotFound(configMaps, name)
+		return snapshot.Object{}, apierrors.NewNotFound(configMapResource, name)
 	}
 	s.writes = append(s.writes, "patch "+name)
 	delete(object.Annotations, wellknown.UnusedSince)
@@ -83,12 +83,40 @@ func marked(object snapshot.Object) snapshot.Object {
 	return object
 }
 
+// TestRefusalsOfSecretsQuoteNothing: who refuses a Secret saw what it holds.
+func TestRefusalsOfSecretsQuoteNothing(t *testing.T) {
+	s := &store{objects: map[string]snapshot.Object{}, before: func(verb, _ string) error {
+		if verb == "create" {
+			return apierrors.NewForbidden(configMapResource, "db", errors.New("hunter2 is no password"))
+		}
+		return nil
+	}}
+	objects := &Objects{kinds: map[wellknown.Kind]access{wellknown.Secret: {get: s.get, create: s.create, patch: s.patch}}}
+	source := snapshot.Object{Kind: wellknown.Secret, Namespace: "shop", Name: "db", Key: testKey(t, 1), Data: map[string]string{"password": "hunter2"}}
+	name := snapshot.Of(source, 12).Name
+	_, err := objects.Keep(t.Context(), source, false)
+	var refused *RefusedError
+	require.ErrorAs(t, err, &refused)
+	assert.EqualError(t, err, `keeping secret shop/db as "`+name+`": the API server refuses it (Forbidden): see the quotas and policies of the namespace`)
+	assert.False(t, refused.Final)
+}
+
+func TestWhatIsNeverKept(t *testing.T) {
+	s := &store{objects: map[string]snapshot.Object{}}
+	objects := &Objects{kinds: map[wellknown.Kind]access{wellknown.Secret: {get: s.get, create: s.create, patch: s.patch}}}
+	_, err := objects.Keep(t.Context(), snapshot.Object{Kind: wellknown.Secret, Name: "token", Type: "kubernetes.io/service-account-token", Key: testKey(t, 1)}, false)
+	var refused *RefusedError
+	require.ErrorAs(t, err, &refused)
+	assert.True(t, refused.Final)
+	assert.Empty(t, s.writes)
+}
+
 func TestKeep(t *testing.T) {
 	short, long, full := snapshot.Of(app("blue"), 12), snapshot.Of(app("blue"), 24), snapshot.Of(app("blue"), 52)
 	squatter := snapshot.Object{Kind: wellknown.ConfigMap, Namespace: "shop", Data: map[string]string{"colour": "pink"}}
 	terminating := short
 	terminating.Terminating = true
-	forbidden := apierrors.NewForbidden(configMaps, short.Name, errors.New("exceeded quota"))
+	forbidden := apierrors.NewForbidden(configMapResource, short.Name, errors.New("exceeded quota"))
 
 	for _, test := range []struct {
 		name    string

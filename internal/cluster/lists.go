@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"iter"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -41,39 +43,45 @@ func newLists(config *rest.Config) (rest.Interface, error) {
 	return rest.UnversionedRESTClientFor(config)
 }
 
-// list is a list of all objects of a kind, in a namespace or in all of them.
+// list is a list of all objects of a kind, in some namespaces or in all of them.
 type list struct {
-	api       rest.Interface
-	kind      schema.GroupVersionResource
-	namespace string
-	accept    string
-	limit     int
+	api        rest.Interface
+	kind       schema.GroupVersionResource
+	namespaces []string
+	accept     string
+	limit      int
 
 	// read makes of an element what is kept of it, or says that it is nothing.
 	read func(element []byte) (e sighting, kept bool, err error)
 }
 
-// sightings reads the list page by page, as it is asked for more. It says with an
-// error when it doesn't know of all: then nobody may conclude that something
-// isn't there.
+// sightings reads the list page by page, as it is asked for more, in the order of
+// namespaces. It says with an error when it doesn't know of all: then nobody may
+// conclude that something isn't there.
 func (l list) sightings(ctx context.Context) iter.Seq2[sighting, error] {
 	return func(yield func(sighting, error) bool) {
-		for following := ""; ; {
-			page, err := l.page(ctx, following)
-			if err != nil {
-				yield(sighting{}, fmt.Errorf("listing %s: %w", l.kind.GroupResource(), err))
-				return
-			}
-			for _, e := range page.sightings {
-				if !yield(e, nil) {
+		for _, namespace := range inOrder(l.namespaces) {
+			for following := ""; ; {
+				page, err := l.page(ctx, namespace, following)
+				if err != nil {
+					yield(sighting{}, fmt.Errorf("listing %s: %w", l.kind.GroupResource(), err))
 					return
 				}
-			}
-			if following = page.following; following == "" {
-				return
+				for _, e := range page.sightings {
+					if !yield(e, nil) {
+						return
+					}
+				}
+				if following = page.following; following == "" {
+					break
+				}
 			}
 		}
 	}
+}
+
+func inOrder(namespaces []string) []string {
+	return slices.SortedFunc(slices.Values(namespaces), func(a, b string) int { return cmp.Compare(order(a), order(b)) })
 }
 
 // page is a part of a list, and from where to go on.
@@ -84,10 +92,10 @@ type page struct {
 
 // page reads one page. It is read to its end before anybody looks at it, since a
 // body that is read slowly is cut off.
-func (l list) page(ctx context.Context, following string) (page, error) {
+func (l list) page(ctx context.Context, namespace, following string) (page, error) {
 	ctx, cancel := context.WithTimeout(ctx, pageTime)
 	defer cancel()
-	body, err := l.api.Get().AbsPath(l.path()).
+	body, err := l.api.Get().AbsPath(l.path(namespace)).
 		SetHeader("Accept", l.accept).
 		Param("limit", fmt.Sprint(l.limit)).
 		Param("continue", following).
@@ -99,13 +107,13 @@ func (l list) page(ctx context.Context, following string) (page, error) {
 	return l.decode(body)
 }
 
-func (l list) path() string {
+func (l list) path(namespace string) string {
 	root := "/apis/" + l.kind.GroupVersion().String()
 	if l.kind.Group == "" {
 		root = "/api/" + l.kind.Version
 	}
-	if l.namespace != "" {
-		root += "/namespaces/" + l.namespace
+	if namespace != "" {
+		root += "/namespaces/" + namespace
 	}
 	return root + "/" + l.kind.Resource
 }

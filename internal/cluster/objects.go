@@ -8,10 +8,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/validate/content"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
-	"k8s.io/utils/ptr"
 
+	"github.com/configpin/configpin/internal/hashing"
 	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/snapshot"
 	"github.com/configpin/configpin/internal/wellknown"
@@ -21,74 +20,39 @@ import (
 // server for what is stored now. It is safe for concurrent use.
 type Objects struct {
 	kinds map[wellknown.Kind]access
+	scope Scope
 	reads reads
 }
 
-// access is how the objects of one kind are reached.
-type access struct {
-	get    func(ctx context.Context, namespace, name string) (snapshot.Object, error)
-	create func(ctx context.Context, object snapshot.Object) (snapshot.Object, error)
-	patch  func(ctx context.Context, namespace, name string, patch []byte) (snapshot.Object, error)
-	list   func(ctx context.Context, namespace string, options metav1.ListOptions) (objects []snapshot.Object, following string, err error)
-	remove func(ctx context.Context, object snapshot.Object) error
-}
-
-// NewObjects returns the Objects that client reaches.
-func NewObjects(client corev1client.ConfigMapsGetter) *Objects {
-	return &Objects{kinds: map[wellknown.Kind]access{
-		wellknown.ConfigMap: {
-			get: func(ctx context.Context, namespace, name string) (snapshot.Object, error) {
-				found, err := client.ConfigMaps(namespace).Get(ctx, name, metav1.GetOptions{})
-				if err != nil {
-					return snapshot.Object{}, err
-				}
-				return snapshot.FromConfigMap(found), nil
-			},
-			create: func(ctx context.Context, object snapshot.Object) (snapshot.Object, error) {
-				created, err := client.ConfigMaps(object.Namespace).Create(ctx, object.ConfigMap(), metav1.CreateOptions{FieldManager: wellknown.FieldManager})
-				if err != nil {
-					return snapshot.Object{}, err
-				}
-				return snapshot.FromConfigMap(created), nil
-			},
-			patch: func(ctx context.Context, namespace, name string, patch []byte) (snapshot.Object, error) {
-				patched, err := client.ConfigMaps(namespace).Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: wellknown.FieldManager})
-				if err != nil {
-					return snapshot.Object{}, err
-				}
-				return snapshot.FromConfigMap(patched), nil
-			},
-			list: func(ctx context.Context, namespace string, options metav1.ListOptions) ([]snapshot.Object, string, error) {
-				found, err := client.ConfigMaps(namespace).List(ctx, options)
-				if err != nil {
-					return nil, "", err
-				}
-				objects := make([]snapshot.Object, len(found.Items))
-				for i := range found.Items {
-					objects[i] = snapshot.FromConfigMap(&found.Items[i])
-				}
-				return objects, found.Continue, nil
-			},
-			remove: func(ctx context.Context, object snapshot.Object) error {
-				return client.ConfigMaps(object.Namespace).Delete(ctx, object.Name, metav1.DeleteOptions{
-					Preconditions: &metav1.Preconditions{UID: ptr.To(types.UID(object.UID)), ResourceVersion: &object.ResourceVersion},
-				})
-			},
+// NewObjects returns the Objects of scope that client reaches. Digests of Secrets
+// are made with key, which returns nil until it is known; it may be nil where no
+// Secrets are served.
+func NewObjects(client contents, scope Scope, key func() *hashing.Key) *Objects {
+	return &Objects{
+		kinds: map[wellknown.Kind]access{
+			wellknown.ConfigMap: configMaps(client),
+			wellknown.Secret:    secrets(client, key),
 		},
-	}}
+		scope: scope,
+	}
 }
 
-// Serves says whether objects of kind are read at all.
-func (o *Objects) Serves(kind wellknown.Kind) bool {
-	_, serves := o.kinds[kind]
-	return serves
+// contents is a client of what is read with what it holds.
+type contents interface {
+	corev1client.ConfigMapsGetter
+	corev1client.SecretsGetter
+}
+
+// Serves says whether objects of kind are read at all in a namespace.
+func (o *Objects) Serves(kind wellknown.Kind, namespace string) bool {
+	return o.scope.Serves(kind, namespace)
 }
 
 // Read returns an object, or false if there is none. Its maps may be shared with
 // others who read it at the same time.
 func (o *Objects) Read(ctx context.Context, namespace string, target refs.Target) (object snapshot.Object, found bool, err error) {
-	if len(content.IsPathSegmentName(target.Name)) > 0 {
-		return snapshot.Object{}, false, nil // a template may say so, but nothing can be called that
+	if !addressable(target.Name) {
+		return snapshot.Object{}, false, nil
 	}
 	return o.reads.do(ctx, Key{namespace, target}, func(ctx context.Context) (object snapshot.Object, found bool, err error) {
 		object, err = o.kinds[target.Kind].get(ctx, namespace, target.Name)
@@ -101,6 +65,10 @@ func (o *Objects) Read(ctx context.Context, namespace string, target refs.Target
 		return object, true, nil
 	})
 }
+
+// addressable says whether anything can be called so. A template may name what
+// can't, and a client may take the name for a path to somewhere else.
+func addressable(name string) bool { return name != "" && len(content.IsPathSegmentName(name)) == 0 }
 
 // Annotate sets annotations of a snapshot, and takes those off whose value is
 // nil. It returns the snapshot as it is stored then, and fails with a conflict if
@@ -148,9 +116,13 @@ func (o *Objects) Remove(ctx context.Context, object snapshot.Object) error {
 	return nil
 }
 
-// RefusedError says that the cluster won't take a snapshot: a quota, a policy,
-// a namespace that is being deleted. Trying again at once is of no use.
-type RefusedError struct{ Err error }
+// RefusedError says that a snapshot can't be made: the cluster won't take it
+// because of a quota, a policy, a namespace that is being deleted, and trying again
+// at once is of no use; or it never could, which is Final.
+type RefusedError struct {
+	Err   error
+	Final bool
+}
 
 func (e *RefusedError) Error() string { return e.Err.Error() }
 
@@ -176,6 +148,9 @@ var errTaken = errors.New("its name is taken")
 // marked as unused. With dryRun it writes nothing and answers as if it had. It
 // fails with a RefusedError when the cluster won't take the snapshot.
 func (o *Objects) Keep(ctx context.Context, source snapshot.Object, dryRun bool) (Kept, error) {
+	if err := snapshot.Keepable(source); err != nil {
+		return Kept{}, &RefusedError{Err: err, Final: true}
+	}
 	var kept Kept
 	for _, length := range snapshot.Lengths {
 		want := snapshot.Of(source, length)
@@ -190,7 +165,7 @@ func (o *Objects) Keep(ctx context.Context, source snapshot.Object, dryRun bool)
 		kept.Snapshot, kept.Created = found, created
 		return kept, nil
 	}
-	return Kept{}, &RefusedError{fmt.Errorf("keeping %s %s/%s: all its names are taken, the last is %q",
+	return Kept{}, &RefusedError{Err: fmt.Errorf("keeping %s %s/%s: all its names are taken, the last is %q",
 		source.Kind, source.Namespace, source.Name, kept.Taken[len(kept.Taken)-1])}
 }
 
@@ -223,7 +198,7 @@ func (o *Objects) ensure(ctx context.Context, want snapshot.Object, dryRun bool)
 		switch {
 		case err == nil, apierrors.IsAlreadyExists(err), apierrors.IsConflict(err):
 		case refused(err):
-			return snapshot.Object{}, false, &RefusedError{err}
+			return snapshot.Object{}, false, &RefusedError{Err: discreet(want.Kind, err)}
 		default:
 			return snapshot.Object{}, false, err
 		}
@@ -234,6 +209,15 @@ func (o *Objects) ensure(ctx context.Context, want snapshot.Object, dryRun bool)
 func refused(err error) bool {
 	return apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) ||
 		apierrors.IsRequestEntityTooLargeError(err) || apierrors.IsMethodNotSupported(err)
+}
+
+// discreet takes from a refusal of a Secret what it may say of its content: whoever
+// refused it saw that, and may quote it or tell its size.
+func discreet(kind wellknown.Kind, err error) error {
+	if kind != wellknown.Secret {
+		return err
+	}
+	return fmt.Errorf("the API server refuses it (%s): see the quotas and policies of the namespace", apierrors.ReasonForError(err))
 }
 
 // maxTries is how often something is tried again that somebody else was quicker

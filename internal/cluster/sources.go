@@ -3,6 +3,8 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"iter"
+	"maps"
 	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -13,6 +15,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/configpin/configpin/internal/hashing"
 	"github.com/configpin/configpin/internal/pin"
 	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/snapshot"
@@ -33,10 +36,12 @@ func (k Key) String() string { return string(k.Kind) + "/" + k.Namespace + "/" +
 // doesn't depend on the size of contents. It is safe for concurrent use.
 type Sources struct {
 	client    metadata.Interface
-	informers map[wellknown.Kind]cache.SharedIndexInformer
+	informers map[wellknown.Kind]watches
+	key       func() *hashing.Key
 
 	mutex    sync.RWMutex
 	currents map[Key]Current
+	rekeyed  map[string]reading // by UID
 }
 
 // Current is what a source holds now.
@@ -45,20 +50,33 @@ type Current struct {
 	Digest string
 }
 
-// NewSources returns the Sources of the cluster at config, not watching yet.
-func NewSources(config *rest.Config) (*Sources, error) {
+// reading is the digest of what was read, and the key that it was made with.
+type reading struct{ digest, key string }
+
+// NewSources returns the Sources of scope in the cluster at config, not watching
+// yet. key is as of NewObjects.
+func NewSources(config *rest.Config, scope Scope, key func() *hashing.Key) (*Sources, error) {
 	client, err := metadata.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the cluster: %w", err)
 	}
-	s := &Sources{client: client, informers: map[wellknown.Kind]cache.SharedIndexInformer{}, currents: map[Key]Current{}}
-	for _, kind := range Served {
-		informer := metadatainformer.NewFilteredMetadataInformer(client, resourceOf(kind), metav1.NamespaceAll, 0,
-			cache.Indexers{bySource: snapshotsOf(kind)}, nil).Informer()
-		if err := informer.SetTransform(onlyOurs); err != nil {
-			return nil, fmt.Errorf("watching %s: %w", kind.Resource(), err)
+	s := &Sources{
+		client:    client,
+		informers: map[wellknown.Kind]watches{},
+		key:       key,
+		currents:  map[Key]Current{},
+		rekeyed:   map[string]reading{},
+	}
+	for _, kind := range scope.kinds() {
+		s.informers[kind] = watches{}
+		for _, namespace := range scope.Of(kind) {
+			informer := metadatainformer.NewFilteredMetadataInformer(client, resourceOf(kind), namespace, 0,
+				cache.Indexers{bySource: snapshotsOf(kind)}, nil).Informer()
+			if err := informer.SetTransform(onlyOurs); err != nil {
+				return nil, fmt.Errorf("watching %s: %w", kind.Resource(), err)
+			}
+			s.informers[kind][namespace] = informer
 		}
-		s.informers[kind] = informer
 	}
 	return s, nil
 }
@@ -82,7 +100,7 @@ func onlyOurs(object any) (any, error) {
 	}}
 	least.Labels = pick(full.Labels, wellknown.SnapshotOf)
 	least.Annotations = pick(full.Annotations,
-		wellknown.Versioned, wellknown.Source, wellknown.Digest, wellknown.Revision, wellknown.UnusedSince)
+		wellknown.Versioned, wellknown.Source, wellknown.Digest, wellknown.DigestKey, wellknown.Revision, wellknown.UnusedSince)
 	return least, nil
 }
 
@@ -117,11 +135,16 @@ func snapshotsOf(kind wellknown.Kind) cache.IndexFunc {
 // OnChange calls f with the metadata of every object that comes, changes or
 // goes. It must be called before Start.
 func (s *Sources) OnChange(f func(snapshot.Object)) error {
-	for kind, informer := range s.informers {
+	for kind, informer := range s.all() {
 		changed := func(e event) {
-			if m, ok := metaOf(e.object()); ok {
-				f(snapshot.FromMetadata(kind, m))
+			m, ok := metaOf(e.object())
+			if !ok {
+				return
 			}
+			if e.after == nil {
+				s.forgetReading(string(m.GetUID()))
+			}
+			f(snapshot.FromMetadata(kind, m))
 		}
 		if err := onEvents(informer, changed); err != nil {
 			return fmt.Errorf("watching %s: %w", kind.Resource(), err)
@@ -130,9 +153,22 @@ func (s *Sources) OnChange(f func(snapshot.Object)) error {
 	return nil
 }
 
+// all are the watches, each with what it watches.
+func (s *Sources) all() iter.Seq2[wellknown.Kind, cache.SharedIndexInformer] {
+	return func(yield func(wellknown.Kind, cache.SharedIndexInformer) bool) {
+		for kind, watches := range s.informers {
+			for _, informer := range watches {
+				if !yield(kind, informer) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // Start watches until ctx ends.
 func (s *Sources) Start(ctx context.Context) error {
-	for _, informer := range s.informers {
+	for _, informer := range s.all() {
 		go informer.RunWithContext(ctx)
 	}
 	<-ctx.Done()
@@ -143,9 +179,13 @@ func (s *Sources) Start(ctx context.Context) error {
 // once what there is.
 func (s *Sources) NeedLeaderElection() bool { return false }
 
-// Synced says whether all that there was at the start is known.
+// Synced says whether all that there was at the start is known, and can be told
+// apart.
 func (s *Sources) Synced() bool {
-	for _, informer := range s.informers {
+	if len(s.informers[wellknown.Secret]) > 0 && s.key() == nil {
+		return false
+	}
+	for _, informer := range s.all() {
 		if !informer.HasSynced() {
 			return false
 		}
@@ -156,7 +196,7 @@ func (s *Sources) Synced() bool {
 // All returns the metadata of all sources and snapshots that are known.
 func (s *Sources) All() []snapshot.Object {
 	var all []snapshot.Object
-	for kind, informer := range s.informers {
+	for kind, informer := range s.all() {
 		for _, object := range informer.GetStore().List() {
 			all = append(all, snapshot.FromMetadata(kind, object.(*metav1.PartialObjectMetadata)))
 		}
@@ -167,8 +207,8 @@ func (s *Sources) All() []snapshot.Object {
 // Metadata returns what is known of an object: its metadata, as far as it is
 // ours. It may be behind what is stored.
 func (s *Sources) Metadata(key Key) (snapshot.Object, bool) {
-	informer, served := s.informers[key.Kind]
-	if !served {
+	informer := s.informers[key.Kind].of(key.Namespace)
+	if informer == nil {
 		return snapshot.Object{}, false
 	}
 	found, exists, err := informer.GetStore().GetByKey(key.Namespace + "/" + key.Name)
@@ -180,6 +220,9 @@ func (s *Sources) Metadata(key Key) (snapshot.Object, bool) {
 
 // Exists says, live, whether there is an object.
 func (s *Sources) Exists(ctx context.Context, key Key) (bool, error) {
+	if !addressable(key.Name) {
+		return false, nil
+	}
 	_, err := s.client.Resource(resourceOf(key.Kind)).Namespace(key.Namespace).Get(ctx, key.Name, metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
@@ -193,7 +236,11 @@ func (s *Sources) Exists(ctx context.Context, key Key) (bool, error) {
 // KnownSnapshots returns the metadata of what claims to be a snapshot of a
 // source, as far as the watch has seen.
 func (s *Sources) KnownSnapshots(source Key) []snapshot.Object {
-	found, err := s.informers[source.Kind].GetIndexer().ByIndex(bySource, source.String())
+	informer := s.informers[source.Kind].of(source.Namespace)
+	if informer == nil {
+		return nil
+	}
+	found, err := informer.GetIndexer().ByIndex(bySource, source.String())
 	if err != nil {
 		return nil // there is no such index: never, it is made with the informer
 	}
@@ -231,6 +278,14 @@ func (s *Sources) SetCurrent(source Key, current Current) (news bool) {
 	}
 	s.currents[source] = current
 	return true
+}
+
+// ForgetDigests forgets what Secrets hold, because there is another key: until they
+// are read again, nothing is decided about them.
+func (s *Sources) ForgetDigests() {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	maps.DeleteFunc(s.currents, func(source Key, _ Current) bool { return source.Kind == wellknown.Secret })
 }
 
 // Forget says that a source holds nothing that can be pinned. It returns
@@ -271,7 +326,7 @@ func (s *Sources) Facts(namespace string, request pin.Request) (facts pin.Facts,
 }
 
 func (s *Sources) fact(key Key) (fact pin.Fact, ready bool) {
-	if s.informers[key.Kind] == nil {
+	if s.informers[key.Kind].of(key.Namespace) == nil {
 		return pin.Fact{Role: pin.Unserved}, true
 	}
 	object, found := s.Metadata(key)
@@ -279,11 +334,65 @@ func (s *Sources) fact(key Key) (fact pin.Fact, ready bool) {
 		return pin.Fact{Role: pin.Absent}, true
 	}
 	if of, digest, claimed := snapshot.Claimed(object); claimed {
-		return pin.Fact{Role: pin.Snapshot, Of: of, Digest: digest}, true
+		if s.Unread(object) {
+			return pin.Fact{}, false
+		}
+		return pin.Fact{Role: pin.Snapshot, Of: of, Digest: s.digest(object, digest)}, true
 	}
 	if versioned, _ := snapshot.Versioned(object); !versioned {
 		return pin.Fact{Role: pin.Plain}, true
 	}
 	current, known := s.Current(key)
 	return pin.Fact{Role: pin.Source, Current: current.Name, Digest: current.Digest}, known
+}
+
+// Unread says whether a snapshot has to be read before it can be told whether it is
+// what its source holds: it was made with another key, and its source is there.
+func (s *Sources) Unread(object snapshot.Object) bool {
+	if object.Kind != wellknown.Secret {
+		return false
+	}
+	key := s.key()
+	if key == nil {
+		return true
+	}
+	of, _, claimed := snapshot.Claimed(object)
+	if !claimed || !snapshot.Rekeyed(object, key) || s.reading(object.UID).key == key.ID() {
+		return false
+	}
+	source, found := s.Metadata(Key{object.Namespace, refs.Target{Kind: object.Kind, Name: of}})
+	versioned, _ := snapshot.Versioned(source)
+	return found && versioned
+}
+
+// digest is the digest of a snapshot by the present key, given the one that it
+// claims.
+func (s *Sources) digest(object snapshot.Object, claimed string) string {
+	if object.Kind != wellknown.Secret || !snapshot.Rekeyed(object, s.key()) {
+		return claimed
+	}
+	return s.reading(object.UID).digest
+}
+
+// SetRead says what was found when a snapshot was read.
+func (s *Sources) SetRead(object snapshot.Object) {
+	found := reading{key: object.Key.ID()}
+	if _, digest, verified := snapshot.Verified(object); verified {
+		found.digest = digest
+	}
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.rekeyed[object.UID] = found
+}
+
+func (s *Sources) reading(uid string) reading {
+	s.mutex.RLock()
+	defer s.mutex.RUnlock()
+	return s.rekeyed[uid]
+}
+
+func (s *Sources) forgetReading(uid string) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	delete(s.rekeyed, uid)
 }

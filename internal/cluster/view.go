@@ -50,7 +50,7 @@ func (o *Objects) View(ctx context.Context, namespace string, request pin.Reques
 func (v *View) load(ctx context.Context, targets []refs.Target) error {
 	objects, found := make([]snapshot.Object, len(targets)), make([]bool, len(targets))
 	err := inParallel(ctx, len(targets), func(ctx context.Context, i int) (err error) {
-		if v.objects.Serves(targets[i].Kind) {
+		if v.objects.Serves(targets[i].Kind, v.namespace) {
 			objects[i], found[i], err = v.objects.Read(ctx, v.namespace, targets[i])
 		}
 		return err
@@ -60,7 +60,7 @@ func (v *View) load(ctx context.Context, targets []refs.Target) error {
 	}
 	for i, target := range targets {
 		switch {
-		case !v.objects.Serves(target.Kind):
+		case !v.objects.Serves(target.Kind, v.namespace):
 			v.Facts[target] = pin.Fact{Role: pin.Unserved}
 		case !found[i]:
 			v.Facts[target] = pin.Fact{Role: pin.Absent}

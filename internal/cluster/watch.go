@@ -16,6 +16,18 @@ import (
 // bySource is the index by what an object is a snapshot of, or refers to.
 const bySource = "source"
 
+// watches are those of one kind, by the namespace that each watches. One of
+// NamespaceAll watches all.
+type watches map[string]cache.SharedIndexInformer
+
+// of is the watch that sees a namespace, or nil.
+func (w watches) of(namespace string) cache.SharedIndexInformer {
+	if everywhere := w[metav1.NamespaceAll]; everywhere != nil {
+		return everywhere
+	}
+	return w[namespace]
+}
+
 // event is what a watch saw: an object that came (before is nil), changed, or
 // went (after is nil). initial says that it didn't come: it was there when the
 // watch began.

@@ -1,6 +1,9 @@
 package cluster
 
 import (
+	"bytes"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,7 +15,10 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/configpin/configpin/internal/hashing"
+	"github.com/configpin/configpin/internal/pin"
 	"github.com/configpin/configpin/internal/refs"
+	"github.com/configpin/configpin/internal/snapshot"
 	"github.com/configpin/configpin/internal/wellknown"
 	"github.com/configpin/configpin/internal/workload"
 )
@@ -74,20 +80,127 @@ func TestOfAWorkloadOnlyTargetsAreKept(t *testing.T) {
 // namespaces, and workloads whose template can change. Nothing else is ever
 // listed whole.
 func TestInformers(t *testing.T) {
-	config := &rest.Config{Host: "localhost"}
-	workloads, err := NewWorkloads(config)
-	require.NoError(t, err)
-	var watched []string
-	for kind := range workloads.informers {
-		watched = append(watched, kind.Resource)
-	}
-	assert.ElementsMatch(t, []string{"deployments", "statefulsets", "daemonsets", "cronjobs"}, watched)
+	for name, test := range map[string]struct {
+		scope      Scope
+		workloads  []string
+		configMaps []string
+		secrets    []string
+		optedIn    any
+	}{
+		"everywhere": {
+			Scope{Namespaces: Everywhere}, Everywhere, Everywhere, nil, watchedNamespaces{},
+		},
+		"everywhere, with Secrets": {
+			Scope{Namespaces: Everywhere, Secrets: Everywhere}, Everywhere, Everywhere, Everywhere, watchedNamespaces{},
+		},
+		"everywhere, with Secrets of some": {
+			Scope{Namespaces: Everywhere, Secrets: []string{"bank", "shop"}}, Everywhere, Everywhere, []string{"bank", "shop"}, watchedNamespaces{},
+		},
+		"some": {
+			Scope{Namespaces: []string{"bank", "shop"}, Secrets: []string{"shop"}}, []string{"bank", "shop"}, []string{"bank", "shop"}, []string{"shop"}, askedNamespaces{},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := &rest.Config{Host: "localhost"}
+			workloads, err := NewWorkloads(config, test.scope)
+			require.NoError(t, err)
+			var watched []string
+			for kind, watches := range workloads.informers {
+				watched = append(watched, kind.Resource)
+				assert.Equal(t, test.workloads, slices.Sorted(maps.Keys(watches)))
+			}
+			assert.ElementsMatch(t, []string{"deployments", "statefulsets", "daemonsets", "cronjobs"}, watched)
+			assert.IsType(t, test.optedIn, workloads.optedIn)
 
-	sources, err := NewSources(config)
+			sources, err := NewSources(config, test.scope, nil)
+			require.NoError(t, err)
+			assert.Equal(t, test.configMaps, slices.Sorted(maps.Keys(sources.informers[wellknown.ConfigMap])))
+			assert.Equal(t, test.secrets, slices.Sorted(maps.Keys(sources.informers[wellknown.Secret])))
+		})
+	}
+}
+
+// TestFactsOfSecrets: what was made with another key is known once it was read.
+func TestFactsOfSecrets(t *testing.T) {
+	lost, present := testKey(t, 1), testKey(t, 2)
+	now := present
+	s, err := NewSources(&rest.Config{Host: "localhost"}, Scope{Namespaces: Everywhere, Secrets: Everywhere}, func() *hashing.Key { return now })
 	require.NoError(t, err)
-	assert.Len(t, sources.informers, 1)
-	assert.Contains(t, sources.informers, wellknown.ConfigMap)
-	assert.NotContains(t, sources.informers, wellknown.Secret)
+	source := snapshot.Object{
+		Kind: wellknown.Secret, Namespace: "shop", Name: "db", Type: "Opaque", Key: present,
+		Annotations: map[string]string{wellknown.Versioned: "true"}, Data: map[string]string{"password": "hunter2"},
+	}
+	old := source
+	old.Key = lost
+	made := snapshot.Of(old, 12)
+	made.UID, made.Key = "old", present
+	key := func(name string) Key { return Key{"shop", refs.Target{Kind: wellknown.Secret, Name: name}} }
+	store := s.informers[wellknown.Secret].of("shop").GetStore()
+	require.NoError(t, store.Add(&metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
+		Namespace: "shop", Name: made.Name, UID: "old", Labels: made.Labels, Annotations: made.Annotations,
+	}}))
+
+	fact, ready := s.fact(key(made.Name))
+	assert.True(t, ready, "without its source it is compared with nothing")
+	assert.Equal(t, pin.Snapshot, fact.Role)
+
+	require.NoError(t, store.Add(&metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
+		Namespace: "shop", Name: "db", UID: "1", Annotations: source.Annotations,
+	}}))
+	_, ready = s.fact(key(made.Name))
+	assert.False(t, ready)
+	s.SetRead(made)
+	fact, ready = s.fact(key(made.Name))
+	assert.True(t, ready)
+	assert.Equal(t, pin.Fact{Role: pin.Snapshot, Of: "db", Digest: source.Digest("db").String()}, fact)
+
+	now = testKey(t, 3)
+	_, ready = s.fact(key(made.Name))
+	assert.False(t, ready, "it was read with a key that is lost by now, too")
+	s.SetCurrent(key("db"), Current{Name: "db-x", Digest: "x"})
+	s.ForgetDigests()
+	_, ready = s.fact(key("db"))
+	assert.False(t, ready)
+}
+
+func testKey(t *testing.T, fill byte) *hashing.Key {
+	t.Helper()
+	key, err := hashing.NewKey(bytes.Repeat([]byte{fill}, hashing.KeySize))
+	require.NoError(t, err)
+	return key
+}
+
+func TestScope(t *testing.T) {
+	some := Scope{Namespaces: []string{"bank", "shop"}, Secrets: []string{"shop"}}
+	for _, test := range []struct {
+		scope     Scope
+		kind      wellknown.Kind
+		namespace string
+		want      bool
+	}{
+		{Scope{Namespaces: Everywhere}, wellknown.ConfigMap, "shop", true},
+		{Scope{Namespaces: Everywhere}, wellknown.Secret, "shop", false},
+		{some, wellknown.ConfigMap, "bank", true},
+		{some, wellknown.ConfigMap, "zoo", false},
+		{some, wellknown.Secret, "bank", false},
+		{some, wellknown.Secret, "shop", true},
+		{some, "volume", "shop", false},
+	} {
+		assert.Equal(t, test.want, test.scope.Serves(test.kind, test.namespace), "%v", test)
+	}
+}
+
+// TestWhatCantBeAddressed: a name that a client could take for a path is never sent.
+func TestWhatCantBeAddressed(t *testing.T) {
+	for _, name := range []string{"", ".", "..", "../../other/configmaps/app", "other/app", "a%2Fb"} {
+		assert.False(t, addressable(name), name)
+	}
+	assert.True(t, addressable("app-0123456789ab"))
+	sources, err := NewSources(&rest.Config{Host: "nowhere.invalid"}, Scope{Namespaces: Everywhere}, nil)
+	require.NoError(t, err)
+	exists, err := sources.Exists(t.Context(), Key{"shop", refs.Target{Kind: wellknown.ConfigMap, Name: "../../other/configmaps/app"}})
+	require.NoError(t, err)
+	assert.False(t, exists)
 }
 
 func TestControlled(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"reflect"
 	"slices"
 	"strings"
@@ -18,7 +19,6 @@ import (
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/metadata"
-	"k8s.io/client-go/metadata/metadatainformer"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 
@@ -40,10 +40,10 @@ func (w Workload) String() string { return w.Kind.Kind + "/" + w.Namespace + "/"
 // Workloads knows, from watches, the opted-in workloads whose template can
 // change, and touches them. It is safe for concurrent use.
 type Workloads struct {
-	informers  map[*workload.Kind]cache.SharedIndexInformer
-	namespaces cache.SharedIndexInformer
-	metadata   metadata.Interface
-	rest       map[*workload.Kind]rest.Interface
+	informers map[*workload.Kind]watches
+	optedIn   optedIn
+	metadata  metadata.Interface
+	rest      map[*workload.Kind]rest.Interface
 }
 
 // entry is what is kept of a workload: of its template, nothing but the targets
@@ -53,24 +53,22 @@ type entry struct {
 	object workload.Object
 }
 
-// NewWorkloads returns the Workloads of the cluster at config, not watching yet.
-func NewWorkloads(config *rest.Config) (*Workloads, error) {
+// NewWorkloads returns the Workloads of scope in the cluster at config, not watching
+// yet.
+func NewWorkloads(config *rest.Config, scope Scope) (*Workloads, error) {
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the cluster: %w", err)
 	}
-	watches := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithTweakListOptions(onlyLabelled))
 	metadataReader, err := metadata.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the cluster: %w", err)
 	}
 	w := &Workloads{
-		informers: map[*workload.Kind]cache.SharedIndexInformer{},
+		informers: map[*workload.Kind]watches{},
+		optedIn:   newOptedIn(metadataReader, scope.Namespaces),
 		metadata:  metadataReader,
 		rest:      map[*workload.Kind]rest.Interface{},
-		namespaces: metadatainformer.NewFilteredMetadataInformer(metadataReader, namespaces, "", 0, cache.Indexers{}, func(options *metav1.ListOptions) {
-			options.LabelSelector = wellknown.Enabled + "=" + wellknown.True
-		}).Informer(),
 	}
 	for _, kind := range workload.Kinds {
 		if kind.Frozen {
@@ -79,20 +77,27 @@ func NewWorkloads(config *rest.Config) (*Workloads, error) {
 		if w.rest[kind], err = clientFor(config, kind); err != nil {
 			return nil, fmt.Errorf("connecting to the cluster for %s: %w", kind.Resource, err)
 		}
-		watch, err := watches.ForResource(resource(kind))
-		if err != nil {
-			return nil, fmt.Errorf("watching %s: %w", kind.Resource, err)
+		w.informers[kind] = watches{}
+		for _, namespace := range scope.Namespaces {
+			if w.informers[kind][namespace], err = watchWorkloads(client, kind, namespace); err != nil {
+				return nil, fmt.Errorf("watching %s: %w", kind.Resource, err)
+			}
 		}
-		informer := watch.Informer()
-		if err := informer.AddIndexers(cache.Indexers{bySource: sourcesOf}); err != nil {
-			return nil, fmt.Errorf("watching %s: %w", kind.Resource, err)
-		}
-		if err := informer.SetTransform(toEntry(kind)); err != nil {
-			return nil, fmt.Errorf("watching %s: %w", kind.Resource, err)
-		}
-		w.informers[kind] = informer
 	}
 	return w, nil
+}
+
+func watchWorkloads(client kubernetes.Interface, kind *workload.Kind, namespace string) (cache.SharedIndexInformer, error) {
+	factory := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithNamespace(namespace), informers.WithTweakListOptions(onlyLabelled))
+	watch, err := factory.ForResource(resource(kind))
+	if err != nil {
+		return nil, err
+	}
+	informer := watch.Informer()
+	if err := informer.AddIndexers(cache.Indexers{bySource: sourcesOf}); err != nil {
+		return nil, err
+	}
+	return informer, informer.SetTransform(toEntry(kind))
 }
 
 // onlyLabelled selects workloads that say whether they are opted in, where
@@ -105,8 +110,6 @@ func onlyLabelled(options *metav1.ListOptions) {
 	}
 	options.FieldSelector = fields.AndSelectors(elsewhere...).String()
 }
-
-var namespaces = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
 
 func resource(kind *workload.Kind) schema.GroupVersionResource {
 	return schema.GroupVersionResource{Group: kind.Group, Version: kind.Version, Resource: kind.Resource}
@@ -216,7 +219,7 @@ type Change struct {
 // OnChange calls f for every workload that comes, goes, or changes in a way that
 // matters here. It must be called before Start.
 func (w *Workloads) OnChange(f func(Change)) error {
-	for kind, informer := range w.informers {
+	for kind, informer := range w.all() {
 		changed := func(e event) {
 			if sameEntry(e.before, e.after) {
 				return // its status changed, most likely
@@ -241,6 +244,19 @@ func (w *Workloads) OnChange(f func(Change)) error {
 	return nil
 }
 
+// all are the watches, each with what it watches.
+func (w *Workloads) all() iter.Seq2[*workload.Kind, cache.SharedIndexInformer] {
+	return func(yield func(*workload.Kind, cache.SharedIndexInformer) bool) {
+		for kind, watches := range w.informers {
+			for _, informer := range watches {
+				if !yield(kind, informer) {
+					return
+				}
+			}
+		}
+	}
+}
+
 func objectOf(known any) *workload.Object {
 	if e, ok := known.(*entry); ok {
 		return &e.object
@@ -256,8 +272,8 @@ func sameEntry(a, b any) bool {
 
 // Start watches until ctx ends.
 func (w *Workloads) Start(ctx context.Context) error {
-	go w.namespaces.RunWithContext(ctx)
-	for _, informer := range w.informers {
+	w.optedIn.start(ctx)
+	for _, informer := range w.all() {
 		go informer.RunWithContext(ctx)
 	}
 	<-ctx.Done()
@@ -270,18 +286,18 @@ func (w *Workloads) NeedLeaderElection() bool { return false }
 
 // Synced says whether all that there was at the start is known.
 func (w *Workloads) Synced() bool {
-	for _, informer := range w.informers {
+	for _, informer := range w.all() {
 		if !informer.HasSynced() {
 			return false
 		}
 	}
-	return w.namespaces.HasSynced()
+	return w.optedIn.synced()
 }
 
 // All returns the workloads that are known.
 func (w *Workloads) All() []Workload {
 	var all []Workload
-	for kind, informer := range w.informers {
+	for kind, informer := range w.all() {
 		for _, object := range informer.GetStore().List() {
 			e := object.(*entry)
 			all = append(all, Workload{kind, e.Namespace, e.Name})
@@ -293,7 +309,11 @@ func (w *Workloads) All() []Workload {
 // UsedBy returns the workloads that refer to a source or are pinned for it.
 func (w *Workloads) UsedBy(source Key) []Workload {
 	var users []Workload
-	for kind, informer := range w.informers {
+	for kind, watches := range w.informers {
+		informer := watches.of(source.Namespace)
+		if informer == nil {
+			continue
+		}
 		found, err := informer.GetIndexer().ByIndex(bySource, source.String())
 		if err != nil {
 			continue // there is no such index: never, it is made with the informer
@@ -310,7 +330,11 @@ func (w *Workloads) UsedBy(source Key) []Workload {
 // but the targets of its refs, and our annotations; it may be behind what is
 // stored.
 func (w *Workloads) Object(of Workload) (object workload.Object, uid types.UID, found bool) {
-	known, exists, err := w.informers[of.Kind].GetStore().GetByKey(of.Namespace + "/" + of.Name)
+	informer := w.informers[of.Kind].of(of.Namespace)
+	if informer == nil {
+		return workload.Object{}, "", false
+	}
+	known, exists, err := informer.GetStore().GetByKey(of.Namespace + "/" + of.Name)
 	if err != nil || !exists {
 		return workload.Object{}, "", false
 	}
@@ -369,11 +393,14 @@ func said(raw []byte, err error) error {
 }
 
 // Unstamped lists, live, the workloads of opted-in namespaces that carry no
-// label of their own: they were written while admission was away. It asks
-// nothing while no namespace is opted in.
+// label of their own: they were written while admission was away.
 func (w *Workloads) Unstamped(ctx context.Context) ([]Workload, error) {
+	namespaces, err := w.optedIn.list(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var found []Workload
-	for _, namespace := range w.namespaces.GetStore().ListKeys() {
+	for _, namespace := range namespaces {
 		if slices.Contains(wellknown.UntouchedNamespaces, namespace) {
 			continue
 		}

@@ -81,9 +81,9 @@ func (c *Collector) examine(ctx context.Context, source cluster.Key) (*family, e
 		f.current = object.Digest(object.Name).String()
 	}
 	err = c.Objects.Labelled(ctx, source, func(object snapshot.Object) {
-		if genuine(object, source.Name) {
+		if digest, is := genuine(object, source.Name); is {
 			object.Data, object.Binary = nil, nil // may be large, and isn't needed any more
-			f.snapshots = append(f.snapshots, object)
+			f.snapshots = append(f.snapshots, kept{object, digest})
 		}
 	})
 	if err != nil {
@@ -92,10 +92,15 @@ func (c *Collector) examine(ctx context.Context, source cluster.Key) (*family, e
 	return f, nil
 }
 
-func genuine(object snapshot.Object, source string) bool {
+// genuine returns the digest of what an object holds that is a snapshot of source.
+// The digest of a Secret that was made with another key can't be checked; what it
+// holds has one by the present key all the same, so that it stays as long as it is
+// current.
+func genuine(object snapshot.Object, source string) (digest string, is bool) {
 	said, digest, claimed := snapshot.Claimed(object)
 	_, actual, verified := snapshot.Verified(object)
-	return claimed && verified && said == source && digest == actual && !object.Terminating
+	agreed := digest == actual || snapshot.Rekeyed(object, object.Key)
+	return actual, claimed && verified && said == source && agreed && !object.Terminating
 }
 
 // proof is what names snapshots of a namespace, and when that was last looked
@@ -134,7 +139,7 @@ func (c *Collector) cleanSource(ctx context.Context, f *family, known proof) err
 		if verdict.Action == retention.Collect && c.stale(known) {
 			continue // the next pass looks again
 		}
-		did, err := c.do(ctx, f.snapshots[i], verdict.Action)
+		did, err := c.do(ctx, f.snapshots[i].Object, verdict.Action)
 		if err != nil {
 			return err
 		}
@@ -185,11 +190,12 @@ func (c *Collector) annotate(ctx context.Context, object snapshot.Object, mark a
 
 // tell says what was done, or would have been.
 func (c *Collector) tell(ctx context.Context, f *family, done map[retention.Action]int) {
-	log := logf.FromContext(ctx).WithValues("configMap", klog.KRef(f.key.Namespace, f.key.Name))
+	log := logf.FromContext(ctx).WithValues("source", f.key.String())
 	count := done[retention.Collect]
 	switch {
 	case c.Options.DryRun && count+done[retention.Mark] > 0:
 		log.Info("Would delete unused snapshots", "count", count+done[retention.Mark])
+	case f.key.Kind == wellknown.Secret: // who may read Events may not know what Secrets there are
 	case !c.Options.DryRun && count > 0 && f.source.Name != "":
 		c.event(f.source, corev1.EventTypeNormal, wellknown.ReasonCollected,
 			"Deleted snapshots that nothing names: %d; left: %d", count, len(f.snapshots)-count)

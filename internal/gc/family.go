@@ -13,7 +13,14 @@ type family struct {
 	key       cluster.Key
 	source    snapshot.Object // zero where there is none
 	current   string          // the digest of what the source holds; empty where there is none
-	snapshots []snapshot.Object
+	snapshots []kept
+}
+
+// kept is a snapshot, and the digest of what it holds: the one that it claims, or,
+// where it was read, the one that it has by the present key.
+type kept struct {
+	snapshot.Object
+	digest string
 }
 
 // familiesOf sorts what was counted in a namespace into families. What a source
@@ -29,13 +36,13 @@ func familiesOf(counted cluster.Space) map[cluster.Key]*family {
 		return families[key]
 	}
 	for _, object := range counted.Objects {
-		source, _, claimed := snapshot.Claimed(object)
+		source, digest, claimed := snapshot.Claimed(object)
 		switch {
 		case !claimed:
 			of(refs.Target{Kind: object.Kind, Name: object.Name}).source = object
 		case !object.Terminating:
 			f := of(refs.Target{Kind: object.Kind, Name: source})
-			f.snapshots = append(f.snapshots, object)
+			f.snapshots = append(f.snapshots, kept{object, digest})
 		}
 	}
 	for _, f := range families {
@@ -50,9 +57,8 @@ func familiesOf(counted cluster.Space) map[cluster.Key]*family {
 func (f *family) newest() string {
 	highest, digest := 0, ""
 	for _, object := range f.snapshots {
-		if revision := snapshot.Revision(object); revision > highest {
-			highest = revision
-			_, digest, _ = snapshot.Claimed(object)
+		if revision := snapshot.Revision(object.Object); revision > highest {
+			highest, digest = revision, object.digest
 		}
 	}
 	return digest
@@ -60,19 +66,18 @@ func (f *family) newest() string {
 
 // decide returns the verdicts about a family's snapshots.
 func (c *Collector) decide(f *family, used map[string]bool) []retention.Verdict {
-	limit, _ := retention.Limit(f.source.Annotations[wellknown.HistoryLimit], c.Options.HistoryLimit)
+	limit, _ := retention.Limit(f.source.Annotations[wellknown.HistoryLimit], c.Options.HistoryLimit[f.key.Kind])
 	elapsed := c.Clock.Elapsed()
 	known := retention.Source{Current: f.current, Limit: limit}
 	for _, object := range f.snapshots {
-		_, digest, _ := snapshot.Claimed(object)
 		known.Snapshots = append(known.Snapshots, retention.Snapshot{
 			Name:     object.Name,
-			Digest:   digest,
-			Revision: snapshot.Revision(object),
+			Digest:   object.digest,
+			Revision: snapshot.Revision(object.Object),
 			Created:  object.Created,
 			Used:     used[object.Name],
 			Mark:     object.Annotations[wellknown.UnusedSince],
-			Seen:     c.seen.of(object, elapsed),
+			Seen:     c.seen.of(object.Object, elapsed),
 		})
 	}
 	return c.Options.Rules.Decide(known, c.Clock.Now())

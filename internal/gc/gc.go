@@ -22,6 +22,7 @@ import (
 	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/retention"
 	"github.com/configpin/configpin/internal/snapshot"
+	"github.com/configpin/configpin/internal/wellknown"
 )
 
 // Options say when snapshots may go.
@@ -29,9 +30,9 @@ type Options struct {
 	Rules    retention.Rules
 	Interval time.Duration // from the end of a pass to the next
 
-	// HistoryLimit is how many unused snapshots are retained of a source that
-	// doesn't say so itself.
-	HistoryLimit int
+	// HistoryLimit is how many unused snapshots are retained of a source of a kind
+	// that doesn't say so itself.
+	HistoryLimit map[wellknown.Kind]int
 
 	// DryRun says that nothing is written.
 	DryRun bool

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"k8s.io/client-go/tools/events"
 
 	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/hashing"
 	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/retention"
 	"github.com/configpin/configpin/internal/snapshot"
@@ -353,4 +355,66 @@ func TestMarksThatAreGoneAreForgotten(t *testing.T) {
 	w.pass(t, c)
 	w.pass(t, c)
 	assert.Empty(t, c.seen.since)
+}
+
+func key(t *testing.T, fill string) *hashing.Key {
+	t.Helper()
+	k, err := hashing.NewKey([]byte(strings.Repeat(fill, hashing.KeySize)))
+	require.NoError(t, err)
+	return k
+}
+
+// TestSnapshotsOfALostKey: they are collected like others, but for the one that holds
+// what the source does.
+func TestSnapshotsOfALostKey(t *testing.T) {
+	w := newWorld()
+	lost, present := key(t, "1"), key(t, "2")
+	secret := func(password string, k *hashing.Key) snapshot.Object {
+		return snapshot.Object{
+			Kind: wellknown.Secret, Namespace: "a", Name: "db", UID: "a/db", Type: "Opaque", Key: k,
+			Annotations: map[string]string{wellknown.Versioned: "true"},
+			Data:        map[string]string{"password": password},
+		}
+	}
+	keep := func(password string, revision int, k *hashing.Key) string {
+		made := snapshot.Of(secret(password, k), 12)
+		made.Key = present // as it is read
+		made.Created = w.now.Add(-2 * time.Hour)
+		made.Annotations[wellknown.Revision] = strconv.Itoa(revision)
+		return w.store(made).Name
+	}
+	old, current := keep("hunter1", 1, lost), keep("hunter2", 2, lost)
+	renamed := keep("hunter2", 3, present)
+	w.store(secret("hunter2", present))
+	c, _ := w.collector()
+	for range 3 {
+		w.pass(t, c)
+		w.now = w.now.Add(time.Hour)
+	}
+	var left []string
+	for key := range w.objects {
+		left = append(left, key.Name)
+	}
+	assert.ElementsMatch(t, []string{"db", current, renamed}, left)
+	assert.NotContains(t, left, old)
+}
+
+func TestWhatPassesForASnapshotOfALostKey(t *testing.T) {
+	lost, present := key(t, "1"), key(t, "2")
+	for name, test := range map[string]struct {
+		change func(*snapshot.Object)
+		is     bool
+	}{
+		"one that claims to be":                    {func(*snapshot.Object) {}, true},
+		"one that claims to be of the present key": {func(o *snapshot.Object) { o.Annotations[wellknown.DigestKey] = present.ID() }, false},
+		"one of another name":                      {func(o *snapshot.Object) { o.Name = "db-production" }, false},
+		"one that can change":                      {func(o *snapshot.Object) { o.Immutable = false }, false},
+		"one of another source":                    {func(o *snapshot.Object) { o.Annotations[wellknown.Source] = "other" }, false},
+	} {
+		made := snapshot.Of(snapshot.Object{Kind: wellknown.Secret, Namespace: "a", Name: "db", Type: "Opaque", Key: lost}, 12)
+		made.Key = present
+		test.change(&made)
+		_, is := genuine(made, "db")
+		assert.Equal(t, test.is, is, name)
+	}
 }

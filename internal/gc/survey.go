@@ -57,7 +57,7 @@ func (c *Collector) judge(f *family, used map[string]bool, all *survey) {
 	something := false
 	for i, verdict := range c.decide(f, used) {
 		all.tally.states[verdict.State]++
-		all.tally.bytes += snapshot.Size(f.snapshots[i])
+		all.tally.bytes += snapshot.Size(f.snapshots[i].Object)
 		something = something || verdict.Action != retention.Keep
 		suspected.collect = suspected.collect || verdict.Action == retention.Collect
 	}

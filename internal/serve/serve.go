@@ -54,6 +54,7 @@ type Flags struct {
 	*flag.FlagSet
 	Kubeconfig    string
 	HealthAddress string
+	scope         scopeFlags
 	logLevel      int
 	logFormat     string
 	help          func(out io.Writer)
@@ -73,6 +74,7 @@ func NewFlags(program, about, examples string) *Flags {
 	}
 	f.StringVar(&f.Kubeconfig, "kubeconfig", "", "`file` that says how to reach the API server (default: as a Pod does)")
 	f.StringVar(&f.HealthAddress, "health-address", ":8081", "`address` that serves /healthz, /readyz and /metrics")
+	f.scope.add(f)
 	f.IntVar(&f.logLevel, "v", 0, "log `level`: 0 for what changed in the cluster, 1 for every decision")
 	f.StringVar(&f.logFormat, "log-format", "text", "log `format`: text or json")
 	return f

@@ -235,7 +235,7 @@ var neverKept = []string{
 // change: the type of a Secret is for ever.
 func Keepable(source Object) error {
 	if slices.Contains(neverKept, source.Type) {
-		return fmt.Errorf("Secrets of type %s are never kept", source.Type) //nolint:staticcheck // a kind is spelled so
+		return fmt.Errorf("type %s is never kept", source.Type)
 	}
 	return nil
 }

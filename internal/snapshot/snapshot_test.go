@@ -121,9 +121,9 @@ func TestKeepable(t *testing.T) {
 		"":                                    "",
 		"Opaque":                              "",
 		"kubernetes.io/tls":                   "",
-		"kubernetes.io/service-account-token": "Secrets of type kubernetes.io/service-account-token are never kept",
-		"bootstrap.kubernetes.io/token":       "Secrets of type bootstrap.kubernetes.io/token are never kept",
-		"helm.sh/release.v1":                  "Secrets of type helm.sh/release.v1 are never kept",
+		"kubernetes.io/service-account-token": "type kubernetes.io/service-account-token is never kept",
+		"bootstrap.kubernetes.io/token":       "type bootstrap.kubernetes.io/token is never kept",
+		"helm.sh/release.v1":                  "type helm.sh/release.v1 is never kept",
 	} {
 		err := snapshot.Keepable(snapshot.Object{Kind: wellknown.Secret, Type: secretType})
 		if want == "" {

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -47,6 +48,7 @@ type objects interface {
 	Read(ctx context.Context, namespace string, target refs.Target) (object snapshot.Object, found bool, err error)
 	Keep(ctx context.Context, source snapshot.Object, dryRun bool) (cluster.Kept, error)
 	Annotate(ctx context.Context, object snapshot.Object, annotations map[string]any) (snapshot.Object, error)
+	Labelled(ctx context.Context, source cluster.Key, f func(snapshot.Object)) error
 }
 
 type sources interface {
@@ -58,6 +60,9 @@ type sources interface {
 	SetCurrent(source cluster.Key, current cluster.Current) (news bool)
 	Current(source cluster.Key) (cluster.Current, bool)
 	Forget(source cluster.Key) (news bool)
+	ForgetDigests()
+	Unread(object snapshot.Object) bool
+	SetRead(object snapshot.Object)
 }
 
 // Feed is where the keys to reconcile come from.
@@ -80,9 +85,12 @@ func (v *Versioner) Feed() *cluster.Feed[cluster.Key] {
 func (v *Versioner) Observe(object snapshot.Object) {
 	key := keyOf(object)
 	if source, digest, claimed := snapshot.Claimed(object); claimed {
-		if _, there := v.Sources.Metadata(key); !there {
-			key.Name = source
+		_, there := v.Sources.Metadata(key)
+		key.Name = source
+		if !there {
 			v.missed(key, digest)
+		} else if v.Sources.Unread(object) {
+			v.feed.AddAfter(key, 0)
 		}
 		return
 	}
@@ -98,6 +106,16 @@ func (v *Versioner) missed(source cluster.Key, digest string) {
 	current, known := v.Sources.Current(source)
 	if !known || current.Digest == "" || current.Digest == digest {
 		v.feed.AddAfter(source, 0)
+	}
+}
+
+// KeyChanged takes note that digests of Secrets are made with another key.
+func (v *Versioner) KeyChanged() {
+	v.Sources.ForgetDigests()
+	for _, object := range v.Sources.All() {
+		if versioned, _ := snapshot.Versioned(object); versioned && object.Kind == wellknown.Secret {
+			v.feed.AddAfter(keyOf(object), 0)
+		}
 	}
 }
 
@@ -123,7 +141,13 @@ func (v *Versioner) Reconcile(ctx context.Context, key cluster.Key) (reconcile.R
 		v.invalid(source, wellknown.HistoryLimit, "a number from 0 up", "all its snapshots are retained")
 	}
 	kept, err := v.keep(ctx, key, source)
+	if refused := (*cluster.RefusedError)(nil); errors.As(err, &refused) && refused.Final {
+		return reconcile.Result{}, nil
+	}
 	if err != nil {
+		return reconcile.Result{}, err
+	}
+	if err := v.read(ctx, key); err != nil {
 		return reconcile.Result{}, err
 	}
 	digest := source.Digest(source.Name).String()
@@ -157,6 +181,15 @@ func (v *Versioner) keep(ctx context.Context, key cluster.Key, source snapshot.O
 		logf.FromContext(ctx).Info("Created snapshot", "snapshot", klog.KRef(key.Namespace, kept.Snapshot.Name))
 	}
 	return kept, nil
+}
+
+// read reads the snapshots of a source of which it can't be told from their metadata
+// whether they are what it holds.
+func (v *Versioner) read(ctx context.Context, key cluster.Key) error {
+	if !slices.ContainsFunc(v.Sources.KnownSnapshots(key), v.Sources.Unread) {
+		return nil
+	}
+	return v.Objects.Labelled(ctx, key, v.Sources.SetRead)
 }
 
 // number gives the current snapshot the highest revision of its source. It
@@ -200,7 +233,9 @@ func (v *Versioner) renumber(ctx context.Context, key cluster.Key, source snapsh
 		v.event(source, corev1.EventTypeWarning, wellknown.ReasonNameTaken,
 			"%s is something else, so this content is kept as %s", kept.Taken[len(kept.Taken)-1], kept.Snapshot.Name)
 	}
-	v.event(source, corev1.EventTypeNormal, wellknown.ReasonSnapshotted, "Revision %d is kept as %s", revision, kept.Snapshot.Name)
+	if source.Kind != wellknown.Secret { // who may read Events may not know what Secrets there are
+		v.event(source, corev1.EventTypeNormal, wellknown.ReasonSnapshotted, "Revision %d is kept as %s", revision, kept.Snapshot.Name)
+	}
 	return nil
 }
 

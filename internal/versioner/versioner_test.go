@@ -1,6 +1,7 @@
 package versioner_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	"k8s.io/client-go/tools/events"
 
 	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/hashing"
 	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/snapshot"
 	"github.com/configpin/configpin/internal/versioner"
@@ -24,7 +26,8 @@ type world struct {
 	source    *snapshot.Object
 	snapshots map[string]snapshot.Object
 	current   map[cluster.Key]cluster.Current
-	stale     bool // the watch has seen no snapshot
+	read      map[string]bool // by UID
+	stale     bool            // the watch has seen no snapshot
 	refuses   error
 	taken     []string
 	made      int
@@ -69,6 +72,20 @@ func (w *world) Annotate(_ context.Context, object snapshot.Object, annotations 
 	}
 	return w.snapshots[object.Name], nil
 }
+
+func (w *world) Labelled(_ context.Context, _ cluster.Key, f func(snapshot.Object)) error {
+	for _, object := range w.snapshots {
+		f(object)
+	}
+	return nil
+}
+
+func (w *world) Unread(object snapshot.Object) bool {
+	return object.Kind == wellknown.Secret && snapshot.Rekeyed(object, w.source.Key) && !w.read[object.UID]
+}
+
+func (w *world) SetRead(object snapshot.Object) { w.read[object.UID] = true }
+func (w *world) ForgetDigests()                 { clear(w.current) }
 
 func (w *world) Synced() bool           { return true }
 func (w *world) All() []snapshot.Object { return nil }
@@ -122,7 +139,7 @@ func (w *world) revision(colour string) int {
 }
 
 func newWorld() *world {
-	return &world{snapshots: map[string]snapshot.Object{}, current: map[cluster.Key]cluster.Current{}}
+	return &world{read: map[string]bool{}, snapshots: map[string]snapshot.Object{}, current: map[cluster.Key]cluster.Current{}}
 }
 
 // start returns a versioner of the world, as a new process would be.
@@ -262,4 +279,61 @@ func TestATakenNameIsTold(t *testing.T) {
 	_, err := w.start(recorder).Reconcile(t.Context(), app)
 	require.NoError(t, err)
 	assert.Equal(t, "Warning SnapshotNameTaken app-squatted is something else, so this content is kept as "+snapshot.Of(*w.source, 12).Name, <-recorder.Events)
+}
+
+var db = cluster.Key{Namespace: "shop", Target: refs.Target{Kind: wellknown.Secret, Name: "db"}}
+
+func secretKey(t *testing.T, fill byte) *hashing.Key {
+	t.Helper()
+	key, err := hashing.NewKey(bytes.Repeat([]byte{fill}, hashing.KeySize))
+	require.NoError(t, err)
+	return key
+}
+
+func secret(key *hashing.Key) *snapshot.Object {
+	return &snapshot.Object{
+		Kind: wellknown.Secret, Namespace: "shop", Name: "db", UID: "2", Type: "Opaque", Key: key,
+		Annotations: map[string]string{wellknown.Versioned: "true"},
+		Data:        map[string]string{"password": "hunter2"},
+	}
+}
+
+func TestNothingIsToldOfASecretThatIsKept(t *testing.T) {
+	w, recorder := newWorld(), events.NewFakeRecorder(10)
+	w.source = secret(secretKey(t, 1))
+	_, err := w.start(recorder).Reconcile(t.Context(), db)
+	require.NoError(t, err)
+	assert.Empty(t, recorder.Events)
+	for _, made := range w.snapshots {
+		assert.Equal(t, "1", made.Annotations[wellknown.Revision])
+	}
+}
+
+func TestWhatIsNeverKeptIsToldAndNotTriedAgain(t *testing.T) {
+	w, recorder := newWorld(), events.NewFakeRecorder(10)
+	w.source = secret(secretKey(t, 1))
+	w.refuses = &cluster.RefusedError{Err: errors.New("Secrets of type x are never kept"), Final: true}
+	_, err := w.start(recorder).Reconcile(t.Context(), db)
+	require.NoError(t, err)
+	assert.Equal(t, "Warning SnapshotFailed Nothing is pinned to what it holds now: Secrets of type x are never kept", <-recorder.Events)
+	assert.Contains(t, w.current, db)
+}
+
+// TestSnapshotsOfALostKeyAreRead: whether they are what the source holds can't be
+// told from their metadata.
+func TestSnapshotsOfALostKeyAreRead(t *testing.T) {
+	w, recorder := newWorld(), events.NewFakeRecorder(10)
+	made := snapshot.Of(*secret(secretKey(t, 1)), 12)
+	made.UID = "old"
+	w.snapshots[made.Name] = made
+	w.source = secret(secretKey(t, 2))
+	v := w.start(recorder)
+	_, err := v.Reconcile(t.Context(), db)
+	require.NoError(t, err)
+	assert.True(t, w.read["old"])
+	assert.Len(t, w.snapshots, 2, "what it holds has a name by the present key, too")
+
+	w.source.Key = secretKey(t, 3)
+	v.KeyChanged()
+	assert.Empty(t, w.current, "nothing is decided until it is read again")
 }

@@ -11,6 +11,9 @@ const (
 	Secret    Kind = "secret"
 )
 
+// Kinds are all kinds of sources.
+var Kinds = []Kind{ConfigMap, Secret}
+
 // kubernetesNames of each Kind: its Kubernetes kind and its resource, both in
 // the core/v1 group.
 var kubernetesNames = map[Kind]struct{ kind, resource string }{

@@ -43,7 +43,7 @@ func (b *bench) handler(ctx context.Context) ([]row, error) {
 		source := configMap(sourceName(i), strings.Repeat("x", handlerSourceSize))
 		store.known[source.Name] = versioned(source)
 	}
-	ours := (&admission.Handler{Objects: cluster.NewObjects(store), Slots: make(chan struct{}, 256)}).Mux()
+	ours := (&admission.Handler{Objects: cluster.NewObjects(store, cluster.Scope{Namespaces: cluster.Everywhere}, nil), Slots: make(chan struct{}, 256)}).Mux()
 	cases, err := reviews(ctx, ours)
 	if err != nil {
 		return nil, err

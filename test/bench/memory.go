@@ -16,6 +16,7 @@ import (
 // compares objects, which costs more than the handler does.
 type memory struct {
 	corev1client.ConfigMapInterface // nothing else is called
+	corev1client.SecretsGetter      // nobody asks for these
 
 	mutex sync.RWMutex
 	known map[string]*corev1.ConfigMap

@@ -159,7 +159,7 @@ func (l *lab) spoof(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { h.removeMap(t, red.Name) })
 	collector := l.collector(t, h.namespace, c)
-	collector.Options.HistoryLimit = 1
+	collector.Options.HistoryLimit = map[wellknown.Kind]int{wellknown.ConfigMap: 1}
 	for range 4 {
 		c.passGrace()
 		require.NoError(t, collector.Pass(t.Context()))
@@ -167,6 +167,6 @@ func (l *lab) spoof(t *testing.T) {
 	assert.NotNil(t, h.snapshot(t, h.old), "there is room for it")
 	assert.NotNil(t, h.snapshot(t, h.current))
 	assert.NotNil(t, h.snapshot(t, red.Name), "it is somebody's")
-	collector.Options.HistoryLimit = 0
+	collector.Options.HistoryLimit = nil
 	h.collects(t, c, collector)
 }

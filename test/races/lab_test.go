@@ -32,6 +32,10 @@ type lab struct {
 	names   atomic.Int64
 }
 
+// everything is what the races are about: they are of ConfigMaps, since nothing in
+// them depends on the kind.
+var everything = cluster.Scope{Namespaces: cluster.Everywhere}
+
 func newLab(t *testing.T) *lab {
 	t.Helper()
 	running, err := controlplane.Start(t.Context(), controlplane.Options{Dir: t.TempDir(), Progress: t.Output()})
@@ -42,7 +46,7 @@ func newLab(t *testing.T) *lab {
 	l.config.WarningHandler = rest.NoWarnings{}
 	l.api, err = kubernetes.NewForConfig(l.config)
 	require.NoError(t, err)
-	l.objects, err = cluster.Connect(l.config)
+	l.objects, err = cluster.Connect(l.config, everything, nil)
 	require.NoError(t, err)
 	for i := range atOnce {
 		name := fmt.Sprint("race-", i)
@@ -70,9 +74,9 @@ func (l *lab) collector(t *testing.T, namespace string, c *clock, through ...fun
 	for _, transport := range through {
 		config.Wrap(transport)
 	}
-	census, err := cluster.NewCensus(config, nil)
+	census, err := cluster.NewCensus(config, everything, nil)
 	require.NoError(t, err)
-	objects, err := cluster.Connect(config)
+	objects, err := cluster.Connect(config, everything, nil)
 	require.NoError(t, err)
 	return &gc.Collector{
 		Census:  oneSpace{census, namespace, c},

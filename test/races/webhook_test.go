@@ -46,7 +46,7 @@ type webhook struct {
 // serveWebhook serves both webhooks, and has the API server call them.
 func serveWebhook(t *testing.T, l *lab) *webhook {
 	t.Helper()
-	objects, err := cluster.Connect(l.config)
+	objects, err := cluster.Connect(l.config, everything, nil)
 	require.NoError(t, err)
 	w := &webhook{config: l.config, plain: handler(objects), gates: map[types.NamespacedName]*gate{}}
 	mux := http.NewServeMux()
@@ -102,7 +102,7 @@ func (w *webhook) mutate(answer http.ResponseWriter, request *http.Request) {
 	// side.
 	config := rest.CopyConfig(w.config)
 	config.Wrap(g.before)
-	objects, err := cluster.Connect(config)
+	objects, err := cluster.Connect(config, everything, nil)
 	if err != nil {
 		http.Error(answer, err.Error(), http.StatusInternalServerError)
 		return

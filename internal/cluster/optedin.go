@@ -1,0 +1,71 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/metadata/metadatainformer"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/configpin/configpin/internal/wellknown"
+)
+
+// optedIn knows the namespaces that opt in what is written in them.
+type optedIn interface {
+	start(ctx context.Context)
+	synced() bool
+	list(ctx context.Context) ([]string, error)
+}
+
+var namespacesResource = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
+
+func newOptedIn(client metadata.Interface, namespaces []string) optedIn {
+	if !slices.Equal(namespaces, Everywhere) {
+		return askedNamespaces{client, namespaces}
+	}
+	return watchedNamespaces{metadatainformer.NewFilteredMetadataInformer(client, namespacesResource, "", 0, cache.Indexers{}, func(options *metav1.ListOptions) {
+		options.LabelSelector = wellknown.Enabled + "=" + wellknown.True
+	}).Informer()}
+}
+
+// watchedNamespaces watches all that there are. Nothing is asked for while none is
+// opted in.
+type watchedNamespaces struct{ informer cache.SharedIndexInformer }
+
+func (w watchedNamespaces) start(ctx context.Context) { go w.informer.RunWithContext(ctx) }
+
+func (w watchedNamespaces) synced() bool { return w.informer.HasSynced() }
+
+func (w watchedNamespaces) list(context.Context) ([]string, error) {
+	return w.informer.GetStore().ListKeys(), nil
+}
+
+// askedNamespaces asks for each of some: who may read no others can't watch any.
+type askedNamespaces struct {
+	client     metadata.Interface
+	namespaces []string
+}
+
+func (askedNamespaces) start(context.Context) {}
+
+func (askedNamespaces) synced() bool { return true }
+
+func (a askedNamespaces) list(ctx context.Context) ([]string, error) {
+	var found []string
+	for _, name := range a.namespaces {
+		namespace, err := a.client.Resource(namespacesResource).Get(ctx, name, metav1.GetOptions{})
+		switch {
+		case apierrors.IsNotFound(err):
+		case err != nil:
+			return nil, fmt.Errorf("reading namespace %s: %w", name, err)
+		case namespace.Labels[wellknown.Enabled] == wellknown.True:
+			found = append(found, name)
+		}
+	}
+	return found, nil
+}

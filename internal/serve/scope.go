@@ -1,0 +1,88 @@
+package serve
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// Scope is where a program serves, as its flags say. A list of namespaces that is
+// just NamespaceAll stands for all of them.
+type Scope struct {
+	Namespaces []string // ConfigMaps and workloads
+	Secrets    []string // Secrets; empty for nowhere
+}
+
+// scopeFlags are the flags that say so.
+type scopeFlags struct {
+	namespaces, secretsNamespaces []string
+	secrets                       bool
+	keyNamespace                  string
+}
+
+func (s *scopeFlags) add(f *Flags) {
+	f.Func("namespaces", "the only `namespaces` to serve, separated by commas (default: all)", listOf(&s.namespaces))
+	f.BoolVar(&s.secrets, "secrets", false, "serve Secrets too, in all namespaces that are served")
+	f.Func("secrets-namespaces", "serve Secrets too, in these `namespaces` alone, separated by commas", listOf(&s.secretsNamespaces))
+	f.StringVar(&s.keyNamespace, "digest-key-namespace", "", "`namespace` of the Secret with the key of Secrets' digests (default: the Pod's own)")
+}
+
+func listOf(list *[]string) func(string) error {
+	return func(value string) error {
+		for namespace := range strings.SplitSeq(value, ",") {
+			if len(validation.IsDNS1123Label(namespace)) > 0 {
+				return fmt.Errorf("%q is no name of a namespace", namespace)
+			}
+			*list = append(*list, namespace)
+		}
+		return nil
+	}
+}
+
+// Scope returns where to serve.
+func (f *Flags) Scope() (Scope, error) {
+	s := Scope{Namespaces: []string{metav1.NamespaceAll}}
+	if len(f.scope.namespaces) > 0 {
+		s.Namespaces = sorted(f.scope.namespaces)
+	}
+	switch {
+	case f.scope.secrets && len(f.scope.secretsNamespaces) > 0:
+		return s, f.Wrong("--secrets is for all namespaces, and --secrets-namespaces for some: give one of them")
+	case f.scope.secrets:
+		s.Secrets = s.Namespaces
+	default:
+		s.Secrets = sorted(f.scope.secretsNamespaces)
+	}
+	for _, namespace := range s.Secrets {
+		if len(f.scope.namespaces) > 0 && !slices.Contains(s.Namespaces, namespace) {
+			return s, f.Wrong("--secrets-namespaces has %s, which is not among --namespaces", namespace)
+		}
+	}
+	return s, nil
+}
+
+func sorted(list []string) []string { return slices.Compact(slices.Sorted(slices.Values(list))) }
+
+// ownNamespace is where a Pod finds the name of its namespace
+// (k8s.io/client-go/tools/clientcmd/client_config.go, inClusterClientConfig).
+const ownNamespace = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+
+// DigestKeyNamespace returns the namespace of the key of Secrets' digests.
+func (f *Flags) DigestKeyNamespace() (string, error) {
+	if f.scope.keyNamespace != "" {
+		return f.scope.keyNamespace, nil
+	}
+	text, err := os.ReadFile(ownNamespace)
+	if errors.Is(err, os.ErrNotExist) {
+		return "", f.Wrong("this is no Pod: say with --digest-key-namespace where the key of Secrets' digests is")
+	}
+	if err != nil {
+		return "", fmt.Errorf("finding the key of Secrets' digests: %w", err)
+	}
+	return strings.TrimSpace(string(text)), nil
+}
