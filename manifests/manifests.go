@@ -9,23 +9,37 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
 )
 
-//go:embed base/*.yaml
-var base embed.FS
+//go:embed base components namespace namespace-secrets
+var files embed.FS
 
-// Objects returns what is installed, in an order in which it can be applied:
-// namespaces first.
-func Objects() ([]*unstructured.Unstructured, error) {
+// Component is something that not everybody installs: a folder of manifests.
+type Component string
+
+// The components that consist of objects alone.
+const (
+	Secrets   Component = "components/secrets"    // rights on Secrets, in all namespaces
+	DigestKey Component = "components/digest-key" // rights on the key of their digests
+)
+
+// Objects returns what is installed, with some components, in an order in which it
+// can be applied: namespaces first.
+func Objects(components ...Component) ([]*unstructured.Unstructured, error) {
+	folders := []string{"base"}
+	for _, c := range components {
+		folders = append(folders, string(c))
+	}
 	var namespaces, rest []*unstructured.Unstructured
-	err := fs.WalkDir(base, "base", func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || entry.Name() == "kustomization.yaml" {
-			return err
+	for _, folder := range folders {
+		objects, err := in(folder)
+		if err != nil {
+			return nil, err
 		}
-		objects, err := read(path)
 		for _, object := range objects {
 			if object.GetKind() == "Namespace" {
 				namespaces = append(namespaces, object)
@@ -33,19 +47,71 @@ func Objects() ([]*unstructured.Unstructured, error) {
 				rest = append(rest, object)
 			}
 		}
-		return err
-	})
-	return append(namespaces, rest...), err
+	}
+	return append(namespaces, rest...), nil
 }
 
-func read(path string) ([]*unstructured.Unstructured, error) {
-	text, err := base.ReadFile(path)
+// Namespaced returns what is installed for programs that serve some namespaces
+// alone, and of those the Secrets of some: no ClusterRoles, and Roles in each.
+func Namespaced(namespaces, secrets []string) ([]*unstructured.Unstructured, error) {
+	all, err := Objects(DigestKey)
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", path, err)
+		return nil, err
+	}
+	var objects []*unstructured.Unstructured
+	for _, object := range all {
+		if kind := object.GetKind(); kind != "ClusterRole" && kind != "ClusterRoleBinding" {
+			objects = append(objects, object)
+		}
+	}
+	for folder, in := range map[string][]string{"namespace": namespaces, "namespace-secrets": secrets} {
+		for _, namespace := range in {
+			roles, err := rolesIn(folder, namespace)
+			if err != nil {
+				return nil, err
+			}
+			objects = append(objects, roles...)
+		}
+	}
+	return objects, nil
+}
+
+func rolesIn(folder, namespace string) ([]*unstructured.Unstructured, error) {
+	roles, err := in(folder)
+	for _, role := range roles {
+		role.SetNamespace(namespace)
+	}
+	return roles, err
+}
+
+// in returns the objects of a folder's files.
+func in(folder string) ([]*unstructured.Unstructured, error) {
+	entries, err := files.ReadDir(folder)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", folder, err)
+	}
+	var all []*unstructured.Unstructured
+	for _, entry := range entries {
+		if entry.IsDir() || entry.Name() == "kustomization.yaml" {
+			continue
+		}
+		objects, err := read(path.Join(folder, entry.Name()))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, objects...)
+	}
+	return all, nil
+}
+
+func read(file string) ([]*unstructured.Unstructured, error) {
+	text, err := fs.ReadFile(files, file)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", file, err)
 	}
 	objects, err := Parse(text)
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", path, err)
+		return nil, fmt.Errorf("reading %s: %w", file, err)
 	}
 	return objects, nil
 }

@@ -1,13 +1,26 @@
 package manifests_test
 
 import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/configpin/configpin/manifests"
 )
+
+func names(objects []*unstructured.Unstructured) []string {
+	var all []string
+	for _, object := range objects {
+		all = append(all, strings.TrimSpace(object.GetNamespace()+" "+object.GetKind()+" "+object.GetName()))
+	}
+	return all
+}
 
 func TestObjects(t *testing.T) {
 	objects, err := manifests.Objects()
@@ -20,4 +33,79 @@ func TestObjects(t *testing.T) {
 	}
 	assert.Equal(t, 1, kinds["MutatingWebhookConfiguration"])
 	assert.Equal(t, 2, kinds["ServiceAccount"])
+}
+
+func TestNoRightOnSecretsUnlessAskedFor(t *testing.T) {
+	base, err := manifests.Objects()
+	require.NoError(t, err)
+	assert.Empty(t, rightsOn(t, "secrets", base))
+	all, err := manifests.Objects(manifests.Secrets, manifests.DigestKey)
+	require.NoError(t, err)
+	assert.Equal(t, []string{
+		"ClusterRole configpin-versioner-secrets",
+		"ClusterRole configpin-webhook-secrets",
+		"configpin-system Role configpin-versioner-digest-key",
+		"configpin-system Role configpin-webhook-digest-key",
+	}, rightsOn(t, "secrets", all))
+}
+
+func TestNamespaced(t *testing.T) {
+	objects, err := manifests.Namespaced([]string{"bank", "shop"}, []string{"shop"})
+	require.NoError(t, err)
+	for _, name := range names(objects) {
+		assert.NotContains(t, name, "ClusterRole")
+	}
+	assert.Equal(t, []string{"bank Role configpin-versioner", "bank Role configpin-webhook", "shop Role configpin-versioner", "shop Role configpin-webhook"},
+		rightsOn(t, "configmaps", objects))
+	assert.Equal(t, []string{
+		"configpin-system Role configpin-versioner-digest-key",
+		"configpin-system Role configpin-webhook-digest-key",
+		"shop Role configpin-versioner-secrets",
+		"shop Role configpin-webhook-secrets",
+	}, rightsOn(t, "secrets", objects))
+}
+
+// rightsOn are the roles that have a rule about a resource.
+func rightsOn(t *testing.T, resource string, objects []*unstructured.Unstructured) []string {
+	t.Helper()
+	var found []string
+	for _, object := range objects {
+		rules, _, err := unstructured.NestedSlice(object.Object, "rules")
+		require.NoError(t, err)
+		for _, rule := range rules {
+			resources, _, err := unstructured.NestedStringSlice(rule.(map[string]any), "resources")
+			require.NoError(t, err)
+			if slices.Contains(resources, resource) {
+				found = append(found, names([]*unstructured.Unstructured{object})...)
+			}
+		}
+	}
+	slices.Sort(found)
+	return slices.Compact(found)
+}
+
+// TestEveryRuleSaysWhy: who is asked for a right wants to know what for.
+func TestEveryRuleSaysWhy(t *testing.T) {
+	files, err := filepath.Glob("*/*rbac.yaml")
+	require.NoError(t, err)
+	more, err := filepath.Glob("*/*/*rbac.yaml")
+	require.NoError(t, err)
+	files = append(files, more...)
+	require.GreaterOrEqual(t, len(files), 6)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		explained := false
+		for number, line := range strings.Split(string(text), "\n") {
+			switch {
+			case strings.HasPrefix(line, "rules:"):
+				explained = false
+			case strings.HasPrefix(line, "  # "):
+				explained = true
+			case strings.HasPrefix(line, "  - apiGroups:"):
+				assert.True(t, explained, "%s:%d: this rule doesn't say why", file, number+1)
+				explained = false
+			}
+		}
+	}
 }

@@ -49,7 +49,7 @@ func TestOf(t *testing.T) {
 }
 
 // key returns a key of a test.
-func key(t testing.TB, fill byte) *hashing.Key {
+func key(t *testing.T, fill byte) *hashing.Key {
 	t.Helper()
 	k, err := hashing.NewKey(bytes.Repeat([]byte{fill}, hashing.KeySize))
 	require.NoError(t, err)

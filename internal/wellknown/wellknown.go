@@ -107,7 +107,7 @@ const (
 // The Secret that holds the key by which the digests of Secrets are made, in the
 // namespace of configpin's programs: its name, its type, and the key of its data.
 const (
-	DigestKeySecret = "configpin-digest-key"
+	DigestKeySecret = "configpin-digest-key" //nolint:gosec // a name
 	DigestKeyType   = Domain + "/digest-key"
 	DigestKeyData   = "key"
 )
