@@ -13,20 +13,20 @@ import (
 func Bounded(h History, limit int) []Violation {
 	r := prepare(h)
 	w := r.replay(nil)
-	unused := map[string]int{}
+	unused := map[Ref]int{}
 	for _, f := range w.sorted() {
 		if !r.kept[f.UID] || len(w.users(key(f.Kind, f.Name))) > 0 {
 			continue
 		}
-		name := f.Annotations[wellknown.Source]
-		if source, is := r.source(w, name); !is || source.Content != f.Content {
-			unused[name]++
+		of := Ref{Kind: f.Kind, Name: f.Annotations[wellknown.Source]}
+		if source, is := r.source(w, of.Kind, of.Name); !is || source.Content != f.Content {
+			unused[of]++
 		}
 	}
 	var found []Violation
-	for name, count := range unused {
+	for of, count := range unused {
 		if count > limit {
-			v := breach(Fact{Kind: configMap, Name: name}, "has %d unused snapshots, and %d are kept", count, limit)
+			v := breach(Fact{Kind: of.Kind, Name: of.Name}, "has %d unused snapshots, and %d are kept", count, limit)
 			v.Invariant, v.Namespace = "I7", h.Namespace
 			found = append(found, v)
 		}

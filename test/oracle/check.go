@@ -24,7 +24,8 @@ type Rules struct {
 	// are not there.
 	Absent map[string]bool
 
-	// Unkept are sources whose content can't be kept, or isn't to be any more.
+	// Unkept are sources whose content can't be kept, or isn't to be any more:
+	// ConfigMaps by their names, others as in "secret/db".
 	Unkept map[string]bool
 
 	// Unpinning says that somebody tries to un-pin workloads while the webhook is
@@ -33,6 +34,10 @@ type Rules struct {
 
 	// Strict says that requests fail with the webhook.
 	Strict bool
+}
+
+func (r Rules) unkept(kind, name string) bool {
+	return kind == configMap && r.Unkept[name] || r.Unkept[key(kind, name)]
 }
 
 // invariant is a rule that always holds, and how to find where it didn't.

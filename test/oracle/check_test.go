@@ -51,6 +51,40 @@ var rows = []row{
 	{name: "all is well", facts: well()},
 	{name: "all is well after a change", facts: movedOn()},
 
+	{name: "all is well with a Secret", facts: secretive(keptSecret(3, "hunter2", keyA))},
+	{
+		name:  "all is well with a Secret whose key was lost",
+		facts: secretive(keptSecret(3, "hunter2", keyA), keptSecret(9, "hunter2", keyB, annotation(wellknown.Revision, "2"))),
+	},
+	{
+		name:  "I1: what a Secret holds is kept by no snapshot",
+		facts: secretive(keptSecret(3, "hunter1", keyA)),
+		want: []string{
+			"I1: Deployment web: was stored with the pin secret/" + secretName("hunter2", keyA) + ", which wasn't there",
+			"I1: Secret db: what it holds is kept by no snapshot",
+			"I4: Deployment web: names secret/" + secretName("hunter2", keyA) + ", which isn't there",
+			"I5: Secret db: what it holds isn't its highest revision",
+		},
+	},
+	{
+		name:  "a Secret that is never kept",
+		facts: []Fact{namespace(1), stored(2, secret, "db", map[string]any{"type": "helm.sh/release.v1"}, annotation(wellknown.Versioned, "true"))},
+	},
+	{
+		name:  "I1: a Secret whose name is by another key than it says is no snapshot",
+		facts: secretive(keptSecret(3, "hunter2", keyA, annotation(wellknown.DigestKey, keyID(keyB)))),
+		want: []string{
+			"I1: Deployment web: was stored with the pin secret/" + secretName("hunter2", keyA) + ", which is no snapshot of secret/db",
+			"I1: Secret db: what it holds is kept by no snapshot",
+			"I5: Secret db: what it holds isn't its highest revision",
+		},
+	},
+	{
+		name:  "I6: a Secret is kept twice",
+		facts: secretive(keptSecret(3, "hunter2", keyA), keptSecretAs(9, "db-"+secretDigest("hunter2", keyA)[:24], "hunter2", keyA, annotation(wellknown.Revision, "2"))),
+		want:  []string{"I6: Secret db-" + secretDigest("hunter2", keyA)[:24] + ": keeps what " + secretName("hunter2", keyA) + " keeps"},
+	},
+
 	{
 		name:  "I1: a template was pinned before its snapshot was there",
 		facts: []Fact{namespace(1), source(2, "blue"), deployment(3, template(blue)), kept(4, "blue")},
@@ -316,7 +350,7 @@ var rows = []row{
 		name:  "I8: we replace a snapshot",
 		facts: well(),
 		audit: []Entry{asked(versionerUser, "update", configMaps, blue)},
-		want:  []string{"I8: configmaps " + blue + ": update by " + versionerUser + ": it never does that to a ConfigMap"},
+		want:  []string{"I8: configmaps " + blue + ": update by " + versionerUser + ": it never does that to a ConfigMap or a Secret"},
 	},
 	{
 		name:  "I8: the webhook touches",

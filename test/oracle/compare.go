@@ -14,7 +14,7 @@ import (
 )
 
 // Compare returns where two versions of an object differ that may differ only in
-// what is ours (I11): names of ConfigMaps in refs, our annotation of the template,
+// what is ours (I11): names of ConfigMaps and Secrets in refs, our annotation of the template,
 // our labels, and managedFields. The paths alone: what is there may be secret.
 func Compare(before, after []byte) ([]string, error) {
 	a, err := foreignPart(before)
@@ -41,11 +41,7 @@ func foreignPart(text []byte) (map[string]any, error) {
 	for _, path := range templatePaths {
 		without(object, func(key string) bool { return key == wellknown.Pins }, slices.Concat(path, []string{"metadata", "annotations"})...)
 	}
-	walk(object["spec"], func(kind string, holder map[string]any, field string) {
-		if kind == configMap {
-			holder[field] = ""
-		}
-	})
+	walk(object["spec"], func(_ string, holder map[string]any, field string) { holder[field] = "" })
 	return object, nil
 }
 

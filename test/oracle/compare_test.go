@@ -41,12 +41,21 @@ func TestCompare(t *testing.T) {
 			assert.Equal(t, row.want, got)
 		})
 	}
-	t.Run("the name of a Secret", func(t *testing.T) {
-		t.Parallel()
-		got, err := Compare(object("app", "", "", `,"volumes":[{"secret":{"secretName":"a"}}]`), object("app", "", "", `,"volumes":[{"secret":{"secretName":"b"}}]`))
-		require.NoError(t, err)
-		assert.Equal(t, []string{".spec.template.spec.volumes[0].secret.secretName"}, got)
-	})
+	for name, row := range map[string]struct {
+		before, after string
+		want          []string
+	}{
+		"the name of a Secret":         {`,"volumes":[{"secret":{"secretName":"a"}}]`, `,"volumes":[{"secret":{"secretName":"b"}}]`, nil},
+		"the name of a pull secret":    {`,"imagePullSecrets":[{"name":"a"}]`, `,"imagePullSecrets":[{"name":"b"}]`, []string{".spec.template.spec.imagePullSecrets[0].name"}},
+		"the mode of a Secret's files": {`,"volumes":[{"secret":{"secretName":"a","defaultMode":1}}]`, `,"volumes":[{"secret":{"secretName":"a","defaultMode":2}}]`, []string{".spec.template.spec.volumes[0].secret.defaultMode"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := Compare(object("app", "", "", row.before), object("app", "", "", row.after))
+			require.NoError(t, err)
+			assert.Equal(t, row.want, got)
+		})
+	}
 	t.Run("no object", func(t *testing.T) {
 		t.Parallel()
 		_, err := Compare(before, []byte("x"))

@@ -14,8 +14,8 @@ func behind(r *record, rules Rules) []Violation {
 	var found []Violation
 	for _, f := range w.sorted() {
 		switch {
-		case f.Kind == configMap && !rules.Unkept[f.Name]:
-			if source, is := r.source(w, f.Name); is && !r.numbered(w, source) {
+		case f.isKept() && !rules.unkept(f.Kind, f.Name):
+			if source, is := r.source(w, f.Kind, f.Name); is && !r.numbered(w, source) {
 				found = append(found, breach(f, "what it holds isn't its highest revision"))
 			}
 		case f.isWorkload() && f.Kind != "Job" && f.follows(w):
@@ -28,7 +28,7 @@ func behind(r *record, rules Rules) []Violation {
 // numbered says whether what a source holds is its highest revision.
 func (r *record) numbered(w *world, source Fact) bool {
 	highest := 0
-	for _, kept := range r.snapshotsOf(w, source.Name) {
+	for _, kept := range r.snapshotsOf(w, source.Kind, source.Name) {
 		highest = max(highest, revision(kept))
 	}
 	return slices.ContainsFunc(r.current(w, source), func(f Fact) bool { return highest > 0 && revision(f) == highest })
@@ -54,9 +54,6 @@ func (f Fact) follows(w *world) bool {
 func (r *record) refsBehind(w *world, f Fact, rules Rules) []Violation {
 	var found []Violation
 	for _, ref := range f.Refs {
-		if ref.Kind != configMap {
-			continue
-		}
 		named, there := w.at(ref.String())
 		if !there {
 			continue // another invariant
@@ -65,8 +62,8 @@ func (r *record) refsBehind(w *world, f Fact, rules Rules) []Violation {
 		if r.kept[named.UID] {
 			name = named.Annotations[wellknown.Source]
 		}
-		source, is := r.source(w, name)
-		if !is || rules.Unkept[name] || slices.Contains(f.Template.Exclude, key(configMap, name)) {
+		source, is := r.source(w, ref.Kind, name)
+		if !is || rules.unkept(ref.Kind, name) || slices.Contains(f.Template.Exclude, key(ref.Kind, name)) {
 			continue
 		}
 		if !r.follows(w, f, named, source) {
@@ -80,7 +77,7 @@ func (r *record) refsBehind(w *world, f Fact, rules Rules) []Violation {
 // of it although it was offered that.
 func (r *record) follows(w *world, f, named, source Fact) bool {
 	for _, current := range r.current(w, source) {
-		held := r.kept[named.UID] && f.Labels[observedLabel(source.Name)] == current.suffix()
+		held := r.kept[named.UID] && f.Labels[observedLabel(source.Kind, source.Name)] == current.suffix()
 		if named.UID == current.UID || held {
 			return true
 		}

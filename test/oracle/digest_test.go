@@ -22,16 +22,20 @@ func TestDigestOf(t *testing.T) {
 			Data               map[string]string
 			Binary             map[string][]byte
 		}
+		Key    []byte
+		ID     string
 		Digest string
 	}
 	require.NoError(t, json.Unmarshal(text, &vectors))
-	compared := 0
+	compared := map[string]int{}
 	for _, v := range vectors {
-		if v.Content.Kind != configMap {
-			continue // ConfigMaps alone are served
+		compared[v.Content.Kind]++
+		held := content{v.Content.Kind, v.Content.Type, v.Content.Data, v.Content.Binary}
+		assert.Equal(t, v.Digest, held.digest(v.Content.Source, v.Key), v.Name)
+		if v.Key != nil {
+			assert.Equal(t, v.ID, keyID(v.Key), v.Name)
 		}
-		compared++
-		assert.Equal(t, v.Digest, digestOf(v.Content.Source, v.Content.Data, v.Content.Binary), v.Name)
 	}
-	assert.Greater(t, compared, 5)
+	assert.Greater(t, compared[configMap], 5)
+	assert.Greater(t, compared[secret], 5)
 }

@@ -17,7 +17,11 @@ const (
 
 func isUs(user string) bool { return user == webhookUser || user == versionerUser }
 
-const configMaps = "configmaps" // the resource
+// The resources that sources and snapshots are of.
+const (
+	configMaps = "configmaps"
+	secrets    = "secrets"
+)
 
 // Entry is what a line of the audit log says of a request, as far as it matters.
 type Entry struct {
@@ -76,7 +80,7 @@ func parse(line []byte) (e Entry, matters bool, err error) {
 		Message:     raw.ResponseStatus.Message,
 	}
 	ours := e.ours() && e.writes()
-	others := e.Resource == configMaps && slices.Contains([]string{"create", "delete", "deletecollection"}, e.Verb)
+	others := (e.Resource == configMaps || e.Resource == secrets) && slices.Contains([]string{"create", "delete", "deletecollection"}, e.Verb)
 	refused := e.Code >= 400 && e.writes() && strings.Contains(e.Message, "configpin")
 	if !refused {
 		e.Message = ""
@@ -86,7 +90,7 @@ func parse(line []byte) (e Entry, matters bool, err error) {
 
 // mayMatter tells most lines apart without reading them: they are many.
 func mayMatter(line []byte) bool {
-	return bytes.Contains(line, []byte(`configpin`)) || bytes.Contains(line, []byte(`"resource":"`+configMaps+`"`))
+	return bytes.Contains(line, []byte(`configpin`)) || bytes.Contains(line, []byte(`"resource":"`+configMaps+`"`)) || bytes.Contains(line, []byte(`"resource":"`+secrets+`"`))
 }
 
 // A mark is a request for something of this name, which is nowhere: once it is in

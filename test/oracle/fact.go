@@ -24,9 +24,12 @@ type Fact struct {
 	Labels      map[string]string // ours alone
 	Annotations map[string]string // ours alone
 
-	Content   string // of a ConfigMap: the hash of what it holds
-	Digest    string // of a ConfigMap: what its snapshot's name should end in
-	Immutable bool
+	// Of a ConfigMap or a Secret: the hash of what it holds; what its snapshot's name
+	// should end in, by the key that it names; whether it can change; and of what type
+	// it is.
+	Content, Digest string
+	Immutable       bool
+	Type            string
 
 	Refs     []Ref     // what its Pods need
 	Template *Template // of what has one

@@ -40,7 +40,7 @@ func prepare(h History) *record {
 	r := &record{History: h, kept: map[string]bool{}}
 	seen := map[string]bool{}
 	for _, f := range h.Facts {
-		if f.Kind == configMap && !seen[f.UID] {
+		if f.isKept() && !seen[f.UID] {
 			seen[f.UID] = true
 			r.kept[f.UID] = f.verified() || r.madeByUs(f)
 		}
@@ -56,7 +56,7 @@ func (r *record) madeByUs(f Fact) bool {
 	}
 	byUs, byOthers := false, false
 	for _, e := range r.Audit {
-		if e.Verb == "create" && e.Resource == configMaps && e.Name == f.Name && e.succeeded() {
+		if e.Verb == "create" && e.Resource == f.resource() && e.Name == f.Name && e.succeeded() {
 			byUs, byOthers = byUs || e.ours(), byOthers || !e.ours()
 		}
 	}
@@ -121,17 +121,26 @@ func (w *world) users(key string) []Fact {
 	return found
 }
 
-// source is a ConfigMap whose contents are to be kept, or false.
-func (r *record) source(w *world, name string) (Fact, bool) {
-	f, there := w.at(key(configMap, name))
-	return f, there && !r.kept[f.UID] && f.Annotations[wellknown.Versioned] == wellknown.True
+// isKept says whether an object is of a kind whose contents are kept.
+func (f Fact) isKept() bool { return f.Kind == configMap || f.Kind == secret }
+
+// resource is what the kind of such an object is called in paths.
+func (f Fact) resource() string { return strings.ToLower(f.Kind) + "s" }
+
+// neverKept are the types of Secrets that aren't, whatever somebody writes on them.
+var neverKept = []string{"kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token", "helm.sh/release.v1"}
+
+// source is an object whose contents are to be kept, or false.
+func (r *record) source(w *world, kind, name string) (Fact, bool) {
+	f, there := w.at(key(kind, name))
+	return f, there && !r.kept[f.UID] && f.Annotations[wellknown.Versioned] == wellknown.True && !slices.Contains(neverKept, f.Type)
 }
 
 // snapshotsOf are the snapshots of a source that are there.
-func (r *record) snapshotsOf(w *world, source string) []Fact {
+func (r *record) snapshotsOf(w *world, kind, source string) []Fact {
 	var found []Fact
 	for _, f := range w.sorted() {
-		if r.kept[f.UID] && f.Annotations[wellknown.Source] == source {
+		if r.kept[f.UID] && f.Kind == kind && f.Annotations[wellknown.Source] == source {
 			found = append(found, f)
 		}
 	}

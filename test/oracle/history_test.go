@@ -1,7 +1,10 @@
 package oracle
 
 import (
+	"bytes"
+	"encoding/base64"
 	"maps"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,7 +41,7 @@ func stored(revision uint64, kind, name string, content map[string]any, changes 
 	for _, c := range changes {
 		c(object)
 	}
-	f := reduce(object)
+	f := testKeys.reduce(object)
 	f.Revision = revision
 	return f
 }
@@ -83,7 +86,7 @@ func holding(colour string) map[string]any {
 func snapshotName(colour string) string { return "app-" + digestOfColour(colour)[:12] }
 
 func digestOfColour(colour string) string {
-	return digestOf("app", map[string]string{"colour": colour}, nil)
+	return content{kind: configMap, data: map[string]string{"colour": colour}}.digest("app", nil)
 }
 
 // source is app, holding a colour.
@@ -106,6 +109,53 @@ func keptAs(revision uint64, name, colour string, changes ...change) Fact {
 		annotation(wellknown.Digest, digestOfColour(colour)),
 		annotation(wellknown.Revision, "1"),
 	}, changes...)...)
+}
+
+// The keys of Secrets' digests.
+var (
+	keyA, keyB = bytes.Repeat([]byte("a"), 32), bytes.Repeat([]byte("b"), 32)
+	testKeys   = keys{keyID(keyA): keyA, keyID(keyB): keyB}
+)
+
+func holdingPassword(password string) map[string]any {
+	return map[string]any{"type": "Opaque", "data": map[string]any{"password": base64.StdEncoding.EncodeToString([]byte(password))}}
+}
+
+func secretDigest(password string, key []byte) string {
+	return content{kind: secret, secretType: "Opaque", data: map[string]string{"password": password}}.digest("db", key)
+}
+
+func secretName(password string, key []byte) string { return "db-" + secretDigest(password, key)[:12] }
+
+// keptSecret is the snapshot of a content of db.
+func keptSecret(revision uint64, password string, key []byte, changes ...change) Fact {
+	return keptSecretAs(revision, secretName(password, key), password, key, changes...)
+}
+
+func keptSecretAs(revision uint64, name, password string, key []byte, changes ...change) Fact {
+	content := holdingPassword(password)
+	content["immutable"] = true
+	return stored(revision, secret, name, content, append([]change{
+		label(wellknown.SnapshotOf, "db"),
+		annotation(wellknown.Source, "db"),
+		annotation(wellknown.Digest, secretDigest(password, key)),
+		annotation(wellknown.DigestKey, keyID(key)),
+		annotation(wellknown.Revision, "1"),
+	}, changes...)...)
+}
+
+// secretive is a workload that is pinned to what the Secret db holds, by the first
+// key.
+func secretive(kept ...Fact) []Fact {
+	name := secretName("hunter2", keyA)
+	return append([]Fact{
+		namespace(1),
+		stored(2, secret, "db", holdingPassword("hunter2"), annotation(wellknown.Versioned, "true")),
+		deployment(4, map[string]any{
+			"metadata": map[string]any{"annotations": map[string]any{wellknown.Pins: "secret/db=" + name}},
+			"spec":     map[string]any{"volumes": []any{map[string]any{"secret": map[string]any{"secretName": name}}}},
+		}, label("observed.configpin.io/secret.db", strings.TrimPrefix(name, "db-"))),
+	}, kept...)
 }
 
 func deleted(revision uint64, f Fact) Fact {

@@ -49,7 +49,7 @@ func (r *record) unkeptPins(w *world, f Fact, excused func(pin string) bool) []V
 // remover is who deleted an object. An answer to a deletion tells the UID.
 func (r *record) remover(f Fact) (user string, known bool) {
 	for _, e := range r.Audit {
-		if e.Resource != configMaps || !e.succeeded() {
+		if e.Resource != f.resource() || !e.succeeded() {
 			continue
 		}
 		one := e.Verb == "delete" && e.Name == f.Name && (e.UID == "" || e.UID == f.UID)
@@ -65,10 +65,10 @@ func lostContents(r *record, rules Rules) []Violation {
 	w := r.replay(nil)
 	var found []Violation
 	for _, f := range w.sorted() {
-		if f.Kind != configMap || rules.Unkept[f.Name] {
+		if !f.isKept() || rules.unkept(f.Kind, f.Name) {
 			continue
 		}
-		if source, is := r.source(w, f.Name); is && len(r.current(w, source)) == 0 {
+		if source, is := r.source(w, f.Kind, f.Name); is && len(r.current(w, source)) == 0 {
 			found = append(found, breach(f, "what it holds is kept by no snapshot"))
 		}
 	}
@@ -77,6 +77,6 @@ func lostContents(r *record, rules Rules) []Violation {
 
 // current are the snapshots of what a source holds: one, if all is well.
 func (r *record) current(w *world, source Fact) []Fact {
-	all := r.snapshotsOf(w, source.Name)
+	all := r.snapshotsOf(w, source.Kind, source.Name)
 	return slices.DeleteFunc(all, func(f Fact) bool { return f.Content != source.Content })
 }

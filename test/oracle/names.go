@@ -7,7 +7,7 @@ import (
 	"github.com/configpin/configpin/internal/wellknown"
 )
 
-// verified says whether a ConfigMap is what its marks and its name say.
+// verified says whether a ConfigMap or Secret is what its marks and its name say.
 func (f Fact) verified() bool {
 	source := f.Annotations[wellknown.Source]
 	return f.Immutable && source != "" && f.Labels[wellknown.SnapshotOf] == labelValue(source) && f.wellNamed()
@@ -44,10 +44,11 @@ func labelValue(source string) string {
 
 const longestLabel = 63
 
-// observedLabel is the label of a workload for a source that is a ConfigMap.
-func observedLabel(source string) string {
-	if name := "configmap." + source; len(name) <= longestLabel {
+// observedLabel is the label of a workload for a source.
+func observedLabel(kind, source string) string {
+	prefix := strings.ToLower(kind) + "."
+	if name := prefix + source; len(name) <= longestLabel {
 		return wellknown.ObservedPrefix + name
 	}
-	return wellknown.ObservedPrefix + "configmap." + nameHash(source)
+	return wellknown.ObservedPrefix + prefix + nameHash(source)
 }

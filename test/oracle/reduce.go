@@ -14,9 +14,22 @@ import (
 	"github.com/configpin/configpin/internal/wellknown"
 )
 
+// keys are those of Secrets' digests, by their ID: all that there ever were.
+type keys map[string][]byte
+
+// learn takes note of the key that a Secret holds.
+func (k keys) learn(object *unstructured.Unstructured) {
+	if object.GetKind() != secret || object.GetNamespace() != system || object.GetName() != wellknown.DigestKeySecret {
+		return
+	}
+	encoded, _, _ := unstructured.NestedString(object.Object, "data", wellknown.DigestKeyData)
+	key := decoded(encoded)
+	k[keyID(key)] = key
+}
+
 // reduce makes the fact of a stored object. Nothing of the object is kept, so
 // that a long test fits into memory.
-func reduce(object *unstructured.Unstructured) Fact {
+func (k keys) reduce(object *unstructured.Unstructured) Fact {
 	f := Fact{
 		Revision:    number(object.GetResourceVersion()),
 		Kind:        object.GetKind(),
@@ -33,11 +46,10 @@ func reduce(object *unstructured.Unstructured) Fact {
 	switch f.Kind {
 	case "Namespace":
 		f.Namespace, f.Terminating = f.Name, object.GetDeletionTimestamp() != nil
-	case configMap:
-		reduceConfigMap(&f, object)
+	case configMap, secret:
+		k.reduceContent(&f, object)
 	case "Event":
 		reduceEvent(&f, object)
-	case secret:
 	case "ControllerRevision":
 		f.Refs = refsIn(object.Object["data"])
 	default:
@@ -68,11 +80,17 @@ func isOurs(key string) bool {
 	return prefix == wellknown.Domain || prefix+"/" == wellknown.ObservedPrefix
 }
 
-func reduceConfigMap(f *Fact, object *unstructured.Unstructured) {
-	data, binaryData := contentOf(object.Object)
-	f.Content = digestOf("", data, binaryData)
-	if source := f.Annotations[wellknown.Source]; source != "" {
-		f.Digest = digestOf(source, data, binaryData)
+func (k keys) reduceContent(f *Fact, object *unstructured.Unstructured) {
+	held := contentOf(f.Kind, object.Object)
+	f.Content, f.Type = held.digest("", nil), held.secretType
+	switch source := f.Annotations[wellknown.Source]; {
+	case source == "":
+	case f.Kind == configMap:
+		f.Digest = held.digest(source, nil)
+	default:
+		if key := k[f.Annotations[wellknown.DigestKey]]; key != nil {
+			f.Digest = held.digest(source, key)
+		}
 	}
 	f.Immutable, _, _ = unstructured.NestedBool(object.Object, "immutable")
 	if fields := object.GetManagedFields(); len(fields) > 0 {

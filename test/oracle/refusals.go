@@ -68,7 +68,7 @@ func (r *record) wasThere(name string, at time.Time) bool {
 		}
 	})
 	for _, f := range r.Facts {
-		if f.Gone && f.Kind == configMap && f.Name == name {
+		if f.Gone && f.isKept() && f.Name == name {
 			return false
 		}
 	}

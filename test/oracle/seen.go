@@ -12,6 +12,8 @@ import (
 type seen struct {
 	label string // of the namespaces that count
 
+	keys keys // by the goroutine that watches Secrets alone
+
 	mutex   sync.Mutex
 	facts   map[string][]Fact
 	newest  map[string]map[types.UID]Fact // of what is there, by kind and namespace
@@ -24,6 +26,7 @@ type seen struct {
 func newSeen(label string) *seen {
 	return &seen{
 		label:   label,
+		keys:    keys{},
 		facts:   map[string][]Fact{},
 		newest:  map[string]map[types.UID]Fact{},
 		counts:  map[string]bool{},

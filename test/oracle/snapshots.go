@@ -40,15 +40,15 @@ func misnamedSnapshots(r *record, _ Rules) []Violation {
 }
 
 // keptTwice are the snapshots that were made while another one of the same
-// source and content was there.
+// source and content was there, by the same key if it is a Secret.
 func keptTwice(r *record, _ Rules) []Violation {
 	var found []Violation
 	r.replay(func(w *world, f Fact) {
 		if _, known := w.objects[f.UID]; !r.kept[f.UID] || f.Gone || known {
 			return
 		}
-		for _, other := range r.snapshotsOf(w, f.Annotations[wellknown.Source]) {
-			if other.Content == f.Content {
+		for _, other := range r.snapshotsOf(w, f.Kind, f.Annotations[wellknown.Source]) {
+			if other.Content == f.Content && other.Annotations[wellknown.DigestKey] == f.Annotations[wellknown.DigestKey] {
 				found = append(found, breach(f, "keeps what %s keeps", other.Name))
 			}
 		}

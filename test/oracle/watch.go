@@ -49,8 +49,9 @@ func (s *seen) watchKind(ctx context.Context, api dynamic.Interface, k kind) err
 	if err != nil {
 		return fmt.Errorf("listing %s: %w", k.resource.Resource, err)
 	}
+	s.learn(began)
 	for i := range began.Items {
-		s.note(reduce(&began.Items[i]), s.labelled(&began.Items[i]))
+		s.note(s.reduce(&began.Items[i]), s.labelled(&began.Items[i]))
 	}
 	go func() {
 		from := began.GetResourceVersion()
@@ -74,7 +75,7 @@ func (s *seen) resume(ctx context.Context, objects dynamic.ResourceInterface, fr
 		if !is || event.Type == watch.Error || event.Type == watch.Bookmark {
 			continue
 		}
-		f := reduce(object)
+		f := s.reduce(object)
 		f.Gone = event.Type == watch.Deleted
 		s.note(f, s.labelled(object))
 	}
@@ -96,14 +97,28 @@ func (s *seen) listAgain(ctx context.Context, objects dynamic.ResourceInterface,
 }
 
 func (s *seen) noteList(k kind, now *unstructured.UnstructuredList) {
+	s.learn(now)
 	var facts []Fact
 	labelled := map[string]bool{}
 	for i := range now.Items {
-		f := reduce(&now.Items[i])
+		f := s.reduce(&now.Items[i])
 		facts = append(facts, f)
 		labelled[f.UID] = s.labelled(&now.Items[i])
 	}
 	s.relist(k.kind, number(now.GetResourceVersion()), facts, func(f Fact) bool { return labelled[f.UID] })
+}
+
+func (s *seen) reduce(object *unstructured.Unstructured) Fact {
+	s.keys.learn(object)
+	return s.keys.reduce(object)
+}
+
+// learn takes note of a key before what was made with it is looked at: a list isn't
+// in the order in which things came.
+func (s *seen) learn(list *unstructured.UnstructuredList) {
+	for i := range list.Items {
+		s.keys.learn(&list.Items[i])
+	}
 }
 
 func (s *seen) labelled(object *unstructured.Unstructured) bool {

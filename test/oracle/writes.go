@@ -1,6 +1,10 @@
 package oracle
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/configpin/configpin/internal/wellknown"
+)
 
 // foreignWrites are what our programs wrote, or tried to, that isn't theirs.
 func foreignWrites(r *record, _ Rules) []Violation {
@@ -22,8 +26,8 @@ func foreignWrites(r *record, _ Rules) []Violation {
 
 func (r *record) foreign(e Entry) string {
 	switch {
-	case e.Resource == configMaps && e.Subresource == "":
-		return r.foreignConfigMap(e)
+	case (e.Resource == configMaps || e.Resource == secrets) && e.Subresource == "":
+		return r.foreignContent(e)
 	case !permitted(e):
 		return "it never writes that"
 	}
@@ -38,6 +42,8 @@ func permitted(e Entry) bool {
 	switch e.Resource {
 	case "events":
 		return e.Verb == "create" || e.Verb == "patch"
+	case secrets: // the key of digests; what is created has no name in the log
+		return e.Namespace == system && e.User == versionerUser && e.Verb == "create" && (e.Name == "" || e.Name == wellknown.DigestKeySecret)
 	case "leases":
 		return e.Namespace == system && slices.Contains([]string{"create", "update", "patch"}, e.Verb)
 	case "tokenreviews", "subjectaccessreviews":
@@ -48,19 +54,19 @@ func permitted(e Entry) bool {
 	return false
 }
 
-// foreignConfigMap says why a write of a ConfigMap isn't ours. One that failed
+// foreignContent says why a write of a ConfigMap or a Secret isn't ours. One that failed
 // wrote nothing: that is how a name that is taken is found.
-func (r *record) foreignConfigMap(e Entry) string {
+func (r *record) foreignContent(e Entry) string {
 	switch {
 	case !slices.Contains([]string{"create", "patch", "delete"}, e.Verb):
-		return "it never does that to a ConfigMap"
+		return "it never does that to a ConfigMap or a Secret"
 	case !e.succeeded():
 		return ""
 	}
 	spoofed := false
 	for _, f := range r.Facts {
 		switch {
-		case f.Kind != configMap || f.Name != e.Name:
+		case f.resource() != e.Resource || f.Name != e.Name:
 		case r.kept[f.UID] && f.verified():
 			return ""
 		default:
