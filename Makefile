@@ -73,8 +73,8 @@ fuzz: ## every fuzz target for FUZZTIME each (10s)
 
 ##@ A cluster on this machine
 
-up: ## start a control plane with configpin in it
-	@go run ./test/local up
+up: ## start a control plane with configpin in it (SECRETS=1: serve Secrets too)
+	@CONFIGPIN_SECRETS=$(SECRETS) go run ./test/local up
 
 down: ## stop it, and remove what it left
 	@go run ./test/local down

@@ -69,7 +69,7 @@ func assemble(config *rest.Config, o *options) (*program, error) {
 		return nil, err
 	}
 	rollouts := rollout.New(o.rollout, workloads, sources, recorder)
-	versions := &versioner.Versioner{Objects: objects, Sources: sources, Events: recorder, Changed: rollouts.SourceChanged}
+	versions := &versioner.Versioner{Objects: objects, Sources: sources, Events: recorder, Options: o.snapshots, Changed: rollouts.SourceChanged}
 	if stored != nil {
 		stored.Changed = versions.KeyChanged
 	}

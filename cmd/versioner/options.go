@@ -13,6 +13,7 @@ import (
 	"github.com/configpin/configpin/internal/retention"
 	"github.com/configpin/configpin/internal/rollout"
 	"github.com/configpin/configpin/internal/serve"
+	"github.com/configpin/configpin/internal/versioner"
 	"github.com/configpin/configpin/internal/wellknown"
 )
 
@@ -21,7 +22,8 @@ type options struct {
 	scope        cluster.Scope
 	keyNamespace string // where Secrets are served
 
-	rollout rollout.Options
+	snapshots versioner.Options
+	rollout   rollout.Options
 
 	gc             gc.Options
 	gcMode         string
@@ -37,6 +39,8 @@ type options struct {
 
 func addOptions(flags *serve.Flags) *options {
 	o := &options{}
+	flags.IntVar(&o.snapshots.Burst, "snapshot-burst", 20, "how many contents of a source are kept at once")
+	flags.DurationVar(&o.snapshots.Every, "snapshot-every", 10*time.Second, "after how long one more is")
 	flags.DurationVar(&o.rollout.Settle, "settle", 2*time.Second, "how long the sources of a workload have to be quiet before it rolls out")
 	flags.DurationVar(&o.rollout.SettleMax, "settle-max", 10*time.Second, "how long a workload may wait for that")
 	flags.IntVar(&o.rollout.Burst, "rollout-burst", 3, "how many rollouts a workload may have at once")
@@ -79,6 +83,10 @@ func (o *options) addReferenceKinds(value string) error {
 
 func (o *options) check(flags *serve.Flags) error {
 	switch {
+	case o.snapshots.Burst < 1:
+		return flags.Wrong("--snapshot-burst is %d, not at least 1", o.snapshots.Burst)
+	case o.snapshots.Every <= 0:
+		return flags.Wrong("--snapshot-every is %s, not more than 0", o.snapshots.Every)
 	case o.rollout.Settle < 0 || o.rollout.SettleMax < o.rollout.Settle:
 		return flags.Wrong("--settle is %s and --settle-max %s, not 0 or more and at least as long", o.rollout.Settle, o.rollout.SettleMax)
 	case o.rollout.Burst < 1:

@@ -83,6 +83,7 @@ func (c *requestCase) warnings(outcomes []Outcome) []string {
 		case seen[ref.Target]:
 		case fact.Invalid != "":
 			warnings = append(warnings, warn(`%s: annotation %s is %q, not "true" or "false"`, ref.Target, wellknown.Versioned, fact.Invalid))
+		case ref.Kind == wellknown.Secret: // whoever may not read Secrets isn't to learn which there are
 		case fact.Role == Absent && !known && !ref.Optional:
 			warnings = append(warnings, warn("%s does not exist: its refs are left as they are", ref.Target))
 		}

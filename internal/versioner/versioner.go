@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/events"
@@ -38,7 +39,10 @@ type Versioner struct {
 	// isn't a source any more.
 	Changed func(cluster.Key)
 
+	Options Options
+
 	feed cluster.Feed[cluster.Key]
+	pace pace
 
 	mutex    sync.Mutex
 	numbered map[cluster.Key]string // the UID of the snapshot that has the highest revision
@@ -140,6 +144,9 @@ func (v *Versioner) Reconcile(ctx context.Context, key cluster.Key) (reconcile.R
 	if _, understood := retention.Limit(source.Annotations[wellknown.HistoryLimit], 0); !understood {
 		v.invalid(source, wellknown.HistoryLimit, "a number from 0 up", "all its snapshots are retained")
 	}
+	if wait := v.wait(key, source); wait > 0 {
+		return reconcile.Result{RequeueAfter: wait}, nil
+	}
 	kept, err := v.keep(ctx, key, source)
 	if refused := (*cluster.RefusedError)(nil); errors.As(err, &refused) && refused.Final {
 		return reconcile.Result{}, nil
@@ -150,11 +157,36 @@ func (v *Versioner) Reconcile(ctx context.Context, key cluster.Key) (reconcile.R
 	if err := v.read(ctx, key); err != nil {
 		return reconcile.Result{}, err
 	}
-	digest := source.Digest(source.Name).String()
-	if v.Sources.SetCurrent(key, cluster.Current{Name: kept.Snapshot.Name, Digest: digest}) {
-		v.Changed(key)
+	if kept.Created {
+		v.pace.spend(v.Options, key, time.Now())
 	}
+	v.setCurrent(key, cluster.Current{Name: kept.Snapshot.Name, Digest: source.Digest(source.Name).String()})
 	return reconcile.Result{}, v.number(ctx, key, source, kept)
+}
+
+// wait is how long what a source holds has to wait to be kept, because it changes
+// too fast. Those who use it needn't: admission keeps what it pins them to.
+func (v *Versioner) wait(key cluster.Key, source snapshot.Object) time.Duration {
+	wait, news := v.pace.wait(v.Options, key, time.Now())
+	if wait == 0 {
+		return 0
+	}
+	would := snapshot.Of(source, snapshot.Lengths[0])
+	if _, there := v.Sources.Metadata(keyOf(would)); there {
+		return 0
+	}
+	v.setCurrent(key, cluster.Current{Name: would.Name, Digest: would.Annotations[wellknown.Digest]})
+	if news {
+		v.event(source, corev1.EventTypeWarning, wellknown.ReasonSnapshotsDamped,
+			"It changes faster than its contents are kept: at most one per %s from now on", v.Options.Every)
+	}
+	return wait
+}
+
+func (v *Versioner) setCurrent(source cluster.Key, current cluster.Current) {
+	if v.Sources.SetCurrent(source, current) {
+		v.Changed(source)
+	}
 }
 
 func (v *Versioner) forget(key cluster.Key) {
@@ -170,9 +202,7 @@ func (v *Versioner) keep(ctx context.Context, key cluster.Key, source snapshot.O
 	kept, err := v.Objects.Keep(ctx, source, false)
 	if refused := (*cluster.RefusedError)(nil); errors.As(err, &refused) {
 		v.event(source, corev1.EventTypeWarning, wellknown.ReasonSnapshotFailed, "Nothing is pinned to what it holds now: %v", err)
-		if v.Sources.SetCurrent(key, cluster.Current{}) {
-			v.Changed(key)
-		}
+		v.setCurrent(key, cluster.Current{})
 	}
 	if err != nil {
 		return kept, err

@@ -5,7 +5,10 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -336,4 +339,47 @@ func TestSnapshotsOfALostKeyAreRead(t *testing.T) {
 	w.source.Key = secretKey(t, 3)
 	v.KeyChanged()
 	assert.Empty(t, w.current, "nothing is decided until it is read again")
+}
+
+// TestASourceThatChangesTooFast: the last content is kept, and most of those before
+// aren't.
+func TestASourceThatChangesTooFast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, recorder := newWorld(), events.NewFakeRecorder(1000)
+		v := w.start(recorder)
+		v.Options = versioner.Options{Burst: 3, Every: time.Minute}
+		began := time.Now()
+		for edit := range 100 {
+			w.source = holding(strconv.Itoa(edit))
+			_, err := v.Reconcile(t.Context(), app)
+			require.NoError(t, err)
+			time.Sleep(10 * time.Millisecond)
+		}
+		assert.Len(t, w.snapshots, 3)
+		last := snapshot.Of(*holding("99"), 12)
+		assert.Equal(t, cluster.Current{Name: last.Name, Digest: last.Annotations[wellknown.Digest]}, w.current[app], "who uses it needn't wait")
+		for {
+			result, err := v.Reconcile(t.Context(), app)
+			require.NoError(t, err)
+			if result.RequeueAfter == 0 {
+				break
+			}
+			time.Sleep(result.RequeueAfter)
+		}
+		assert.InDelta(t, time.Minute, time.Since(began), float64(time.Second))
+		assert.Len(t, w.snapshots, 4)
+		assert.Equal(t, w.current[app].Digest, holding("99").Digest("app").String())
+		var told []string
+		for len(recorder.Events) > 0 {
+			if event := <-recorder.Events; strings.Contains(event, "SnapshotsDamped") {
+				told = append(told, event)
+			}
+		}
+		assert.Equal(t, []string{"Warning SnapshotsDamped It changes faster than its contents are kept: at most one per 1m0s from now on"}, told)
+
+		w.source = holding("0")
+		result, err := v.Reconcile(t.Context(), app)
+		require.NoError(t, err)
+		assert.Zero(t, result.RequeueAfter, "what is kept already needn't wait")
+	})
 }

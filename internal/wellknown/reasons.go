@@ -14,6 +14,10 @@ const (
 	// longer one was taken. On the source, by the versioner.
 	ReasonNameTaken = "SnapshotNameTaken"
 
+	// ReasonSnapshotsDamped: the source changes more often than its contents are
+	// kept. On the source, by the versioner.
+	ReasonSnapshotsDamped = "SnapshotsDamped"
+
 	// ReasonCollected: snapshots of the source were deleted, since nothing named
 	// them. On the source, by the garbage collector.
 	ReasonCollected = "SnapshotsCollected"

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
+	"testing"
 
 	"github.com/stretchr/testify/require"
 )
@@ -13,7 +14,7 @@ import (
 type audited struct {
 	Verb           string
 	User           struct{ Username string }
-	ObjectRef      struct{ Namespace, Resource, Name string }
+	ObjectRef      struct{ Namespace, APIGroup, Resource, Subresource, Name string }
 	ResponseStatus struct{ Code int }
 	Annotations    map[string]string
 }
@@ -25,19 +26,26 @@ func (s *space) eachAudited(f func(audited)) {
 	if s.AuditLog == "" {
 		return
 	}
-	text, err := os.ReadFile(s.AuditLog)
-	require.NoError(s.t, err)
+	s.cluster.eachAudited(s.t, s.name, func(event audited) {
+		if event.ObjectRef.Namespace == s.name {
+			f(event)
+		}
+	})
+}
+
+// eachAudited calls f with each request in whose line there is a text.
+func (c *cluster) eachAudited(t *testing.T, about string, f func(audited)) {
+	t.Helper()
+	text, err := os.ReadFile(c.AuditLog)
+	require.NoError(t, err)
 	lines := bufio.NewScanner(bytes.NewReader(text))
 	lines.Buffer(nil, len(text)+1)
 	for lines.Scan() {
-		if !bytes.Contains(lines.Bytes(), []byte(s.name)) {
+		if !bytes.Contains(lines.Bytes(), []byte(about)) {
 			continue
 		}
 		var event audited
-		if json.Unmarshal(lines.Bytes(), &event) != nil {
-			continue // the API server is writing it
-		}
-		if event.ObjectRef.Namespace == s.name {
+		if json.Unmarshal(lines.Bytes(), &event) == nil { // or the API server is writing it
 			f(event)
 		}
 	}

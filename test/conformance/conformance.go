@@ -15,6 +15,7 @@ package conformance
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -52,8 +53,8 @@ type Target struct {
 	// legacy diff ignore what admission changes.
 	ArgoIgnores []string
 
-	// Settle is the versioner's --settle. Its --rollout-burst must be 1000 or
-	// more: some scenarios roll a workload out often.
+	// Settle is the versioner's --settle. Its --rollout-burst and --snapshot-burst
+	// must be 1000 or more: some scenarios roll a workload out often.
 	Settle time.Duration
 
 	// ReferenceKind is a kind of custom resources of which the versioner knows
@@ -93,6 +94,9 @@ type Operator interface {
 	// pass again, as they do by default.
 	BeStrict(ctx context.Context) error
 	BeLenient(ctx context.Context) error
+
+	// Said is all that the programs tell: their metrics, and their logs.
+	Said(ctx context.Context) (string, error)
 
 	// KillAPIServer ends the API server as the loss of its node would.
 	// StartAPIServer returns when everything answers again.
@@ -155,6 +159,12 @@ func Run(t *testing.T, target Target) {
 		})
 	}
 	t.Run(quiet.name, func(t *testing.T) { c.play(t, quiet) })
+	t.Run("every right is used", func(t *testing.T) {
+		if all := len(undisturbed()) + len(disturbing()) + 1; target.AuditLog == "" || int(c.played.Load()) < all {
+			t.Skipf("only %d of %d scenarios were played, or there is no audit log", c.played.Load(), all)
+		}
+		c.rightsAreUsed(t)
+	})
 	t.Run("nothing was written elsewhere", func(t *testing.T) {
 		verdict, err := c.oracle.Elsewhere(t.Context())
 		require.NoError(t, err)
@@ -164,7 +174,7 @@ func Run(t *testing.T, target Target) {
 
 func undisturbed() []scenario {
 	var all []scenario
-	for _, theme := range [][]scenario{garbage, stories, jobs, refForms, settling, switches, naming, crowds, goneSnapshots, badInput, ownership, corpora, rollbacks, others, keptPins, visible, drifts, matrix(rows)} {
+	for _, theme := range [][]scenario{garbage, stories, jobs, refForms, settling, switches, naming, crowds, goneSnapshots, badInput, ownership, corpora, rollbacks, others, keptPins, visible, drifts, matrix(rows), secretive(), secrets} {
 		all = append(all, theme...)
 	}
 	return all
@@ -172,7 +182,7 @@ func undisturbed() []scenario {
 
 func disturbing() []scenario {
 	var all []scenario
-	for _, theme := range [][]scenario{defaults, dryRuns, matrix(disturbingRows), versionerOutages, webhookOutages, strictOutages, storeOutages} {
+	for _, theme := range [][]scenario{defaults, dryRuns, matrix(disturbingRows), versionerOutages, webhookOutages, strictOutages, storeOutages, keyOutages} {
 		all = append(all, theme...)
 	}
 	return all
@@ -185,6 +195,7 @@ type cluster struct {
 	watching dynamic.Interface
 	oracle   *oracle.Oracle
 	cache    string // of kubectl's discovery
+	played   atomic.Int64
 }
 
 func connect(t *testing.T, target Target) *cluster {
@@ -205,6 +216,7 @@ func connect(t *testing.T, target Target) *cluster {
 
 func (c *cluster) play(t *testing.T, s scenario) {
 	t.Helper()
+	c.played.Add(1)
 	n := c.space(t)
 	s.run(n)
 	n.verify()

@@ -5,6 +5,9 @@ import (
 	_ "embed" // for the kind of custom resources
 	"flag"
 	"fmt"
+	"io"
+	"math"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -104,13 +107,13 @@ var anythingDefinition []byte
 
 func install(t *testing.T, cluster *controlplane.Cluster) *operator {
 	t.Helper()
-	objects, err := manifests.Objects()
+	objects, err := manifests.Objects(manifests.Secrets, manifests.DigestKey)
 	require.NoError(t, err)
 	options := installation.Options{
 		Objects:      objects,
-		WebhookFlags: []string{"--drain=0s", "-v=1"},
+		WebhookFlags: []string{"--secrets", "--drain=0s", "-v=1"},
 		VersionerFlags: []string{
-			"--settle=" + settle.String(), "--settle-max=3s", "--rollout-burst=1000", "--sweep=2s", "-v=1",
+			"--secrets", "--settle=" + settle.String(), "--settle-max=3s", "--rollout-burst=1000", "--snapshot-burst=1000", "--sweep=2s", "-v=1",
 			"--gc-interval=3s", "--gc-min-age=1s", "--gc-grace=90s", "--gc-reference-kinds=" + anything,
 			"--lease-duration=8s", // a machine that does something else too takes seconds to renew it
 		},
@@ -131,8 +134,8 @@ func install(t *testing.T, cluster *controlplane.Cluster) *operator {
 	definition, err := manifests.Parse(anythingDefinition)
 	require.NoError(t, err)
 	require.NoError(t, i.Apply(t.Context(), definition))
+	require.NoError(t, i.StartVersioner(t.Context())) // first: it makes the key that the webhook waits for
 	require.NoError(t, i.StartWebhook(t.Context()))
-	require.NoError(t, i.StartVersioner(t.Context()))
 	return &operator{
 		Installation: i,
 		failing:      failing,
@@ -167,6 +170,36 @@ func (o *operator) BeStrict(ctx context.Context) error {
 }
 
 func (o *operator) BeLenient(ctx context.Context) error { return o.Apply(ctx, o.lenient) }
+
+func (o *operator) Said(ctx context.Context) (string, error) {
+	var said strings.Builder
+	for _, p := range []*process.Process{o.Webhook(), o.Versioner("versioner")} {
+		health, err := o.HealthURL(p.Name)
+		if err != nil {
+			return "", err
+		}
+		metrics, err := get(ctx, health+"/metrics")
+		if err != nil {
+			return "", err
+		}
+		said.WriteString(metrics + p.LogTail(math.MaxInt))
+	}
+	return said.String(), nil
+}
+
+func get(ctx context.Context, url string) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return "", err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	return string(body), err
+}
 
 func (o *operator) KillAPIServer() error { return o.cluster.Process("kube-apiserver").Kill() }
 

@@ -85,7 +85,7 @@ func (s *space) newestIs(web *unstructured.Unstructured, name string) {
 			return "no revision", false
 		}
 		newest := describe(refsOf(found[len(found)-1].template.Spec))
-		return newest, newest == "configmap/"+name
+		return newest, newest == s.sourceKind()+"/"+name
 	})
 	s.complete(web)
 }
@@ -186,7 +186,9 @@ func reachable(s *space) {
 	for _, all := range []colours{ten, zero, set, daemon, held} {
 		s.survives(slices.Collect(maps.Values(all.snapshots))...)
 	}
-	s.event("one", wellknown.ReasonCollected, "Deleted snapshots that nothing names: 1; left: 2")
+	if !s.secrets {
+		s.event("one", wellknown.ReasonCollected, "Deleted snapshots that nothing names: 1; left: 2")
+	}
 	for _, back := range []colours{one, ten, zero, set, daemon} {
 		s.undo(back.web)
 		assert.NotEmpty(s.t, s.colourOf(back.web, back.source), "%s goes back to what is there", back.source)

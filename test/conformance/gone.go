@@ -16,13 +16,13 @@ func rollbackToNothing(s *space) {
 	web := s.deploy("Deployment", "web", envFrom("app"))
 	blue := s.showing(web, "app", "blue")
 	s.becomesGreen(web)
-	s.absent["configmap/"+blue] = true
+	s.absent[s.sourceKind()+"/"+blue] = true
 	s.remove(configMap(blue, nil))
 
 	said, err := s.tryKubectl("", "rollout", "undo", "deployment/web")
 	require.Error(s.t, err)
 	assert.Contains(s.t, said.err, `admission webhook "workload.configpin.io" denied the request: `+
-		"deployment/web can't be rolled back to "+blue+": there is no such snapshot of configmap/app any more. "+
+		"deployment/web can't be rolled back to "+blue+": there is no such snapshot of "+s.sourceKind()+"/app any more. "+
 		`Choose another revision (kubectl rollout history deployment/web), or apply a template that names "app" to use what it holds now.`)
 	assert.Equal(s.t, "green", s.colourOf(web, "app"))
 

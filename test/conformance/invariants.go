@@ -59,13 +59,29 @@ type configMaps struct {
 func (s *space) configMaps() configMaps {
 	s.t.Helper()
 	all := configMaps{map[string]*corev1.ConfigMap{}, map[string][]*corev1.ConfigMap{}}
-	items := list[corev1.ConfigMapList](s).Items
-	for i := range items {
-		c := &items[i]
+	for _, c := range s.contents() {
 		all.named[c.Name] = c
-		if source, _, verified := snapshot.Verified(snapshot.FromConfigMap(c)); verified {
+		if source, _, verified := snapshot.Verified(s.object(c)); verified {
 			all.snapshots[source] = append(all.snapshots[source], c)
 		}
+	}
+	return all
+}
+
+// contents are all objects of the kind that the sources are of.
+func (s *space) contents() []*corev1.ConfigMap {
+	s.t.Helper()
+	var all []*corev1.ConfigMap
+	if s.secrets {
+		items := list[corev1.SecretList](s).Items
+		for i := range items {
+			all = append(all, configMapOf(&items[i]))
+		}
+		return all
+	}
+	items := list[corev1.ConfigMapList](s).Items
+	for i := range items {
+		all = append(all, &items[i])
 	}
 	return all
 }
@@ -130,8 +146,11 @@ func (s *space) unpinned(of *unstructured.Unstructured) corev1.PodTemplateSpec {
 	s.t.Helper()
 	template := templateOf(s.t, of)
 	sources := map[string]string{}
-	for source, name := range pins(template) {
-		sources["configmap/"+name] = source
+	for entry := range strings.SplitSeq(template.Annotations[wellknown.Pins], ",") {
+		if source, name, is := strings.Cut(entry, "="); is {
+			kind, source, _ := strings.Cut(source, "/")
+			sources[kind+"/"+name] = source
+		}
 	}
 	for _, r := range refsIn(&template.Spec) {
 		if source, pinned := sources[r.String()]; pinned {

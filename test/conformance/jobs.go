@@ -23,17 +23,17 @@ func cronJob(s *space) {
 	blue := s.showing(report, "app", "blue")
 	s.kubectl("create", "job", "by-hand", "--from=cronjob/report")
 	byHand := plainWorkload(s.t, "Job", "by-hand")
-	assert.Equal(s.t, "configmap/"+blue, describe(refsOf(templateOf(s.t, s.get(byHand)).Spec)))
+	assert.Equal(s.t, s.sourceKind()+"/"+blue, describe(refsOf(templateOf(s.t, s.get(byHand)).Spec)))
 
 	byController := plainWorkload(s.t, "Job", s.jobOf(report))
 	names := describe(refsOf(templateOf(s.t, s.get(byController)).Spec))
-	assert.Equal(s.t, "configmap/"+blue, names)
+	assert.Equal(s.t, s.sourceKind()+"/"+blue, names)
 
 	s.edit("app", "green")
 	green := s.showing(report, "app", "green")
 	s.kubectl("create", "job", "by-hand-again", "--from=cronjob/report")
 	byHandAgain := plainWorkload(s.t, "Job", "by-hand-again")
-	assert.Equal(s.t, "configmap/"+green, describe(refsOf(templateOf(s.t, s.get(byHandAgain)).Spec)))
+	assert.Equal(s.t, s.sourceKind()+"/"+green, describe(refsOf(templateOf(s.t, s.get(byHandAgain)).Spec)))
 	s.pass()
 	assert.Equal(s.t, 1, s.rollouts(report))
 	for _, job := range []*unstructured.Unstructured{byHand, byController, byHandAgain} {

@@ -30,6 +30,9 @@ type space struct {
 
 	record *record
 
+	// secrets says that the sources are Secrets: see secretive.
+	secrets bool
+
 	// absent are targets, as in "configmap/gone", that the scenario refers to
 	// and that are not there on purpose.
 	absent map[string]bool
@@ -70,7 +73,9 @@ func (c *cluster) space(t *testing.T) *space {
 // twin makes a second namespace for the same scenario.
 func (s *space) twin() *space {
 	s.t.Helper()
-	return s.space(s.t)
+	twin := s.space(s.t)
+	twin.secrets = s.secrets
+	return twin
 }
 
 // get reads an object as it is stored now.
@@ -96,13 +101,21 @@ func list[T any, L interface {
 // create creates an object through the API.
 func (s *space) create(object client.Object) {
 	s.t.Helper()
+	object = s.inKind(object)
 	object.SetNamespace(s.name)
 	require.NoError(s.t, s.api.Create(s.t.Context(), object))
+}
+
+// update replaces an object.
+func (s *space) update(object client.Object) {
+	s.t.Helper()
+	require.NoError(s.t, s.api.Update(s.t.Context(), s.inKind(object)))
 }
 
 // patch applies a merge patch to an object.
 func (s *space) patch(object client.Object, patch string) {
 	s.t.Helper()
+	object = s.inKind(object)
 	object.SetNamespace(s.name)
 	require.NoError(s.t, s.api.Patch(s.t.Context(), object, client.RawPatch("application/merge-patch+json", []byte(patch))))
 }
@@ -110,6 +123,7 @@ func (s *space) patch(object client.Object, patch string) {
 // remove deletes an object and waits until it is gone.
 func (s *space) remove(object client.Object) {
 	s.t.Helper()
+	object = s.inKind(object)
 	object.SetNamespace(s.name)
 	require.NoError(s.t, client.IgnoreNotFound(s.api.Delete(s.t.Context(), object)))
 	s.eventually(object.GetName()+" is gone", func() (string, bool) {
@@ -164,6 +178,9 @@ func (s *space) apply(object *unstructured.Unstructured, flags ...string) said {
 
 func (s *space) applyAll(objects []*unstructured.Unstructured, flags ...string) said {
 	s.t.Helper()
+	for _, object := range objects {
+		s.inKind(object)
+	}
 	out, err := s.tryKubectl(manifest(s.t, objects...), append([]string{"apply", "--filename=-"}, flags...)...)
 	require.NoError(s.t, err, "kubectl apply %s\n%s%s", strings.Join(flags, " "), out.out, out.err)
 	return out

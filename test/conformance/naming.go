@@ -9,15 +9,14 @@ import (
 	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/utils/ptr"
 
-	"github.com/configpin/configpin/internal/snapshot"
 	"github.com/configpin/configpin/internal/wellknown"
 )
 
 // naming is about the names of snapshots, and what sources can be.
 var naming = []scenario{
 	{"the same names in two namespaces never mix", twoNamespaces},
-	{"a name that something else has is never used: other content", squatted(func(c *corev1.ConfigMap) { c.Data[colour] = "other" })},
-	{"a name that something else has is never used: the same content, but mutable", squatted(func(*corev1.ConfigMap) {})},
+	{"a name that something else has is never used: other content", squatted(func(_ *space, c *corev1.ConfigMap) { c.Data[colour] = "other" })},
+	{"a name that something else has is never used: the same content, but mutable", squatted(func(*space, *corev1.ConfigMap) {})},
 	{"a name that something else has is never used: the marks of a snapshot, but other content", squatted(pretend)},
 	{"a source can hold nothing", content(func(c *corev1.ConfigMap) { c.Data = nil })},
 	{"a source can hold bytes alone", content(func(c *corev1.ConfigMap) { c.Data, c.BinaryData = nil, map[string][]byte{"b": {0xff, 0, 1}} })},
@@ -52,21 +51,24 @@ func twoNamespaces(s *space) {
 }
 
 // pretend gives a ConfigMap what a snapshot is known by, but for its content.
-func pretend(c *corev1.ConfigMap) {
-	digest := snapshot.FromConfigMap(c).Digest("app").String()
+func pretend(s *space, c *corev1.ConfigMap) {
+	digest := s.object(c).Digest("app").String()
 	c.Labels = map[string]string{wellknown.SnapshotOf: "app"}
 	c.Annotations = map[string]string{wellknown.Source: "app", wellknown.Digest: digest}
+	if s.secrets {
+		c.Annotations[wellknown.DigestKey] = s.digestKey().ID()
+	}
 	c.Immutable = ptr.To(true)
 	c.Data[colour] = "other"
 }
 
-func squatted(spoil func(*corev1.ConfigMap)) func(*space) {
+func squatted(spoil func(*space, *corev1.ConfigMap)) func(*space) {
 	return func(s *space) {
 		source := versioned(configMap("app", map[string]string{colour: "blue"}))
-		digest := snapshot.FromConfigMap(source).Digest("app").String()
+		digest := s.object(source).Digest("app").String()
 		taken, next := "app-"+digest[:12], "app-"+digest[:24]
 		squatter := configMap(taken, map[string]string{colour: "blue"})
-		spoil(squatter)
+		spoil(s, squatter)
 		s.create(squatter)
 		before := s.readConfigMap(taken)
 
@@ -116,6 +118,9 @@ func content(change func(*corev1.ConfigMap)) func(*space) {
 		source := versioned(configMap("app", map[string]string{colour: "blue"}))
 		change(source)
 		first := source.DeepCopy()
+		if s.secrets {
+			first = configMapOf(secretOf(source)) // which knows no difference between text and bytes
+		}
 		s.create(source)
 		web := s.deploy("Deployment", "web", envFrom(source.Name), volume(source.Name))
 		require.NotEmpty(s.t, s.current(source.Name))
@@ -145,5 +150,5 @@ func (s *space) edited(source *corev1.ConfigMap) {
 	} else {
 		live.BinaryData = map[string][]byte{"more": {1}}
 	}
-	require.NoError(s.t, s.api.Update(s.t.Context(), live))
+	s.update(live)
 }

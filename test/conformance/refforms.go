@@ -21,9 +21,8 @@ var refForms = []scenario{
 	{"every form of ref is pinned, in a Job", everyForm("Job")},
 }
 
-// everyRef uses the sources app and extra in each way that there is, and a
-// Secret that looks like a source, since that kind isn't served yet. Its names
-// are in the order of refsOf.
+// everyRef uses the sources app and extra in each way that there is, and the Secret
+// credentials, which is one as well. Its names are in the order of refsOf.
 func everyRef(spec *corev1.PodSpec) {
 	app, extra := corev1.LocalObjectReference{Name: "app"}, corev1.LocalObjectReference{Name: "extra"}
 	secret, nothing := corev1.LocalObjectReference{Name: "credentials"}, corev1.LocalObjectReference{Name: "nothing"}
@@ -76,7 +75,7 @@ func everyForm(kind string) func(*space) {
 		web := s.deploy(kind, "web", everyRef)
 		blue, grey := s.showing(web, "app", "blue"), s.showing(web, "extra", "grey")
 		expect := func(app string) string {
-			names := strings.NewReplacer("configmap/app", "configmap/"+app, "configmap/extra", "configmap/"+grey)
+			names := strings.NewReplacer("configmap/app", "configmap/"+app, "configmap/extra", "configmap/"+grey, "secret/credentials", "secret/"+s.pin(web, "credentials"))
 			return names.Replace(describe(refsOf(templateOf(s.t, written).Spec)))
 		}
 		require.Len(s.t, refsOf(templateOf(s.t, written).Spec), 30)

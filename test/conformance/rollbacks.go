@@ -303,6 +303,6 @@ func heldByNamespace(s *space) {
 func (s *space) held(of *unstructured.Unstructured, source string) bool {
 	s.t.Helper()
 	name, current := s.pin(of, source), s.current(source)
-	offered := s.get(of).GetLabels()[snapshot.ObservedLabel(wellknown.ConfigMap, source)]
+	offered := s.get(of).GetLabels()[snapshot.ObservedLabel(wellknown.Kind(s.sourceKind()), source)]
 	return name != "" && current != "" && name != current && offered == snapshot.Suffix(current)
 }

@@ -38,9 +38,19 @@ func (s *space) source(name, value string) {
 // edit gives a source another colour.
 func (s *space) edit(name, value string) {
 	s.t.Helper()
-	patch, err := json.Marshal(map[string]any{"data": map[string]string{colour: value}})
+	s.patch(configMap(name, nil), s.colourPatch(value))
+}
+
+// colourPatch gives a source another colour.
+func (s *space) colourPatch(value string) string {
+	s.t.Helper()
+	field := "data"
+	if s.secrets {
+		field = "stringData"
+	}
+	patch, err := json.Marshal(map[string]any{field: map[string]string{colour: value}})
 	require.NoError(s.t, err)
-	s.patch(configMap(name, nil), string(patch))
+	return string(patch)
 }
 
 // editTogether gives sources another colour, all at a time: one after another
@@ -50,17 +60,21 @@ func (s *space) editTogether(colours map[string]string) {
 	var group errgroup.Group
 	ctx := s.t.Context()
 	for name, value := range colours {
-		patch, err := json.Marshal(map[string]any{"data": map[string]string{colour: value}})
-		require.NoError(s.t, err)
-		source := configMap(name, nil)
-		source.Namespace = s.name
-		group.Go(func() error { return s.api.Patch(ctx, source, client.RawPatch(types.MergePatchType, patch)) })
+		patch := client.RawPatch(types.MergePatchType, []byte(s.colourPatch(value)))
+		source := s.inKind(configMap(name, nil))
+		source.SetNamespace(s.name)
+		group.Go(func() error { return s.api.Patch(ctx, source, patch) })
 	}
 	require.NoError(s.t, group.Wait())
 }
 
 func (s *space) readConfigMap(name string) *corev1.ConfigMap {
 	s.t.Helper()
+	if s.secrets {
+		found := &corev1.Secret{}
+		require.NoError(s.t, s.api.Get(s.t.Context(), client.ObjectKey{Namespace: s.name, Name: name}, found))
+		return configMapOf(found)
+	}
 	found := &corev1.ConfigMap{}
 	require.NoError(s.t, s.api.Get(s.t.Context(), client.ObjectKey{Namespace: s.name, Name: name}, found))
 	return found
@@ -98,7 +112,8 @@ func pins(template corev1.PodTemplateSpec) map[string]string {
 	found := map[string]string{}
 	for entry := range strings.SplitSeq(template.Annotations[wellknown.Pins], ",") {
 		if source, name, ok := strings.Cut(entry, "="); ok {
-			found[strings.TrimPrefix(source, "configmap/")] = name
+			_, source, _ = strings.Cut(source, "/")
+			found[source] = name
 		}
 	}
 	return found

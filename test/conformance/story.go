@@ -21,7 +21,7 @@ func story(kind string) func(*space) {
 		web := optedIn(s.t, kind, "web", envFrom("app"), volume("app"), colourEnv)
 		said := s.apply(web)
 		blue := s.pin(web, "app")
-		assert.Equal(s.t, []string{"configmap/app: pinned to " + blue}, said.warnings())
+		assert.Equal(s.t, []string{s.sourceKind() + "/app: pinned to " + blue}, said.warnings())
 		s.sameButNames(web, s.get(web))
 		first := s.rolledOut(web, 1)[0]
 
@@ -35,7 +35,7 @@ func story(kind string) func(*space) {
 		assert.Equal(s.t, "blue", s.readConfigMap(blue).Data[colour])
 
 		said = s.undo(web)
-		assert.Contains(s.t, said.warnings(), "configmap/app: held at "+blue+"; to end it, label the "+strings.ToLower(kind)+" configpin.io/resume=true")
+		assert.Contains(s.t, said.warnings(), s.sourceKind()+"/app: held at "+blue+"; to end it, label the "+strings.ToLower(kind)+" configpin.io/resume=true")
 		assert.Equal(s.t, "blue", s.colourOf(web, "app"))
 		back := s.rolledOut(web, 2)[1]
 		assert.Equal(s.t, first.name, back.name, "the rollback uses the old revision again")

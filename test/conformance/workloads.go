@@ -142,6 +142,7 @@ func (s *space) deploy(kind, name string, uses ...use) *unstructured.Unstructure
 
 func (s *space) deployed(object *unstructured.Unstructured) {
 	s.t.Helper()
+	s.inKind(object)
 	written := object.DeepCopy()
 	s.create(object.DeepCopy())
 	s.sameButNames(written, s.get(object))

@@ -91,20 +91,20 @@ func newReader(t *testing.T) *reader {
 	cluster, err := controlplane.Start(t.Context(), controlplane.Options{Dir: t.TempDir(), Progress: t.Output()})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, cluster.Stop()) })
-	objects, err := manifests.Objects()
+	objects, err := manifests.Objects(manifests.Secrets, manifests.DigestKey)
 	require.NoError(t, err)
 	configpin, err := installation.New(t.Context(), cluster, installation.Options{
 		Objects:      objects,
-		WebhookFlags: []string{"--drain=0s"},
+		WebhookFlags: []string{"--secrets", "--drain=0s"},
 		// What a reader does in minutes is done in seconds here: changes must not
 		// be damped for it, and the sweep has to come sooner.
-		VersionerFlags: []string{"--settle=500ms", "--rollout-burst=1000", "--sweep=2s"},
+		VersionerFlags: []string{"--secrets", "--settle=500ms", "--rollout-burst=1000", "--sweep=2s"},
 		Progress:       t.Output(),
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, configpin.Stop()) })
+	require.NoError(t, configpin.StartVersioner(t.Context())) // first: it makes the key that the webhook waits for
 	require.NoError(t, configpin.StartWebhook(t.Context()))
-	require.NoError(t, configpin.StartVersioner(t.Context()))
 
 	config := rest.CopyConfig(cluster.Config())
 	config.QPS = -1

@@ -70,6 +70,7 @@ func (i *Installation) webhookArgs() ([]string, error) {
 		"--bind-address=" + bind,
 		"--cert-dir=" + i.certificates(),
 		"--health-address=" + health,
+		"--digest-key-namespace=" + Namespace,
 	}, i.options.WebhookFlags...), nil
 }
 
@@ -86,6 +87,7 @@ func (i *Installation) versionerArgs(name string) ([]string, error) {
 		"--kubeconfig=" + kubeconfig,
 		"--health-address=" + health,
 		"--leader-election-namespace=" + Namespace,
+		"--digest-key-namespace=" + Namespace,
 	}, i.options.VersionerFlags...), nil
 }
 

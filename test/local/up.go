@@ -36,7 +36,11 @@ Pods become ready but run nothing: there are no containers here. To end all of i
 `))
 
 func up(ctx context.Context, dir string, out io.Writer) error {
-	objects, err := manifests.Objects()
+	flags, components := []string{}, []manifests.Component{}
+	if os.Getenv("CONFIGPIN_SECRETS") != "" {
+		flags, components = append(flags, "--secrets"), append(components, manifests.Secrets, manifests.DigestKey)
+	}
+	objects, err := manifests.Objects(components...)
 	if err != nil {
 		return err
 	}
@@ -51,18 +55,18 @@ func up(ctx context.Context, dir string, out io.Writer) error {
 	}
 	i, err := installation.New(ctx, cluster, installation.Options{
 		Objects:        objects,
-		WebhookFlags:   strings.Fields(os.Getenv("CONFIGPIN_FLAGS_WEBHOOK")),
-		VersionerFlags: strings.Fields(os.Getenv("CONFIGPIN_FLAGS_VERSIONER")),
+		WebhookFlags:   append(flags, strings.Fields(os.Getenv("CONFIGPIN_FLAGS_WEBHOOK"))...),
+		VersionerFlags: append(flags, strings.Fields(os.Getenv("CONFIGPIN_FLAGS_VERSIONER"))...),
 		Detached:       true,
 		Progress:       out,
 	})
 	if err != nil {
 		return err
 	}
-	if err := i.StartWebhook(ctx); err != nil {
+	if err := i.StartVersioner(ctx); err != nil { // first: it makes the key that the webhook may wait for
 		return err
 	}
-	if err := i.StartVersioner(ctx); err != nil {
+	if err := i.StartWebhook(ctx); err != nil {
 		return err
 	}
 	if err := os.WriteFile(cluster.EnvFile(), []byte(cluster.Env(i.Programs())), 0o600); err != nil {

@@ -90,6 +90,8 @@ func (k keys) reduceContent(f *Fact, object *unstructured.Unstructured) {
 	default:
 		if key := k[f.Annotations[wellknown.DigestKey]]; key != nil {
 			f.Digest = held.digest(source, key)
+		} else {
+			f.Digest = f.Annotations[wellknown.Digest] // nobody can tell
 		}
 	}
 	f.Immutable, _, _ = unstructured.NestedBool(object.Object, "immutable")

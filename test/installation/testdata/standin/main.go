@@ -27,6 +27,7 @@ func run() error {
 	certificates := flag.String("cert-dir", "", "")
 	health := flag.String("health-address", "", "")
 	flag.String("leader-election-namespace", "", "")
+	flag.String("digest-key-namespace", "", "")
 	label := flag.String("label", "yes", "")
 	flag.Parse()
 
