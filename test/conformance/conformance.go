@@ -174,7 +174,7 @@ func Run(t *testing.T, target Target) {
 
 func undisturbed() []scenario {
 	var all []scenario
-	for _, theme := range [][]scenario{garbage, stories, jobs, refForms, settling, switches, naming, crowds, goneSnapshots, badInput, ownership, corpora, rollbacks, others, keptPins, visible, drifts, matrix(rows), secretive(), secrets} {
+	for _, theme := range [][]scenario{garbage, stories, jobs, refForms, settling, switches, naming, crowds, goneSnapshots, badInput, ownership, corpora, rollbacks, others, keptPins, protection, visible, drifts, matrix(rows), secretive(), secrets} {
 		all = append(all, theme...)
 	}
 	return all

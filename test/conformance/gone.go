@@ -17,7 +17,7 @@ func rollbackToNothing(s *space) {
 	blue := s.showing(web, "app", "blue")
 	s.becomesGreen(web)
 	s.absent[s.sourceKind()+"/"+blue] = true
-	s.remove(configMap(blue, nil))
+	s.removeSnapshot(blue)
 
 	said, err := s.tryKubectl("", "rollout", "undo", "deployment/web")
 	require.Error(s.t, err)
@@ -36,7 +36,7 @@ func currentDeleted(s *space) {
 	blue := s.showing(web, "app", "blue")
 	s.eventually("blue is numbered", func() (string, bool) { return "", s.numbers()[blue] != "" })
 	uid := s.readConfigMap(blue).UID
-	s.remove(configMap(blue, nil))
+	s.removeSnapshot(blue)
 	s.eventually("the versioner makes it again", func() (string, bool) {
 		kept, there := s.snapshots()[blue]
 		return "it is gone", there && kept.UID != uid

@@ -31,6 +31,7 @@ func (s *space) verify() {
 		Unkept:    s.unkept,
 		Unpinning: s.unpinning,
 		Strict:    s.strict,
+		Tampering: s.tampering,
 	})
 	require.NoError(s.t, err)
 	passes(s.t, verdict)

@@ -232,7 +232,7 @@ func undoesToDeleted(w *rolledBack) said {
 	w.absent["configmap/"+w.green] = true
 	number := w.revisionOf(w.green)
 	undoes("--to-revision=" + w.revisionOf(w.blue))(w)
-	w.remove(configMap(w.green, nil))
+	w.removeSnapshot(w.green)
 	said, err := w.tryKubectl("", "rollout", "undo", resourceArgument(w.web), "--to-revision="+number)
 	require.Error(w.t, err)
 	return said

@@ -41,8 +41,9 @@ type space struct {
 	unkept map[string]bool
 
 	// unpinning says that somebody tries to un-pin workloads while the webhook is
-	// away, or takes its answers back; strict, that requests fail with it.
-	unpinning, strict bool
+	// away, or takes its answers back; strict, that requests fail with it; tampering,
+	// that somebody tries to change or delete snapshots.
+	unpinning, strict, tampering bool
 
 	markers, sentinels int
 }
@@ -126,6 +127,22 @@ func (s *space) remove(object client.Object) {
 	object = s.inKind(object)
 	object.SetNamespace(s.name)
 	require.NoError(s.t, client.IgnoreNotFound(s.api.Delete(s.t.Context(), object)))
+	s.vanishes(object)
+}
+
+// removeSnapshot deletes a snapshot as somebody does who means it, and waits until
+// it is gone.
+func (s *space) removeSnapshot(name string) {
+	s.t.Helper()
+	kept := configMap(name, nil)
+	kept.SetNamespace(s.name)
+	admin := s.as(someone, admins, masters)
+	require.NoError(s.t, client.IgnoreNotFound(admin.Delete(s.t.Context(), kept)))
+	s.vanishes(kept)
+}
+
+func (s *space) vanishes(object client.Object) {
+	s.t.Helper()
 	s.eventually(object.GetName()+" is gone", func() (string, bool) {
 		err := s.api.Get(s.t.Context(), client.ObjectKeyFromObject(object), object)
 		return "it is there", apierrors.IsNotFound(err)

@@ -112,7 +112,7 @@ func undoToDeletedCurrent(s *space) {
 	s.undo(web)
 	s.rolledOut(web, 2)
 	s.withoutVersioner(func() {
-		s.remove(configMap(green, nil))
+		s.removeSnapshot(green)
 		s.undo(web)
 		assert.Equal(s.t, green, s.pin(web, "app"))
 		assert.Contains(s.t, s.snapshots(), green)

@@ -208,9 +208,9 @@ func (s *space) restores(kind string, workloadsFirst bool) {
 		slices.Reverse(backup)
 	}
 	s.remove(w.web.DeepCopy())
-	for _, name := range []string{"app", w.blue, w.green} {
-		s.remove(configMap(name, nil))
-	}
+	s.remove(configMap("app", nil))
+	s.removeSnapshot(w.blue)
+	s.removeSnapshot(w.green)
 	s.gone(w.web)
 	for _, object := range backup {
 		object.SetNamespace(s.name)

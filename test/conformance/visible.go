@@ -81,7 +81,7 @@ func (s *space) decisions() []string {
 func snapshotMissing(s *space) {
 	w := s.rollBack("Deployment", clientSide)
 	s.absent["configmap/"+w.blue] = true
-	s.remove(configMap(w.blue, nil))
+	s.removeSnapshot(w.blue)
 	s.event("web", wellknown.ReasonSnapshotMissing, "A snapshot that it names is gone, so new Pods can't start: configmap/"+w.blue+
 		"; to use what the source holds now, label the deployment configpin.io/resume=true")
 	s.pass()
@@ -95,7 +95,7 @@ func snapshotAndSourceMissing(s *space) {
 	s.absent["configmap/app"], s.absent["configmap/"+w.blue] = true, true
 	kept := s.readConfigMap(w.blue)
 	s.remove(configMap("app", nil))
-	s.remove(configMap(w.blue, nil))
+	s.removeSnapshot(w.blue)
 	s.event("web", wellknown.ReasonSnapshotMissing, "A snapshot that it names is gone, so new Pods can't start: configmap/"+w.blue+
 		"; create configmap/app again with that content, and annotate it configpin.io/versioned=true")
 	s.create(versioned(configMap("app", kept.Data)))

@@ -627,10 +627,12 @@ func nameFields(in reflect.Type, path string, wrap func(inner any) any) map[stri
 
 var celLiteral = regexp.MustCompile(`'([^']*)'`)
 
-// TestReferenceListsWhatThePolicySays compares what is between the placeholders
-// with the literals of the expression that makes the message.
-func TestReferenceListsWhatThePolicySays(t *testing.T) {
+// TestReferenceListsWhatPoliciesSay compares what is between the placeholders with
+// the literals of the expressions that make the messages.
+func TestReferenceListsWhatPoliciesSay(t *testing.T) {
 	t.Parallel()
+	d := reference(t)
+	listed := strings.Join(slices.Collect(maps.Keys(rows(t, d, "Refused by policies"))), "\n")
 	var said strings.Builder
 	for _, object := range objects(t) {
 		if object.GetKind() != "ValidatingAdmissionPolicy" {
@@ -641,10 +643,11 @@ func TestReferenceListsWhatThePolicySays(t *testing.T) {
 		for _, validation := range validations {
 			for _, literal := range celLiteral.FindAllStringSubmatch(validation.(map[string]any)["messageExpression"].(string), -1) {
 				said.WriteString(literal[1])
+				assert.Contains(t, listed, literal[1], "%s: section %q lacks what %s says", referencePath, "Refused by policies", object.GetName())
 			}
 		}
 	}
-	for text, row := range rows(t, reference(t), "Refused by the policy") {
+	for text, row := range rows(t, d, "Refused by policies") {
 		for fragment := range strings.SplitSeq(unnamed(text), "<>") {
 			assert.Contains(t, said.String(), fragment, "%s:%d", referencePath, row.Line)
 		}

@@ -34,6 +34,9 @@ type Rules struct {
 
 	// Strict says that requests fail with the webhook.
 	Strict bool
+
+	// Tampering says that somebody tries to change or delete snapshots.
+	Tampering bool
 }
 
 func (r Rules) unkept(kind, name string) bool {

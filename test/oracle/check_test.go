@@ -409,6 +409,46 @@ var rows = []row{
 		want:  []string{"I9: deployments web: patch by jane was refused because of a failure of ours: " + failedMessage},
 	},
 	{name: "I9: a request fails with the webhook, which is strict", facts: well(), audit: []Entry{refused(failedMessage)}, rules: Rules{Strict: true}},
+	{
+		name:  "I9: a snapshot is protected, although nobody touches one",
+		facts: well(),
+		audit: []Entry{protected("delete", blue, isNeededMessage)},
+		want:  []string{"I9: configmaps " + blue + ": delete by jane was refused by the policy, although nobody touches a snapshot: " + isNeededMessage},
+	},
+	{name: "I9: a snapshot is protected", facts: well(), audit: []Entry{protected("delete", blue, isNeededMessage)}, rules: Rules{Tampering: true}},
+	{
+		name:  "I9: creating a snapshot is refused",
+		facts: well(),
+		audit: []Entry{protected("create", blue, isNeededMessage)},
+		rules: Rules{Tampering: true},
+		want:  []string{"I9: configmaps " + blue + ": create by jane was refused, although anybody may create a snapshot: " + isNeededMessage},
+	},
+	{
+		name:  "I9: what is no snapshot is protected",
+		facts: well(),
+		audit: []Entry{protected("delete", "app", protectedMessage+"configmap/app is a snapshot, which")},
+		rules: Rules{Tampering: true},
+		want:  []string{"I9: configmaps app: delete by jane was refused, although it never was a snapshot: " + protectedMessage + "configmap/app is a snapshot, which"},
+	},
+	{
+		name:  "I9: a snapshot that could be changed is refused",
+		facts: well(),
+		audit: []Entry{protected("create", "app-x", protectedMessage+"configmap/app-x carries the label configpin.io/snapshot-of and could be")},
+		rules: Rules{Tampering: true},
+	},
+	{
+		name:  "I9: the policy that protects snapshots says something else",
+		facts: well(),
+		audit: []Entry{protected("delete", "app", protectedMessage+"no")},
+		rules: Rules{Tampering: true},
+		want:  []string{"I9: configmaps app: delete by jane was refused by words that are none of the policy's: " + protectedMessage + "no"},
+	},
+	{
+		name:  "I9: we try what isn't ours",
+		facts: well(),
+		audit: []Entry{ourselvesRefused()},
+		want:  []string{"I9: deployments web: patch by " + versionerUser + " isn't ours to do: " + ourselvesMessage},
+	},
 	{name: "I9: somebody else denies", facts: well(), audit: []Entry{refused(`admission webhook "rival.example.com" denied the request: no`)}},
 
 	{
@@ -445,6 +485,25 @@ const (
 	policyMessage = `deployments.apps "web" is forbidden: ValidatingAdmissionPolicy 'configpin-keep-pins' with binding 'configpin-keep-pins' denied request: deployment/web would`
 	failedMessage = `Internal error occurred: failed calling webhook "workload.configpin.io": failed to call webhook`
 )
+
+const (
+	protectedMessage = `configmaps "x" is forbidden: ValidatingAdmissionPolicy 'configpin-snapshots' with binding 'configpin-snapshots' denied request: `
+	ourselvesMessage = `deployments.apps "web" is forbidden: ValidatingAdmissionPolicy 'configpin-ourselves' with binding 'configpin-ourselves' denied request: a touch`
+)
+
+var isNeededMessage = protectedMessage + "configmap/" + blue + " is a snapshot, which Pods and rollbacks may need"
+
+func protected(verb, name, message string) Entry {
+	e := failedWith(403, asked(person, verb, configMaps, name))
+	e.Message = message
+	return e
+}
+
+func ourselvesRefused() Entry {
+	e := failedWith(403, asked(versionerUser, "patch", "deployments", "web"))
+	e.Message = ourselvesMessage
+	return e
+}
 
 var goneMessage = `admission webhook "workload.configpin.io" denied the request: deployment/web can't be rolled back to ` + blue +
 	`: there is no such snapshot of configmap/app any more. Choose another revision.`
