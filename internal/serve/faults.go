@@ -28,6 +28,7 @@ const exitFault = 86
 func addFaults(config *rest.Config) {
 	before, after := numberIn(envExitBefore), numberIn(envExitAfter)
 	var calls atomic.Int64
+	addSabotage(config)
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
 		return roundTripper(func(request *http.Request) (*http.Response, error) {
 			if !counts(request) {
