@@ -134,7 +134,7 @@ func (s *space) remove(object client.Object) {
 // it is gone.
 func (s *space) removeSnapshot(name string) {
 	s.t.Helper()
-	kept := configMap(name, nil)
+	kept := s.inKind(configMap(name, nil))
 	kept.SetNamespace(s.name)
 	admin := s.as(someone, admins, masters)
 	require.NoError(s.t, client.IgnoreNotFound(admin.Delete(s.t.Context(), kept)))
