@@ -4,7 +4,7 @@
 # test/clients/build.
 
 .DEFAULT_GOAL := help
-.PHONY: help check format vet lint arch fmt test test-unit fuzz up down demo bench build
+.PHONY: help check format vet lint arch fmt test test-unit fuzz up down demo bench build vulncheck
 
 tool := go tool -modfile=tools.mod
 
@@ -43,6 +43,9 @@ arch: ## who may import whom
 
 fmt: ## format every file
 	@$(tool) gofumpt -w .
+
+vulncheck: ## known vulnerabilities in what we call; needs the network, so it's no part of the tests
+	@$(tool) govulncheck ./...
 
 ##@ Tests
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -25,7 +26,7 @@ import (
 // program is everything, wired.
 type program struct {
 	manager manager.Manager
-	synced  func() bool
+	ready   func() error
 }
 
 func assemble(config *rest.Config, o *options) (*program, error) {
@@ -42,25 +43,7 @@ func assemble(config *rest.Config, o *options) (*program, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting: %w", err)
 	}
-	var runnables []manager.Runnable
-	key := func() *hashing.Key { return nil }
-	var stored *cluster.DigestKey
-	if len(o.scope.Secrets) > 0 {
-		if stored, err = cluster.NewDigestKey(config, o.keyNamespace); err != nil {
-			return nil, err
-		}
-		stored.Make, key = true, stored.Key
-		runnables = append(runnables, stored)
-	}
-	objects, err := cluster.Connect(config, o.scope, key)
-	if err != nil {
-		return nil, err
-	}
-	sources, err := cluster.NewSources(config, o.scope, key)
-	if err != nil {
-		return nil, err
-	}
-	workloads, err := cluster.NewWorkloads(config, o.scope)
+	reach, err := connect(config, o)
 	if err != nil {
 		return nil, err
 	}
@@ -68,24 +51,24 @@ func assemble(config *rest.Config, o *options) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	rollouts := rollout.New(o.rollout, workloads, sources, recorder)
-	versions := &versioner.Versioner{Objects: objects, Sources: sources, Events: recorder, Options: o.snapshots, Changed: rollouts.SourceChanged}
-	if stored != nil {
-		stored.Changed = versions.KeyChanged
+	rollouts := rollout.New(o.rollout, reach.workloads, reach.sources, recorder)
+	versions := &versioner.Versioner{
+		Objects: reach.objects,
+		Sources: reach.sources,
+		Events:  recorder,
+		Options: o.snapshots,
+		Changed: rollouts.SourceChanged,
 	}
-	if err := sources.OnChange(func(object snapshot.Object) { versions.Observe(object); rollouts.SnapshotChanged(object) }); err != nil {
+	if err := reach.tell(versions, rollouts); err != nil {
 		return nil, err
 	}
-	if err := workloads.OnChange(rollouts.WorkloadChanged); err != nil {
-		return nil, err
-	}
-	runnables = append(runnables, sources, workloads, rollouts)
+	runnables := append(reach.runnables(), rollouts)
 	if o.gcMode != gcOff {
-		collector, err := newCollector(config, o, key, recorder)
+		collector, err := newCollector(config, o, reach.digestKey, recorder)
 		if err != nil {
 			return nil, err
 		}
-		runnables = append(runnables, collectorOf(collector, sources.Synced))
+		runnables = append(runnables, collectorOf(collector, reach.sources.Synced))
 	}
 	for _, runnable := range runnables {
 		if err := mgr.Add(runnable); err != nil {
@@ -98,7 +81,79 @@ func assemble(config *rest.Config, o *options) (*program, error) {
 	if err := control(mgr, "rollout", o.concurrency, rollouts, rollouts.Feed()); err != nil {
 		return nil, err
 	}
-	return &program{manager: mgr, synced: func() bool { return sources.Synced() && workloads.Synced() }}, nil
+	return &program{manager: mgr, ready: reach.ready}, nil
+}
+
+// reach is how the program reaches the cluster, and what it knows of it.
+type reach struct {
+	key       *cluster.DigestKey // nil where no Secrets are served
+	objects   *cluster.Objects
+	sources   *cluster.Sources
+	workloads *cluster.Workloads
+}
+
+func connect(config *rest.Config, o *options) (*reach, error) {
+	r := &reach{}
+	var err error
+	if len(o.scope.Secrets) > 0 {
+		if r.key, err = cluster.NewDigestKey(config, o.keyNamespace); err != nil {
+			return nil, err
+		}
+		r.key.Make = true
+	}
+	if r.objects, err = cluster.Connect(config, o.scope, r.digestKey); err != nil {
+		return nil, err
+	}
+	if r.sources, err = cluster.NewSources(config, o.scope, r.digestKey); err != nil {
+		return nil, err
+	}
+	if r.workloads, err = cluster.NewWorkloads(config, o.scope); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *reach) digestKey() *hashing.Key {
+	if r.key == nil {
+		return nil
+	}
+	return r.key.Key()
+}
+
+// tell has those who act learn of what is seen.
+func (r *reach) tell(versions *versioner.Versioner, rollouts *rollout.Rollout) error {
+	if r.key != nil {
+		r.key.Changed = versions.KeyChanged
+	}
+	err := r.sources.OnChange(func(object snapshot.Object) {
+		versions.Observe(object)
+		rollouts.SnapshotChanged(object)
+	})
+	if err != nil {
+		return err
+	}
+	return r.workloads.OnChange(rollouts.WorkloadChanged)
+}
+
+func (r *reach) runnables() []manager.Runnable {
+	all := []manager.Runnable{r.sources, r.workloads}
+	if r.key != nil {
+		all = append(all, r.key)
+	}
+	return all
+}
+
+// ready returns why nothing can be decided yet.
+func (r *reach) ready() error {
+	if r.key != nil {
+		if err := r.key.Loaded(); err != nil {
+			return err
+		}
+	}
+	if !r.sources.Synced() || !r.workloads.Synced() {
+		return errors.New("still learning what there is")
+	}
+	return nil
 }
 
 // collectorOf starts the collector once everything is known that it judges by.

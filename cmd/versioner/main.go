@@ -51,10 +51,7 @@ func run(ctx context.Context, args []string) error {
 	})
 	group.Go(func() error {
 		return serve.Health(running, flags.HealthAddress, func(probe context.Context) error {
-			if !program.synced() {
-				return errors.New("still learning what there is")
-			}
-			return reach(probe)
+			return errors.Join(program.ready(), reach(probe))
 		})
 	})
 	return group.Wait()
