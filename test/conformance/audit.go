@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
-	"testing"
 
 	"github.com/stretchr/testify/require"
 )
@@ -14,7 +13,7 @@ import (
 type audited struct {
 	Verb           string
 	User           struct{ Username string }
-	ObjectRef      struct{ Namespace, APIGroup, Resource, Subresource, Name string }
+	ObjectRef      struct{ Namespace, Resource, Name string }
 	ResponseStatus struct{ Code int }
 	Annotations    map[string]string
 }
@@ -26,26 +25,19 @@ func (s *space) eachAudited(f func(audited)) {
 	if s.AuditLog == "" {
 		return
 	}
-	s.cluster.eachAudited(s.t, s.name, func(event audited) {
-		if event.ObjectRef.Namespace == s.name {
-			f(event)
-		}
-	})
-}
-
-// eachAudited calls f with each request in whose line there is a text.
-func (c *cluster) eachAudited(t *testing.T, about string, f func(audited)) {
-	t.Helper()
-	text, err := os.ReadFile(c.AuditLog)
-	require.NoError(t, err)
+	text, err := os.ReadFile(s.AuditLog)
+	require.NoError(s.t, err)
 	lines := bufio.NewScanner(bytes.NewReader(text))
 	lines.Buffer(nil, len(text)+1)
 	for lines.Scan() {
-		if !bytes.Contains(lines.Bytes(), []byte(about)) {
+		if !bytes.Contains(lines.Bytes(), []byte(s.name)) {
 			continue
 		}
 		var event audited
-		if json.Unmarshal(lines.Bytes(), &event) == nil { // or the API server is writing it
+		if json.Unmarshal(lines.Bytes(), &event) != nil {
+			continue // the API server is writing it
+		}
+		if event.ObjectRef.Namespace == s.name {
 			f(event)
 		}
 	}
