@@ -31,6 +31,8 @@ func run(ctx context.Context, args []string) error {
 	address := flags.String("bind-address", ":9443", "`address` that serves admission reviews")
 	certificates := flags.String("cert-dir", "/certs", "`folder` of tls.crt and tls.key")
 	concurrency := flags.Int("concurrency", 64, "how many reviews are answered at a time")
+	clientCA := flags.String("client-ca", "", "`file` of certificates; a caller must show one that these signed (default: anybody is answered)")
+	clientNames := flags.String("client-names", "", "the `names` of which that must have one, separated by commas (default: any)")
 	drain := flags.Duration("drain", 5*time.Second, "how long to go on serving after being told to stop")
 	if err := flags.Read(args); err != nil {
 		return err
@@ -40,6 +42,10 @@ func run(ctx context.Context, args []string) error {
 	}
 	if *drain < 0 {
 		return flags.Wrong("--drain is %s, not 0 or more", *drain)
+	}
+	callers, err := callersOf(flags, *clientCA, *clientNames)
+	if err != nil {
+		return err
 	}
 	config, err := flags.Connect()
 	if err != nil {
@@ -53,14 +59,20 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	certificate := serve.NewCertificate(*certificates)
 	handler := admission.Handler{Objects: objects, Slots: make(chan struct{}, *concurrency)}
+	server := serve.Server{
+		Address: *address,
+		Handler: handler.Mux(),
+		CertDir: *certificates,
+		Callers: callers,
+		Drain:   *drain,
+	}
 
 	// What the server needs outlives ctx: it still serves while it drains.
 	draining, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	group, failed := errgroup.WithContext(draining)
-	group.Go(func() error { return certificate.Watch(failed) })
+	group.Go(func() error { return server.Watch(failed) })
 	if key != nil {
 		group.Go(func() error { return key.Start(failed) })
 	}
@@ -69,7 +81,7 @@ func run(ctx context.Context, args []string) error {
 			if ctx.Err() != nil {
 				return errors.New("stopping")
 			}
-			return errors.Join(certificate.Loaded(), loaded(key), reach(probe))
+			return errors.Join(server.Loaded(), loaded(key), reach(probe))
 		})
 	})
 	group.Go(func() error {
@@ -77,7 +89,7 @@ func run(ctx context.Context, args []string) error {
 		serving, done := context.WithCancel(ctx)
 		defer done()
 		context.AfterFunc(failed, done)
-		return serve.HTTPS(serving, *address, certificate, *drain, handler.Mux())
+		return server.Serve(serving)
 	})
 	return group.Wait()
 }

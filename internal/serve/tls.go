@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -9,12 +10,10 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
-	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/util/wait"
-	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 )
 
@@ -27,79 +26,105 @@ const (
 	maxHeader       = 64 << 10
 )
 
-// Certificate is a served certificate that is read again when its files change.
-type Certificate struct {
-	dir     string
-	watcher atomic.Pointer[certwatcher.CertWatcher]
+// Server serves in TLS 1.3, and nothing else.
+type Server struct {
+	Address string
+	Handler http.Handler
+
+	// CertDir is the folder of tls.crt and tls.key, which needn't be there yet.
+	CertDir string
+
+	// Callers are who is answered; nil means anybody.
+	Callers *Callers
+
+	// Drain is how long it goes on serving after it was told to stop, while those
+	// who call it learn that it is going.
+	Drain time.Duration
+
+	// ReadTime is how long a caller may take to send a request. 0 means 15 s.
+	ReadTime time.Duration
+
+	// Poll is how often the files of certificates are read. 0 means every 500 ms.
+	Poll time.Duration
+
+	certificate loaded[tls.Certificate]
 }
 
-// NewCertificate returns the certificate in tls.crt and tls.key of dir, which
-// needn't be there yet.
-func NewCertificate(dir string) *Certificate { return &Certificate{dir: dir} }
-
-// certificatePoll is how often a certificate that isn't there yet is looked for.
+// certificatePoll is short for those who wait for the first certificate. The files
+// are small, and looking is simpler than being told: a watch loses a file that is
+// replaced, and tells of one that is half written.
 const certificatePoll = 500 * time.Millisecond
 
-// Watch waits for the certificate, and then reads it again whenever it changes,
-// until ctx ends.
-func (c *Certificate) Watch(ctx context.Context) error {
-	log := logf.FromContext(ctx)
-	said := false
-	err := wait.PollUntilContextCancel(ctx, certificatePoll, true, func(context.Context) (bool, error) {
-		watcher, err := certwatcher.New(filepath.Join(c.dir, "tls.crt"), filepath.Join(c.dir, "tls.key"))
-		if err != nil {
-			if !said {
-				log.Info("Waiting for the certificate", "reason", err.Error())
-			}
-			said = true
-			return false, nil
-		}
-		c.watcher.Store(watcher)
-		return true, nil
-	})
-	if err != nil {
-		return nil //nolint:nilerr // it was told to stop
-	}
-	return c.watcher.Load().Start(ctx)
+// Watch waits for the files of certificates, and then reads them again whenever
+// they change, until ctx ends.
+func (s *Server) Watch(ctx context.Context) error {
+	tlsMetrics()
+	_ = wait.PollUntilContextCancel(ctx, cmp.Or(s.Poll, certificatePoll), true, func(ctx context.Context) (bool, error) {
+		s.look(ctx)
+		return false, nil
+	}) // it fails when ctx ends, as it shall
+	return nil
 }
 
-// Loaded returns why there is no certificate to serve.
-func (c *Certificate) Loaded() error {
-	if c.watcher.Load() == nil {
-		return fmt.Errorf("no certificate in %s yet", c.dir)
+func (s *Server) look(ctx context.Context) {
+	s.certificate.look(ctx, files[tls.Certificate]{
+		label: fileCertificate,
+		names: []string{filepath.Join(s.CertDir, "tls.crt"), filepath.Join(s.CertDir, "tls.key")},
+		make:  parsePair,
+	})
+	if served := s.certificate.now.Load(); served != nil {
+		daysLeft.Set(time.Until(served.Leaf.NotAfter).Hours() / 24)
+	}
+	if s.Callers != nil {
+		s.Callers.pool.look(ctx, s.Callers.files())
+	}
+}
+
+// Loaded returns why nobody can be served yet.
+func (s *Server) Loaded() error {
+	switch {
+	case s.certificate.now.Load() == nil:
+		return fmt.Errorf("no certificate in %s yet", s.CertDir)
+	case s.Callers != nil && s.Callers.pool.now.Load() == nil:
+		return fmt.Errorf("no client CA in %s yet", s.Callers.CA)
 	}
 	return nil
 }
 
-func (c *Certificate) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	if err := c.Loaded(); err != nil {
-		return nil, err
+func (s *Server) config() *tls.Config {
+	config := &tls.Config{
+		MinVersion: tls.VersionTLS13,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			return s.certificate.now.Load(), s.Loaded()
+		},
 	}
-	return c.watcher.Load().GetCertificate(hello)
+	if s.Callers != nil {
+		config.ClientAuth, config.VerifyConnection = tls.RequireAnyClientCert, s.Callers.check
+	}
+	return config
 }
 
-// HTTPS serves handler at address, in TLS 1.3 only, until ctx ends. Then it goes
-// on serving for drain, while those who call it learn that it is going, and ends
-// once the requests that it has are answered.
-func HTTPS(ctx context.Context, address string, certificate *Certificate, drain time.Duration, handler http.Handler) error {
-	listener, err := net.Listen("tcp", address)
+// Serve serves until ctx ends. Then it drains, and ends once the requests that it
+// has are answered.
+func (s *Server) Serve(ctx context.Context) error {
+	listener, err := net.Listen("tcp", s.Address)
 	if err != nil {
 		return fmt.Errorf("serving: %w", err)
 	}
 	server := &http.Server{
-		Handler:           handler,
+		Handler:           s.Handler,
 		BaseContext:       func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 		ReadHeaderTimeout: headerTime,
-		ReadTimeout:       reviewReadTime,
+		ReadTimeout:       cmp.Or(s.ReadTime, reviewReadTime),
 		WriteTimeout:      reviewWriteTime,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(logr.ToSlogHandler(logf.FromContext(ctx)), slog.Level(-1)), // callers that hang up or shake hands wrongly
-		TLSConfig:         &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: certificate.get},
+		TLSConfig:         s.config(),
 	}
 	stopped := make(chan error, 1)
 	context.AfterFunc(ctx, func() {
-		draining := time.NewTimer(drain)
+		draining := time.NewTimer(s.Drain)
 		<-draining.C
 		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), reviewWriteTime)
 		defer cancel()
