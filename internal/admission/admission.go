@@ -61,7 +61,14 @@ func (h *Handler) admit(ctx context.Context, r review, namespaceEnabled bool) (a
 	if err != nil { // pins matter more than who owns them
 		logf.FromContext(ctx).Error(err, "Leaving managedFields as they are", "workload", klog.KRef(r.namespace, r.name), "kind", r.kind)
 	}
-	return respond(decision, append(decision.Patch, operations...))
+	operations = append(decision.Patch, operations...)
+	if len(operations) == 0 {
+		return respond(decision, nil)
+	}
+	if err := patchable(kind, r.object); err != nil {
+		return admissionv1.AdmissionResponse{}, fmt.Errorf("patching %s %s/%s: %w", r.kind, r.namespace, r.name, err)
+	}
+	return respond(decision, operations)
 }
 
 func requestOf(kind *workload.Kind, r review) (pin.Request, error) {
@@ -83,6 +90,12 @@ func requestOf(kind *workload.Kind, r review) (pin.Request, error) {
 	return request.Read(), nil
 }
 
+// maxNamed is how many different objects a workload, before and after the write,
+// may name. Each is read from the API server, and an object of 1.5 MiB has room for
+// 25,000: one write must not become as many. The kubelet reads each of them for
+// every Pod, so that nobody comes near.
+const maxNamed = 1000
+
 // maxRounds is how often a decision is taken again because a snapshot turned
 // out to have another name, or none. Each round settles at least one of three
 // names of a source, and nearly all requests take one.
@@ -90,6 +103,9 @@ const maxRounds = 10
 
 // decide takes the decision, and makes sure that what it names exists.
 func (h *Handler) decide(ctx context.Context, r review, request pin.Request) (pin.Decision, error) {
+	if named := len(pin.Wanted(request, nil)); named > maxNamed {
+		return pin.Decision{}, fmt.Errorf("deciding about %s %s/%s: it names %d objects, more than %d", r.kind, r.namespace, r.name, named, maxNamed)
+	}
 	view, err := h.Objects.View(ctx, r.namespace, request)
 	if err != nil {
 		return pin.Decision{}, err

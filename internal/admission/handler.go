@@ -26,6 +26,15 @@ const (
 // rest.
 const maxBody = 7 << 20
 
+// maxSmall is the size of bodies, in bytes, that nearly all have. Such a body is
+// read before its review waits for a slot: a caller that sends a byte now and then
+// holds its own connection, and nobody else's turn.
+const maxSmall = 256 << 10
+
+// largeAtATime bounds the bodies beyond maxSmall that are in memory: to 56 MiB.
+// Whoever sends such a one slowly can make others of that size wait.
+const largeAtATime = 8
+
 // maxTime is how long an answer may take when the API server doesn't say how
 // long it waits. It is the longest that it ever does.
 const maxTime = 30 * time.Second
@@ -39,20 +48,35 @@ type Handler struct {
 	Slots chan struct{}
 }
 
+// slots are taken by sending to them, and given back by receiving.
+type slots chan struct{}
+
+var errBusy = errors.New("too many requests at a time")
+
+func (s slots) take(ctx context.Context) (giveBack func(), err error) {
+	select {
+	case s <- struct{}{}:
+		return func() { <-s }, nil
+	case <-ctx.Done():
+		return nil, errBusy
+	}
+}
+
 // Mux serves both paths.
 func (h *Handler) Mux() *http.ServeMux {
 	mux := http.NewServeMux()
-	mux.Handle("POST "+PathWorkload, h.at(false))
-	mux.Handle("POST "+PathNamespace, h.at(true))
+	large := make(slots, largeAtATime)
+	mux.Handle("POST "+PathWorkload, h.at(false, large))
+	mux.Handle("POST "+PathNamespace, h.at(true, large))
 	return mux
 }
 
-func (h *Handler) at(namespaceEnabled bool) http.Handler {
+func (h *Handler) at(namespaceEnabled bool, large slots) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		started := time.Now()
 		ctx, cancel := context.WithTimeout(request.Context(), patience(request))
 		defer cancel()
-		status, body := h.serve(ctx, w, request, namespaceEnabled)
+		status, body := h.serve(ctx, &incoming{w, request, large}, namespaceEnabled)
 		durations.WithLabelValues(http.StatusText(status)).Observe(time.Since(started).Seconds())
 		if status != http.StatusOK {
 			http.Error(w, string(body), status)
@@ -73,7 +97,7 @@ func patience(request *http.Request) time.Duration {
 	return said
 }
 
-func (h *Handler) serve(ctx context.Context, w http.ResponseWriter, request *http.Request, namespaceEnabled bool) (status int, body []byte) {
+func (h *Handler) serve(ctx context.Context, in *incoming, namespaceEnabled bool) (status int, body []byte) {
 	log := logf.FromContext(ctx)
 	defer func() {
 		if reason := recover(); reason != nil {
@@ -81,16 +105,16 @@ func (h *Handler) serve(ctx context.Context, w http.ResponseWriter, request *htt
 			status, body = http.StatusInternalServerError, []byte("configpin: internal error")
 		}
 	}()
-	select {
-	case h.Slots <- struct{}{}:
-		defer func() { <-h.Slots }()
-	case <-ctx.Done():
-		return http.StatusServiceUnavailable, []byte("configpin: too many requests at a time")
-	}
-	text, err := read(w, request)
+	text, forget, err := in.read(ctx)
+	defer forget()
 	if err != nil {
 		return unreadable(err)
 	}
+	giveBack, err := slots(h.Slots).take(ctx)
+	if err != nil {
+		return unreadable(err)
+	}
+	defer giveBack()
 	review, err := parse(text)
 	if err != nil {
 		return http.StatusBadRequest, []byte("configpin: " + err.Error())
@@ -107,19 +131,42 @@ func (h *Handler) serve(ctx context.Context, w http.ResponseWriter, request *htt
 }
 
 // maxTrusted is how much room is made for a body because its length was
-// announced. Nearly all are smaller, and an announcement costs nothing.
-const maxTrusted = 256 << 10
+// announced. Nearly all are smaller, and an announcement costs nothing: it is as
+// much as a connection takes anyway.
+const maxTrusted = 64 << 10
 
-// read returns the body. It is read into the text that is parsed: collecting it
-// first would take several times its size.
-func read(w http.ResponseWriter, request *http.Request) (string, error) {
+// incoming is a request whose body is still to be read.
+type incoming struct {
+	w       http.ResponseWriter
+	request *http.Request
+	large   slots
+}
+
+// read returns the body; forget is to be called once it is no longer needed. It is
+// read into the text that is parsed: collecting it first would take several times
+// its size.
+func (in *incoming) read(ctx context.Context) (body string, forget func(), err error) {
+	forget = func() {}
 	var text strings.Builder
-	text.Grow(int(min(max(0, request.ContentLength), maxTrusted)))
-	_, err := io.Copy(&text, http.MaxBytesReader(w, request.Body, maxBody))
-	return text.String(), err
+	text.Grow(int(min(max(0, in.request.ContentLength), maxTrusted)))
+	from := http.MaxBytesReader(in.w, in.request.Body, maxBody)
+	if _, err = io.CopyN(&text, from, maxSmall); errors.Is(err, io.EOF) {
+		return text.String(), forget, nil
+	}
+	if err != nil {
+		return "", forget, err
+	}
+	if forget, err = in.large.take(ctx); err != nil {
+		return "", func() {}, err
+	}
+	_, err = io.Copy(&text, from)
+	return text.String(), forget, err
 }
 
 func unreadable(err error) (status int, body []byte) {
+	if errors.Is(err, errBusy) {
+		return http.StatusServiceUnavailable, []byte("configpin: " + err.Error())
+	}
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 		return http.StatusRequestEntityTooLarge, fmt.Appendf(nil, "configpin: body is larger than %d bytes", tooLarge.Limit)
 	}

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/tidwall/gjson"
 	admissionv1 "k8s.io/api/admission/v1"
@@ -37,39 +39,57 @@ func parse(body string) (review, error) {
 	if !shallow(body) {
 		return review{}, fmt.Errorf("body is nested more than %d levels deep", maxDepth)
 	}
-	if !gjson.Valid(body) {
+	if !gjson.Valid(body) || !utf8.ValidString(body) { // JSON is UTF-8
 		return review{}, errors.New("body is not JSON")
 	}
-	root := gjson.Parse(body)
-	request := root.Get("request")
-	if root.Get("apiVersion").Str != admissionv1.SchemeGroupVersion.String() || root.Get("kind").Str != "AdmissionReview" || request.Get("uid").Str == "" {
+	root, err := fieldsOf(gjson.Parse(body), "apiVersion", "kind", "request")
+	if err != nil {
+		return review{}, err
+	}
+	request, err := fieldsOf(root["request"], "uid", "kind", "namespace", "name", "operation", "subResource", "dryRun", "object", "oldObject")
+	if err != nil {
+		return review{}, err
+	}
+	if root["apiVersion"].Str != admissionv1.SchemeGroupVersion.String() || root["kind"].Str != "AdmissionReview" || request["uid"].Str == "" {
 		return review{}, errNotAReview
 	}
-	var r review
-	request.ForEach(func(key, value gjson.Result) bool {
-		switch key.Str {
-		case "uid":
-			r.uid = value.Str
-		case "kind":
-			r.group, r.kind = value.Get("group").Str, value.Get("kind").Str
-		case "namespace":
-			r.namespace = value.Str
-		case "name":
-			r.name = value.Str
-		case "operation":
-			r.operation = admissionv1.Operation(value.Str)
-		case "subResource":
-			r.subresource = value.Str
-		case "dryRun":
-			r.dryRun = value.Bool()
-		case "object":
-			r.object = value.Raw
-		case "oldObject":
-			r.old = value.Raw
+	kind, err := fieldsOf(request["kind"], "group", "kind")
+	if err != nil {
+		return review{}, err
+	}
+	return review{
+		uid:         request["uid"].Str,
+		group:       kind["group"].Str,
+		kind:        kind["kind"].Str,
+		namespace:   request["namespace"].Str,
+		name:        request["name"].Str,
+		operation:   admissionv1.Operation(request["operation"].Str),
+		subresource: request["subResource"].Str,
+		dryRun:      request["dryRun"].Bool(),
+		object:      request["object"].Raw,
+		old:         request["oldObject"].Raw,
+	}, nil
+}
+
+// fieldsOf returns those fields of an object that are named. One that is there
+// twice is refused: which of them counts, every reader of JSON says differently.
+func fieldsOf(object gjson.Result, names ...string) (map[string]gjson.Result, error) {
+	if !object.IsObject() {
+		return nil, nil
+	}
+	var err error
+	fields := make(map[string]gjson.Result, len(names))
+	object.ForEach(func(key, value gjson.Result) bool {
+		if !slices.Contains(names, key.Str) {
+			return true
 		}
-		return true
+		if _, twice := fields[key.Str]; twice {
+			err = fmt.Errorf("body has %q twice", key.Str)
+		}
+		fields[key.Str] = value
+		return err == nil
 	})
-	return r, nil
+	return fields, err
 }
 
 // shallow says whether text is nested no deeper than maxDepth. It needn't be
