@@ -25,7 +25,7 @@ func (i *Installation) Apply(ctx context.Context, objects []*unstructured.Unstru
 	}
 	for _, object := range namespacesFirst(objects) {
 		object = object.DeepCopy()
-		if err := pointAt("https://"+webhookAddress, i.cluster.CAPEM(), object); err != nil {
+		if err := pointAt("https://"+webhookAddress, i.trusted, object); err != nil {
 			return fmt.Errorf("preparing %s %s: %w", object.GetKind(), object.GetName(), err)
 		}
 		err := api.Apply(ctx, client.ApplyConfigurationFromUnstructured(object),
@@ -35,6 +35,15 @@ func (i *Installation) Apply(ctx context.Context, objects []*unstructured.Unstru
 		}
 	}
 	return nil
+}
+
+// Trust makes the API server accept what these authorities, in PEM, sign for the webhook, and nothing else. It hears of
+// it a moment later.
+func (i *Installation) Trust(ctx context.Context, authorities []byte) error {
+	i.trusted = authorities
+	return i.Apply(ctx, slices.DeleteFunc(slices.Clone(i.options.Objects), func(o *unstructured.Unstructured) bool {
+		return o.GetKind() != "MutatingWebhookConfiguration"
+	}))
 }
 
 func namespacesFirst(objects []*unstructured.Unstructured) []*unstructured.Unstructured {

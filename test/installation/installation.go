@@ -56,6 +56,9 @@ type Options struct {
 	Dir string
 	// WebhookFlags and VersionerFlags are added to the flags that every installation needs.
 	WebhookFlags, VersionerFlags []string
+	// ClientCA, in PEM, is the authority of those whom the webhook answers. Empty means anybody. The API server has to
+	// be started with CallersArgs.
+	ClientCA []byte
 	// WebhookPackage and VersionerPackage are Go packages of the checkout. Empty means ./cmd/webhook and
 	// ./cmd/versioner.
 	WebhookPackage, VersionerPackage string
@@ -73,6 +76,7 @@ type Options struct {
 type Installation struct {
 	cluster *controlplane.Cluster
 	options Options
+	trusted []byte // by the API server, of the webhook; see Trust
 
 	mu        sync.Mutex
 	processes []*process.Process
@@ -85,11 +89,14 @@ func New(ctx context.Context, cluster *controlplane.Cluster, o Options) (*Instal
 	if err != nil {
 		return nil, err
 	}
-	i := &Installation{cluster: cluster, options: o}
+	i := &Installation{cluster: cluster, options: o, trusted: cluster.CAPEM()}
 	if err := i.build(ctx); err != nil {
 		return nil, err
 	}
 	if err := i.writeServingCertificate(); err != nil {
+		return nil, err
+	}
+	if err := i.writeClientCA(); err != nil {
 		return nil, err
 	}
 	if err := i.Apply(ctx, o.Objects); err != nil {

@@ -29,7 +29,7 @@ func (i *Installation) Variant(versionerFlags, env []string) *Installation {
 	options := i.options
 	options.VersionerFlags = slices.Concat(options.VersionerFlags, versionerFlags)
 	options.Env = slices.Concat(options.Env, env)
-	return &Installation{cluster: i.cluster, options: options}
+	return &Installation{cluster: i.cluster, options: options, trusted: i.trusted}
 }
 
 // process returns the one value that stands for a process, so that its exit is noticed wherever it was started.
@@ -65,13 +65,17 @@ func (i *Installation) webhookArgs() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append([]string{
+	args := []string{
 		"--kubeconfig=" + kubeconfig,
 		"--bind-address=" + bind,
-		"--cert-dir=" + i.certificates(),
+		"--cert-dir=" + i.Certificates(),
 		"--health-address=" + health,
 		"--digest-key-namespace=" + Namespace,
-	}, i.options.WebhookFlags...), nil
+	}
+	if len(i.options.ClientCA) > 0 {
+		args = append(args, "--client-ca="+i.clientCA())
+	}
+	return append(args, i.options.WebhookFlags...), nil
 }
 
 func (i *Installation) versionerArgs(name string) ([]string, error) {
@@ -134,14 +138,14 @@ func goBuild(ctx context.Context, root, pkg, output string, flags []string) erro
 	return os.Rename(fresh, output)
 }
 
-// certificates is the folder with the webhook's serving certificate.
-func (i *Installation) certificates() string {
+// Certificates is the folder with the webhook's serving certificate.
+func (i *Installation) Certificates() string {
 	return filepath.Join(i.options.Dir, "webhook-certificates")
 }
 
 // writeServingCertificate makes the webhook's certificate unless there is a good one.
 func (i *Installation) writeServingCertificate() error {
-	certFile, keyFile := filepath.Join(i.certificates(), "tls.crt"), filepath.Join(i.certificates(), "tls.key")
+	certFile, keyFile := filepath.Join(i.Certificates(), "tls.crt"), filepath.Join(i.Certificates(), "tls.key")
 	if accepted(certFile, keyFile, i.cluster.CAPEM()) {
 		return nil
 	}
@@ -149,7 +153,7 @@ func (i *Installation) writeServingCertificate() error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(i.certificates(), 0o700); err != nil {
+	if err := os.MkdirAll(i.Certificates(), 0o700); err != nil {
 		return fmt.Errorf("writing the webhook's certificate: %w", err)
 	}
 	if err := errors.Join(os.WriteFile(keyFile, keyPEM, 0o600), os.WriteFile(certFile, certPEM, 0o600)); err != nil {
