@@ -22,11 +22,13 @@ import (
 
 	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/pin"
+	"github.com/configpin/configpin/internal/wellknown"
 	"github.com/configpin/configpin/internal/workload"
 )
 
 // objects is where sources and snapshots are read and kept.
 type objects interface {
+	Serves(kind wellknown.Kind, namespace string) bool
 	View(ctx context.Context, namespace string, request pin.Request) (*cluster.View, error)
 }
 
@@ -34,6 +36,9 @@ type objects interface {
 func (h *Handler) admit(ctx context.Context, r review, namespaceEnabled bool) (admissionv1.AdmissionResponse, error) {
 	kind := workload.Lookup(r.group, r.kind)
 	if kind == nil || r.subresource != "" || r.operation != admissionv1.Create && r.operation != admissionv1.Update {
+		return admissionv1.AdmissionResponse{Allowed: true}, nil
+	}
+	if !h.Objects.Serves(wellknown.ConfigMap, r.namespace) {
 		return admissionv1.AdmissionResponse{Allowed: true}, nil
 	}
 	request, err := requestOf(kind, r)

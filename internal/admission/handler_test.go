@@ -14,10 +14,13 @@ import (
 	"github.com/configpin/configpin/internal/admission"
 	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/pin"
+	"github.com/configpin/configpin/internal/wellknown"
 )
 
 // objects is a cluster that does what a test says.
 type objects func(ctx context.Context) (*cluster.View, error)
+
+func (f objects) Serves(_ wellknown.Kind, namespace string) bool { return namespace != "zoo" }
 
 func (f objects) View(ctx context.Context, _ string, _ pin.Request) (*cluster.View, error) {
 	return f(ctx)
@@ -48,19 +51,23 @@ func TestStatus(t *testing.T) {
 		status       int
 		answer       string
 	}{
-		"a review":         {objects: empty, body: body, status: http.StatusOK, answer: `"allowed":true`},
-		"not JSON":         {body: `{`, status: http.StatusBadRequest, answer: "configpin: body is not JSON"},
-		"an empty body":    {status: http.StatusBadRequest, answer: "configpin: body is not JSON"},
-		"another kind":     {body: `{"kind": "List"}`, status: http.StatusBadRequest, answer: "not an AdmissionReview of admission.k8s.io/v1 with a request"},
-		"another version":  {body: strings.Replace(body, "k8s.io/v1", "k8s.io/v1beta1", 1), status: http.StatusBadRequest, answer: "not an AdmissionReview"},
-		"no request":       {body: `{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview"}`, status: http.StatusBadRequest, answer: "not an AdmissionReview"},
-		"a deep body":      {body: strings.Repeat(`[`, 1<<20), status: http.StatusBadRequest, answer: "nested more than 10000 levels deep"},
-		"a large body":     {body: strings.Repeat(" ", 7<<20+1), status: http.StatusRequestEntityTooLarge, answer: "body is larger than 7340032 bytes"},
-		"another method":   {method: http.MethodGet, status: http.StatusMethodNotAllowed},
-		"another path":     {path: "/", status: http.StatusNotFound},
-		"no template":      {body: strings.Replace(body, `"spec": {"template": {"spec": {}}}`, `"spec": {}`, 1), status: http.StatusInternalServerError, answer: `reading Deployment "web"`},
-		"trouble":          {objects: func(context.Context) (*cluster.View, error) { return nil, errors.New("trouble") }, body: body, status: http.StatusInternalServerError, answer: "configpin: trouble"},
-		"a panic":          {objects: func(context.Context) (*cluster.View, error) { panic("secret") }, body: body, status: http.StatusInternalServerError, answer: "configpin: internal error\n"},
+		"a review":        {objects: empty, body: body, status: http.StatusOK, answer: `"allowed":true`},
+		"not JSON":        {body: `{`, status: http.StatusBadRequest, answer: "configpin: body is not JSON"},
+		"an empty body":   {status: http.StatusBadRequest, answer: "configpin: body is not JSON"},
+		"another kind":    {body: `{"kind": "List"}`, status: http.StatusBadRequest, answer: "not an AdmissionReview of admission.k8s.io/v1 with a request"},
+		"another version": {body: strings.Replace(body, "k8s.io/v1", "k8s.io/v1beta1", 1), status: http.StatusBadRequest, answer: "not an AdmissionReview"},
+		"no request":      {body: `{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview"}`, status: http.StatusBadRequest, answer: "not an AdmissionReview"},
+		"a deep body":     {body: strings.Repeat(`[`, 1<<20), status: http.StatusBadRequest, answer: "nested more than 10000 levels deep"},
+		"a large body":    {body: strings.Repeat(" ", 7<<20+1), status: http.StatusRequestEntityTooLarge, answer: "body is larger than 7340032 bytes"},
+		"another method":  {method: http.MethodGet, status: http.StatusMethodNotAllowed},
+		"another path":    {path: "/", status: http.StatusNotFound},
+		"no template":     {body: strings.Replace(body, `"spec": {"template": {"spec": {}}}`, `"spec": {}`, 1), status: http.StatusInternalServerError, answer: `reading Deployment "web"`},
+		"trouble":         {objects: func(context.Context) (*cluster.View, error) { return nil, errors.New("trouble") }, body: body, status: http.StatusInternalServerError, answer: "configpin: trouble"},
+		"a panic":         {objects: func(context.Context) (*cluster.View, error) { panic("trouble") }, body: body, status: http.StatusInternalServerError, answer: "configpin: internal error\n"},
+		"of a namespace that isn't served": {
+			objects: func(context.Context) (*cluster.View, error) { panic("it isn't read") },
+			body:    strings.Replace(body, `"shop"`, `"zoo"`, 1), status: http.StatusOK, answer: `"allowed":true`,
+		},
 		"a delete":         {body: strings.Replace(body, "CREATE", "DELETE", 1), status: http.StatusOK, answer: `"allowed":true`},
 		"of a subresource": {body: strings.Replace(body, `"uid"`, `"subResource": "scale", "uid"`, 1), status: http.StatusOK, answer: `"allowed":true`},
 	} {

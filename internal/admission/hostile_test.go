@@ -33,7 +33,7 @@ func shop(slots int) *admission.Handler {
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "app", Annotations: map[string]string{"configpin.io/versioned": "true"}},
 		Data:       map[string]string{"colour": "green"},
 	})
-	return &admission.Handler{Objects: cluster.NewObjects(client.CoreV1()), Slots: make(chan struct{}, slots)}
+	return &admission.Handler{Objects: cluster.NewObjects(client.CoreV1(), cluster.Scope{Namespaces: cluster.Everywhere}, nil), Slots: make(chan struct{}, slots)}
 }
 
 // reviewOf is a review of a Deployment that is created.
