@@ -84,6 +84,34 @@ func rightsOn(t *testing.T, resource string, objects []*unstructured.Unstructure
 	return slices.Compact(found)
 }
 
+// TestOneNamespaceHasTheRulesOfAll: but for how namespaces are known.
+func TestOneNamespaceHasTheRulesOfAll(t *testing.T) {
+	everywhere, err := manifests.Objects(manifests.Secrets)
+	require.NoError(t, err)
+	one, err := manifests.Namespaced([]string{"shop"}, []string{"shop"})
+	require.NoError(t, err)
+	for _, role := range []string{"configpin-webhook", "configpin-versioner", "configpin-webhook-secrets", "configpin-versioner-secrets"} {
+		assert.Equal(t, rulesOf(t, "ClusterRole", "", role, everywhere), rulesOf(t, "Role", "shop", role, one), role)
+	}
+}
+
+// rulesOf are the rules of a role that aren't about namespaces.
+func rulesOf(t *testing.T, kind, namespace, name string, objects []*unstructured.Unstructured) []any {
+	t.Helper()
+	for _, object := range objects {
+		if object.GetKind() != kind || object.GetNamespace() != namespace || object.GetName() != name {
+			continue
+		}
+		rules, _, err := unstructured.NestedSlice(object.Object, "rules")
+		require.NoError(t, err)
+		return slices.DeleteFunc(rules, func(rule any) bool {
+			return slices.Equal(rule.(map[string]any)["resources"].([]any), []any{"namespaces"})
+		})
+	}
+	require.Fail(t, "there is no such role", name)
+	return nil
+}
+
 // TestEveryRuleSaysWhy: who is asked for a right wants to know what for.
 func TestEveryRuleSaysWhy(t *testing.T) {
 	files, err := filepath.Glob("*/*rbac.yaml")

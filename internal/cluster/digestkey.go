@@ -53,11 +53,17 @@ func NewDigestKey(config *rest.Config, namespace string) (*DigestKey, error) {
 		return nil, fmt.Errorf("connecting to the cluster: %w", err)
 	}
 	d := &DigestKey{secrets: client, namespace: namespace}
-	d.informer = coreinformers.NewFilteredSecretInformer(client, namespace, 0, cache.Indexers{}, func(options *metav1.ListOptions) {
+	d.informer = coreinformers.NewFilteredSecretInformer(plainClient{client}, namespace, 0, cache.Indexers{}, func(options *metav1.ListOptions) {
 		options.FieldSelector = fields.OneTermEqualSelector(metav1.ObjectNameField, wellknown.DigestKeySecret).String()
 	})
 	return d, nil
 }
+
+// plainClient is as plainMetadata.
+type plainClient struct{ kubernetes.Interface }
+
+// IsWatchListSemanticsUnSupported is as that of plainMetadata.
+func (plainClient) IsWatchListSemanticsUnSupported() bool { return true }
 
 // Key is the key, or nil while it isn't known. Once it is, one that is lost stays in
 // use until there is another.

@@ -28,7 +28,7 @@ func newOptedIn(client metadata.Interface, namespaces []string) optedIn {
 	if !slices.Equal(namespaces, Everywhere) {
 		return askedNamespaces{client, namespaces}
 	}
-	return watchedNamespaces{metadatainformer.NewFilteredMetadataInformer(client, namespacesResource, "", 0, cache.Indexers{}, func(options *metav1.ListOptions) {
+	return watchedNamespaces{metadatainformer.NewFilteredMetadataInformer(plainMetadata{client}, namespacesResource, "", 0, cache.Indexers{}, func(options *metav1.ListOptions) {
 		options.LabelSelector = wellknown.Enabled + "=" + wellknown.True
 	}).Informer()}
 }
@@ -44,6 +44,15 @@ func (w watchedNamespaces) synced() bool { return w.informer.HasSynced() }
 func (w watchedNamespaces) list(context.Context) ([]string, error) {
 	return w.informer.GetStore().ListKeys(), nil
 }
+
+// plainMetadata has its informers list before they watch, whatever the API server is
+// able to: the right to list is needed for older ones, and a right that is used on some
+// of them alone can't be told from one too many.
+type plainMetadata struct{ metadata.Interface }
+
+// IsWatchListSemanticsUnSupported is asked by client-go's reflector
+// (k8s.io/client-go/util/watchlist).
+func (plainMetadata) IsWatchListSemanticsUnSupported() bool { return true }
 
 // askedNamespaces asks for each of some: who may read no others can't watch any.
 type askedNamespaces struct {

@@ -1,5 +1,5 @@
 // Package namespaced plays programs that serve some namespaces alone, on a real
-// control plane: with Roles and no ClusterRole, of which they use each right.
+// control plane: with Roles and no ClusterRole.
 //
 // It is separate from test/conformance because what is installed is something else.
 // It deliberately tests nothing that doesn't depend on that.
@@ -138,7 +138,7 @@ func TestNamespaced(t *testing.T) {
 		left := l.snapshots(ctx, t, shop) + l.snapshots(ctx, t, bank)
 		return fmt.Sprint(left, " are left"), left == 3
 	})
-	l.rightsAreUsed(t)
+	l.rightsAreEnough(t)
 }
 
 // sources creates a ConfigMap and a Secret that are versioned.
@@ -267,17 +267,16 @@ func (l *lab) snapshots(ctx context.Context, t *testing.T, namespace string) int
 	return len(configMaps.Items) + len(secrets.Items)
 }
 
-// rightsAreUsed compares what the programs may do with what they did, and looks where
-// they did it.
-func (l *lab) rightsAreUsed(t *testing.T) {
+// rightsAreEnough checks that the programs tried nothing that they may not, and looks
+// where they did what. That they need each right, test/conformance shows: manifests are
+// held to the same rules for all namespaces and for one.
+func (l *lab) rightsAreEnough(t *testing.T) {
 	t.Helper()
-	granted, err := rights.Granted(t.Context(), l.api)
-	require.NoError(t, err)
 	requests, err := rights.Requests(l.auditLog)
 	require.NoError(t, err)
 	used, refused := rights.Used(requests)
 	assert.Empty(t, refused, "what our programs tried without the right to")
-	assert.Equal(t, granted.Texts(), used.Texts(), "what they may, and what they do")
+	assert.Contains(t, used.Texts(), "configpin-versioner: get namespaces", "instead of watching all")
 	for _, r := range requests {
 		in := []string{bank, shop, rights.Namespace}
 		if r.Resource == "secrets" {
