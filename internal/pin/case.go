@@ -16,6 +16,7 @@ type requestCase struct {
 	facts    Facts
 	new, old state
 	names    map[refs.Target]map[string]bool // what the new template says of each source
+	pinned   map[refs.Target]bool            // that something is pinned for, in either template
 }
 
 func newCase(r Request, facts Facts) *requestCase {
@@ -24,6 +25,7 @@ func newCase(r Request, facts Facts) *requestCase {
 	if r.Old != nil {
 		c.old = states[1]
 	}
+	c.pinned = pinnedIn(facts, c.new, c.old)
 	for _, ref := range c.new.refs {
 		if source, known := c.source(ref.Target); known {
 			if c.names[source] == nil {
@@ -55,7 +57,7 @@ func (c *requestCase) source(target refs.Target) (source refs.Target, known bool
 	}
 	// A name that something is pinned for is a source, even if it is gone by
 	// now: its pin is kept.
-	return target, c.pinnedFor(target)
+	return target, c.pinned[target]
 }
 
 // saidSource is like source, but where a kind isn't served any more it takes the
@@ -75,18 +77,21 @@ func (c *requestCase) saidSource(target refs.Target) (source refs.Target, known 
 	return refs.Target{}, false
 }
 
-func (c *requestCase) pinnedFor(target refs.Target) bool {
-	for _, state := range []state{c.new, c.old} {
-		if _, pinned := state.pins[target]; pinned {
-			return true
+// pinnedIn are the sources that states are pinned for: by what they say, or by what
+// their refs name.
+func pinnedIn(facts Facts, states ...state) map[refs.Target]bool {
+	pinned := map[refs.Target]bool{}
+	for _, state := range states {
+		for source := range state.pins {
+			pinned[source] = true
 		}
 		for _, ref := range state.refs {
-			if c.is(ref.Name, target) {
-				return true
+			if fact := facts[ref.Target]; fact.Role == Snapshot {
+				pinned[refs.Target{Kind: ref.Kind, Name: fact.Of}] = true
 			}
 		}
 	}
-	return false
+	return pinned
 }
 
 // outcomes decides about every source, sorted.
