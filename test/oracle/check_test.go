@@ -297,6 +297,10 @@ var rows = []row{
 		facts: append(well(), kept(9, "green", annotation(wellknown.Revision, "2"))),
 		want:  []string{"I5: ConfigMap app: what it holds isn't its highest revision"},
 	},
+	{
+		name:  "I5: a number that is too high counts as none",
+		facts: append(well(), kept(9, "green", annotation(wellknown.Revision, "2147483648"))),
+	},
 
 	{
 		name:  "I6: a template is rolled out twice",
@@ -306,6 +310,10 @@ var rows = []row{
 	{
 		name:  "I6: a ReplicaSet is made again after it was cleaned up",
 		facts: append(well(), deleted(9, replicaSet(5, "web-1", template(blue))), replicaSet(10, "web-1", template(blue))),
+	},
+	{
+		name:  "I6: a ReplicaSet that came out of a backup is adopted",
+		facts: append(well(), replicaSet(9, "web-2", template(blue), nobodys), replicaSet(10, "web-2", template(blue))),
 	},
 	{
 		name:  "I6: a content is kept twice",

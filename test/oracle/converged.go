@@ -34,11 +34,17 @@ func (r *record) numbered(w *world, source Fact) bool {
 	return slices.ContainsFunc(r.current(w, source), func(f Fact) bool { return highest > 0 && revision(f) == highest })
 }
 
-// revision is 0 until the snapshot has one.
+// revision is 0 until the snapshot has one that counts.
 func revision(kept Fact) int {
-	number, _ := strconv.Atoi(kept.Annotations[wellknown.Revision])
+	number, err := strconv.Atoi(kept.Annotations[wellknown.Revision])
+	if err != nil || number > highestRevision {
+		return 0
+	}
 	return number
 }
+
+// highestRevision is the highest number that counts.
+const highestRevision = 2147483647
 
 // follows says whether a workload rolls out what its sources hold: it says so, or
 // its namespace does and it doesn't say otherwise.

@@ -189,12 +189,15 @@ func deployment(revision uint64, template map[string]any, changes ...change) Fac
 	return workload(revision, "Deployment", template, changes...)
 }
 
-func replicaSet(revision uint64, name string, template map[string]any) Fact {
+func replicaSet(revision uint64, name string, template map[string]any, changes ...change) Fact {
 	yes := true
-	return stored(revision, "ReplicaSet", name, map[string]any{"spec": map[string]any{"template": template}}, func(object *unstructured.Unstructured) {
+	owned := func(object *unstructured.Unstructured) {
 		object.SetOwnerReferences([]metav1.OwnerReference{{Kind: "Deployment", Name: "web", UID: uidOf("Deployment", "web"), Controller: &yes}})
-	})
+	}
+	return stored(revision, "ReplicaSet", name, map[string]any{"spec": map[string]any{"template": template}}, append([]change{owned}, changes...)...)
 }
+
+func nobodys(object *unstructured.Unstructured) { object.SetOwnerReferences(nil) }
 
 func namespace(revision uint64, changes ...change) Fact {
 	return stored(revision, "Namespace", space, nil, changes...)

@@ -4,13 +4,15 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/util/validation"
+
 	"github.com/configpin/configpin/internal/wellknown"
 )
 
 // verified says whether a ConfigMap or Secret is what its marks and its name say.
 func (f Fact) verified() bool {
 	source := f.Annotations[wellknown.Source]
-	return f.Immutable && source != "" && f.Labels[wellknown.SnapshotOf] == labelValue(source) && f.wellNamed()
+	return f.Immutable && len(validation.IsDNS1123Subdomain(source)) == 0 && f.Labels[wellknown.SnapshotOf] == labelValue(source) && f.wellNamed()
 }
 
 // wellNamed says whether a name is that of a source, which is cut where it is too
