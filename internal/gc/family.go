@@ -53,12 +53,16 @@ func familiesOf(counted cluster.Space) map[cluster.Key]*family {
 	return families
 }
 
-// newest is the digest of the snapshot of the highest revision.
+// newest is the digest of the snapshot of the highest revision: empty where several
+// have it, as it is when somebody wrote the highest that there is.
 func (f *family) newest() string {
 	highest, digest := 0, ""
 	for _, object := range f.snapshots {
-		if revision := snapshot.Revision(object.Object); revision > highest {
+		switch revision := snapshot.Revision(object.Object); {
+		case revision > highest:
 			highest, digest = revision, object.digest
+		case revision == highest && digest != object.digest:
+			digest = ""
 		}
 	}
 	return digest

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -366,6 +367,38 @@ func key(t *testing.T, fill string) *hashing.Key {
 
 // TestSnapshotsOfALostKey: they are collected like others, but for the one that holds
 // what the source does.
+// TestAHighestRevisionThatSeveralHave: what the source holds has the highest there is,
+// and so has what somebody wrote it on.
+func TestAHighestRevisionThatSeveralHave(t *testing.T) {
+	for name, order := range map[string][]string{"the current one is newer": {"never", "live"}, "the current one is older": {"live", "never"}} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			names := w.source("a", "app", order...)
+			for i, content := range order {
+				made := w.objects[keyOf(snapshot.Object{Kind: wellknown.ConfigMap, Namespace: "a", Name: names[i]})]
+				made.Annotations[wellknown.Revision] = strconv.Itoa(snapshot.MaxRevision)
+				made.Created = made.Created.Add(time.Duration(i) * time.Minute)
+				w.store(made)
+				if content == "live" {
+					source := w.objects[keyOf(snapshot.Object{Kind: wellknown.ConfigMap, Namespace: "a", Name: "app"})]
+					source.Data = map[string]string{"key": content}
+					w.store(source)
+				}
+			}
+			c, _ := w.collector()
+			for range 3 {
+				w.pass(t, c)
+				w.now = w.now.Add(time.Hour)
+			}
+			var left []string
+			for key := range w.objects {
+				left = append(left, key.Name)
+			}
+			assert.ElementsMatch(t, []string{"app", names[slices.Index(order, "live")]}, left)
+		})
+	}
+}
+
 func TestSnapshotsOfALostKey(t *testing.T) {
 	w := newWorld()
 	lost, present := key(t, "1"), key(t, "2")

@@ -160,16 +160,16 @@ func Size(o Object) int {
 	return size
 }
 
-// maxRevision is the highest revision that is believed. A source that changed every
-// second wouldn't get there in a human life, and there is room above it to count on
-// from what somebody wrote by hand.
-const maxRevision = math.MaxInt32
+// MaxRevision is the highest revision that is believed. A source that changed every
+// second wouldn't get there in a human life. Where somebody wrote it by hand, there is
+// no number above it: every snapshot that becomes current afterwards has it too.
+const MaxRevision = math.MaxInt32
 
 // Revision is the number that an object's metadata says that it has as a snapshot: 0
 // where it has none, or one that nobody can read.
 func Revision(o Object) int {
 	revision, err := strconv.Atoi(o.Annotations[wellknown.Revision])
-	if err != nil || revision < 0 || revision > maxRevision {
+	if err != nil || revision < 0 || revision > MaxRevision {
 		return 0
 	}
 	return revision

@@ -93,7 +93,7 @@ func (v *Versioner) Observe(object snapshot.Object) {
 		key.Name = source
 		if !there {
 			v.missed(key, digest)
-		} else if v.Sources.Unread(object) {
+		} else if v.Sources.Unread(object) || v.outnumbered(key) {
 			v.feed.AddAfter(key, 0)
 		}
 		return
@@ -111,6 +111,24 @@ func (v *Versioner) missed(source cluster.Key, digest string) {
 	if !known || current.Digest == "" || current.Digest == digest {
 		v.feed.AddAfter(source, 0)
 	}
+}
+
+// outnumbered says whether the current snapshot of a source has a number that isn't
+// the highest any more: somebody brings older ones back, as out of a backup. One that
+// has none is about to get it.
+func (v *Versioner) outnumbered(source cluster.Key) bool {
+	current, known := v.Sources.Current(source)
+	if !known || current.Name == "" {
+		return false
+	}
+	object, there := v.Sources.Metadata(cluster.Key{Namespace: source.Namespace, Target: refs.Target{Kind: source.Kind, Name: current.Name}})
+	if !there || snapshot.Revision(object) == 0 || isHighest(revisions(v.Sources.KnownSnapshots(source), object.UID)) {
+		return false
+	}
+	v.mutex.Lock()
+	defer v.mutex.Unlock()
+	delete(v.numbered, source)
+	return true
 }
 
 // KeyChanged takes note that digests of Secrets are made with another key.
@@ -251,11 +269,11 @@ func (v *Versioner) renumber(ctx context.Context, key cluster.Key, source snapsh
 	if err != nil {
 		return err
 	}
-	revision, highest := revisions(listed, kept.Snapshot.UID)
-	if isHighest(revision, highest) {
+	revision, others := revisions(listed, kept.Snapshot.UID)
+	if isHighest(revision, others) {
 		return nil
 	}
-	revision = highest + 1
+	revision = min(others+1, snapshot.MaxRevision)
 	if _, err := v.Objects.Annotate(ctx, kept.Snapshot, map[string]any{wellknown.Revision: strconv.Itoa(revision)}); err != nil {
 		return fmt.Errorf("numbering revision %d of %s: %w", revision, key, err)
 	}
@@ -269,20 +287,22 @@ func (v *Versioner) renumber(ctx context.Context, key cluster.Key, source snapsh
 	return nil
 }
 
-func isHighest(revision, highest int) bool { return revision > 0 && revision == highest }
+func isHighest(revision, others int) bool {
+	return revision > others || revision == snapshot.MaxRevision
+}
 
-// revisions returns the revision of the snapshot with uid, and the highest of
-// all. One that was deleted and made again has the same name, but no revision
+// revisions returns the revision of the snapshot with uid, and the highest of all
+// others. One that was deleted and made again has the same name, but no revision
 // yet. A revision that nobody can read counts as 0.
-func revisions(snapshots []snapshot.Object, uid string) (of, highest int) {
+func revisions(snapshots []snapshot.Object, uid string) (of, others int) {
 	for _, object := range snapshots {
-		revision := snapshot.Revision(object)
-		highest = max(highest, revision)
 		if object.UID == uid {
-			of = revision
+			of = snapshot.Revision(object)
+		} else {
+			others = max(others, snapshot.Revision(object))
 		}
 	}
-	return of, highest
+	return of, others
 }
 
 // invalid tells of an annotation that nobody understands: what it could say, and

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/workqueue"
 
 	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/hashing"
@@ -180,6 +181,61 @@ func TestASnapshotThatWasDeletedIsMadeAndNumberedAgain(t *testing.T) {
 		require.Equal(t, 1, w.revision("blue"))
 		clear(w.snapshots)
 	}
+}
+
+// keepAs puts a snapshot there as somebody does who has it from elsewhere.
+func (w *world) keepAs(colour string, revision int) snapshot.Object {
+	made := snapshot.Of(*holding(colour), 12)
+	made.UID = "from-elsewhere-" + colour
+	made.Annotations[wellknown.Revision] = strconv.Itoa(revision)
+	w.snapshots[made.Name] = made
+	return made
+}
+
+func TestASnapshotThatComesBackDoesNotOutnumberTheCurrentOne(t *testing.T) {
+	for name, test := range map[string]struct{ revision, want int }{
+		"with a lower number":  {0, 1},
+		"with the same number": {1, 2},
+		"with a higher number": {5, 6},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			v := w.start(events.NewFakeRecorder(10))
+			queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[cluster.Key]())
+			t.Cleanup(queue.ShutDown)
+			require.NoError(t, v.Feed().Start(t.Context(), queue))
+			w.source = holding("blue")
+			_, err := v.Reconcile(t.Context(), app)
+			require.NoError(t, err)
+
+			v.Observe(w.keepAs("green", test.revision))
+			if test.want == 1 {
+				assert.Zero(t, queue.Len())
+				return
+			}
+			require.Equal(t, 1, queue.Len())
+			_, err = v.Reconcile(t.Context(), app)
+			require.NoError(t, err)
+			assert.Equal(t, test.want, w.revision("blue"))
+		})
+	}
+}
+
+func TestAboveTheHighestRevisionThereIsNone(t *testing.T) {
+	w := newWorld()
+	v := w.start(events.NewFakeRecorder(10))
+	injected := w.keepAs("never", snapshot.MaxRevision)
+	for _, colour := range []string{"blue", "green"} {
+		w.source = holding(colour)
+		_, err := v.Reconcile(t.Context(), app)
+		require.NoError(t, err)
+		assert.Equal(t, snapshot.MaxRevision, w.revision(colour))
+	}
+	w.writes = 0
+	v.Observe(injected)
+	_, err := w.start(events.NewFakeRecorder(10)).Reconcile(t.Context(), app)
+	require.NoError(t, err)
+	assert.Zero(t, w.writes, "it is as high as it gets")
 }
 
 func TestARestartIsSilent(t *testing.T) {
