@@ -690,3 +690,17 @@ func ExampleDecide() {
 	// configmap/app: pinned to app-3f0c2a9b81de
 	// /spec/template/spec/containers/0/envFrom/0/configMapRef/name app-3f0c2a9b81de
 }
+
+func TestPinsThatNobodyCanHaveWritten(t *testing.T) {
+	for name, entry := range map[string]string{
+		"a snapshot with a path for a name":                 "configmap/app=../shop/app-1",
+		"a source with a path for a name":                   "configmap/shop/app=app-1",
+		"a source that is a folder":                         "configmap/..=app-1",
+		"a snapshot with a suffix that is no label's value": "configmap/app=" + strings.Repeat("a", 64),
+		"a snapshot that is its source":                     "configmap/app=app",
+		"a snapshot without a name":                         "configmap/app=",
+	} {
+		assert.Empty(t, pin.ParsePins(entry), name)
+	}
+	assert.Len(t, pin.ParsePins("configmap/app="+a1+",configmap/..=x"), 1, "the others count")
+}

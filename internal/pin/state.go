@@ -87,17 +87,22 @@ func (s state) offers(facts Facts) []refs.Target {
 }
 
 // ParsePins reads the value of the pins annotation. What isn't of its form is
-// passed over: only admission writes it.
+// passed over: only admission writes it. What nothing can be called would become a
+// label that the API server refuses, and with it the whole request.
 func ParsePins(value string) map[refs.Target]string {
 	pins := map[refs.Target]string{}
 	for entry := range strings.SplitSeq(value, ",") {
 		source, name, found := strings.Cut(entry, "=")
 		target, valid := parseTarget(source)
-		if found && valid && name != "" && name != target.Name {
+		if found && valid && name != target.Name && pinnable(target.Name, name) {
 			pins[target] = name
 		}
 	}
 	return pins
+}
+
+func pinnable(source, name string) bool {
+	return snapshot.Nameable(source) && snapshot.Nameable(name) && len(snapshot.Suffix(name)) <= slices.Max(snapshot.Lengths)
 }
 
 // FormatPins is the value of the pins annotation, sorted.

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/validation"
+
 	"github.com/configpin/configpin/internal/hashing"
 	"github.com/configpin/configpin/internal/wellknown"
 )
@@ -75,6 +77,10 @@ func Name(source, suffix string) string {
 	}
 	return source + "-" + suffix
 }
+
+// Nameable says whether a source or a snapshot can be called so. Annotations say
+// anything, and a part of a name that was cut is nowhere else.
+func Nameable(name string) bool { return len(validation.IsDNS1123Subdomain(name)) == 0 }
 
 // Suffix is the part of a snapshot's name that abbreviates its digest.
 func Suffix(name string) string { return name[strings.LastIndexByte(name, '-')+1:] }
@@ -190,7 +196,7 @@ func Same(a, b Object) bool {
 // snapshots; before one is used, Verified must agree too.
 func Claimed(o Object) (source, digest string, claimed bool) {
 	source, digest = o.Annotations[wellknown.Source], o.Annotations[wellknown.Digest]
-	if source == "" || o.Labels[wellknown.SnapshotOf] != LabelValue(source) {
+	if !Nameable(source) || o.Labels[wellknown.SnapshotOf] != LabelValue(source) {
 		return "", "", false
 	}
 	return source, digest, named(o.Name, source, digest)
@@ -204,7 +210,7 @@ func Claimed(o Object) (source, digest string, claimed bool) {
 // same, so that it compares with those of others.
 func Verified(o Object) (source, digest string, verified bool) {
 	source = o.Annotations[wellknown.Source]
-	if source == "" || !o.Immutable || o.Labels[wellknown.SnapshotOf] != LabelValue(source) {
+	if !o.Immutable || !Nameable(source) || o.Labels[wellknown.SnapshotOf] != LabelValue(source) {
 		return "", "", false
 	}
 	digest = o.Digest(source).String()

@@ -198,6 +198,18 @@ func TestClaimedTrustsNoDigestThatContradictsTheName(t *testing.T) {
 	assert.False(t, claimed)
 }
 
+// TestWhatNothingCanBeCalledHasNoSnapshots: the name is cut before what is wrong with
+// it, and the label is a hash.
+func TestWhatNothingCanBeCalledHasNoSnapshots(t *testing.T) {
+	o := source()
+	o.Name = strings.Repeat("a", 240) + "/../../bank/app"
+	o = snapshot.Of(o, 12)
+	_, _, claimed := snapshot.Claimed(o)
+	assert.False(t, claimed)
+	_, _, verified := snapshot.Verified(o)
+	assert.False(t, verified)
+}
+
 func TestVersioned(t *testing.T) {
 	for value, want := range map[string]struct {
 		versioned bool
