@@ -174,7 +174,7 @@ func Run(t *testing.T, target Target) {
 
 func undisturbed() []scenario {
 	var all []scenario
-	for _, theme := range [][]scenario{garbage, stories, jobs, refForms, settling, switches, naming, crowds, goneSnapshots, badInput, ownership, corpora, rollbacks, others, keptPins, protection, visible, drifts, matrix(rows), secretive(), secrets} {
+	for _, theme := range [][]scenario{garbage, stories, jobs, refForms, settling, switches, naming, crowds, goneSnapshots, badInput, ownership, corpora, rollbacks, others, keptPins, protection, backups, hostile, visible, drifts, matrix(rows), secretive(), secrets} {
 		all = append(all, theme...)
 	}
 	return all
@@ -182,7 +182,7 @@ func undisturbed() []scenario {
 
 func disturbing() []scenario {
 	var all []scenario
-	for _, theme := range [][]scenario{defaults, dryRuns, matrix(disturbingRows), versionerOutages, webhookOutages, strictOutages, storeOutages, keyOutages} {
+	for _, theme := range [][]scenario{defaults, dryRuns, matrix(disturbingRows), versionerOutages, webhookOutages, strictOutages, storeOutages, keyOutages, restless} {
 		all = append(all, theme...)
 	}
 	return all
