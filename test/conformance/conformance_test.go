@@ -115,7 +115,7 @@ func install(t *testing.T, cluster *controlplane.Cluster) *operator {
 		VersionerFlags: []string{
 			"--secrets", "--settle=" + settle.String(), "--settle-max=3s", "--rollout-burst=1000", "--snapshot-burst=1000", "--sweep=2s", "-v=1",
 			"--gc-interval=3s", "--gc-min-age=1s", "--gc-grace=90s", "--gc-reference-kinds=" + anything,
-			"--lease-duration=8s", // a machine that does something else too takes seconds to renew it
+			"--lease-duration=20s", // a machine that does something else too takes seconds to renew it
 		},
 		Progress: t.Output(),
 	}
