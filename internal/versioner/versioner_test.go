@@ -409,7 +409,7 @@ func TestASourceThatChangesTooFast(t *testing.T) {
 			w.source = holding(strconv.Itoa(edit))
 			_, err := v.Reconcile(t.Context(), app)
 			require.NoError(t, err)
-			time.Sleep(10 * time.Millisecond)
+			<-time.After(10 * time.Millisecond)
 		}
 		assert.Len(t, w.snapshots, 3)
 		last := snapshot.Of(*holding("99"), 12)
@@ -420,7 +420,7 @@ func TestASourceThatChangesTooFast(t *testing.T) {
 			if result.RequeueAfter == 0 {
 				break
 			}
-			time.Sleep(result.RequeueAfter)
+			<-time.After(result.RequeueAfter)
 		}
 		assert.InDelta(t, time.Minute, time.Since(began), float64(time.Second))
 		assert.Len(t, w.snapshots, 4)
