@@ -75,10 +75,10 @@ func assemble(config *rest.Config, o *options) (*program, error) {
 			return nil, fmt.Errorf("starting: %w", err)
 		}
 	}
-	if err := control(mgr, "versioner", o.concurrency, versions, versions.Feed()); err != nil {
+	if err := control(mgr, "versioner", o.concurrency, versions, versions.Feed(), func(of cluster.Key) string { return of.Namespace }); err != nil {
 		return nil, err
 	}
-	if err := control(mgr, "rollout", o.concurrency, rollouts, rollouts.Feed()); err != nil {
+	if err := control(mgr, "rollout", o.concurrency, rollouts, rollouts.Feed(), func(of cluster.Workload) string { return of.Namespace }); err != nil {
 		return nil, err
 	}
 	return &program{manager: mgr, ready: reach.ready}, nil
@@ -173,12 +173,15 @@ const (
 	lastRetry  = time.Minute
 )
 
-// control runs a reconciler on the leader.
-func control[K comparable](mgr manager.Manager, name string, concurrency int, reconciler reconcile.TypedReconciler[K], feed source.TypedSource[K]) error {
+// control runs a reconciler on the leader. Namespaces take turns.
+func control[K comparable](mgr manager.Manager, name string, concurrency int, reconciler reconcile.TypedReconciler[K], feed source.TypedSource[K], namespace func(K) string) error {
 	c, err := controller.NewTyped(name, mgr, controller.TypedOptions[K]{
 		Reconciler:              reconciler,
 		MaxConcurrentReconciles: concurrency,
 		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[K](firstRetry, lastRetry),
+		NewQueue: func(name string, limiter workqueue.TypedRateLimiter[K]) workqueue.TypedRateLimitingInterface[K] {
+			return cluster.NewQueue(name, limiter, namespace)
+		},
 	})
 	if err != nil {
 		return fmt.Errorf("starting %s: %w", name, err)
