@@ -1,0 +1,70 @@
+// Package tenants shows that our programs' memory doesn't depend on what tenants put
+// into their sources, and that one tenant's load is nobody else's trouble: the real
+// programs run on a real control plane, and one namespace has many sources, of which
+// some are as large as they can be, while another one goes about its business.
+//
+// It is separate from test/conformance because it looks at the programs and not at the
+// cluster, and because what it measures would be that suite's load as well. How fast
+// things are is for test/bench.
+package tenants
+
+import (
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// load is what the tenant has.
+type load struct {
+	large, small int           // sources
+	patience     time.Duration // until all are kept
+}
+
+// full has everything as large as the issue is about: etcd takes no more than 2 GiB
+// by default. It takes minutes and some 10 GiB of memory, most of it the API server's.
+const full = "CONFIGPIN_TENANTS"
+
+func ofTenant() load {
+	if os.Getenv(full) == "full" {
+		return load{large: 700, small: 10_000, patience: 30 * time.Minute}
+	}
+	return load{large: 60, small: 2_000, patience: 5 * time.Minute}
+}
+
+const (
+	// largest is nearly the MiB that a ConfigMap can hold.
+	largest = 1_000_000
+
+	// patience is that of test/conformance: a change takes a second or two.
+	patience = 90 * time.Second
+)
+
+// allowed is how many MiB more memory a program may need for large contents than for
+// small ones, whatever their number. Of each object that is under way it has, of up
+// to a MiB each, the answer of the API server, the object, and the request that makes
+// the snapshot, with a buffer that grew to up to twice that: 5. Go collects garbage
+// when the heap is twice what is in use: 10.
+var allowed = map[string]int{
+	"versioner": 16 * 10, // its --concurrency
+	"webhook":   32 * 10, // what it reads at a time
+}
+
+// TestMemoryDoesNotDependOnContents plays the same tenant twice, with a KiB and with
+// a MB in each large source. CONFIGPIN_TENANTS=full plays one with 700 large and
+// 10,000 small sources instead of 60 and 2,000.
+func TestMemoryDoesNotDependOnContents(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a control plane")
+	}
+	l := newLab(t)
+	little := l.round(t, "little", 1_000)
+	much := l.round(t, "much", largest)
+	for program, more := range allowed {
+		t.Run(fmt.Sprintf("the %s needs at most %d MiB more for large contents", program, more), func(t *testing.T) {
+			assert.LessOrEqual(t, much[program].peak, little[program].peak+more)
+		})
+	}
+}
