@@ -23,8 +23,8 @@ type load struct {
 	patience     time.Duration // until all are kept
 }
 
-// full has everything as large as the issue is about: etcd takes no more than 2 GiB
-// by default. It takes minutes and some 10 GiB of memory, most of it the API server's.
+// full has as much as a cluster can bear: etcd takes no more than 2 GiB by default. It
+// takes minutes and some 10 GiB of memory, most of it the API server's.
 const full = "CONFIGPIN_TENANTS"
 
 func ofTenant() load {
