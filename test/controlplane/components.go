@@ -18,6 +18,10 @@ leaderElection:
   leaderElect: false
 `
 
+// auditLogSize is how many MB an audit log can have: whoever follows one isn't to lose
+// it to a rotation, which comes at 100 MB by default.
+const auditLogSize = "4096"
+
 // auditPolicy records every request once, when it is answered, with the annotations of admission.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
@@ -133,7 +137,7 @@ func (c *Cluster) apiServerArgs(auditLog string) []string {
 		"--max-mutating-requests-inflight=1500",
 	}
 	if auditLog != "" {
-		args = append(args, "--audit-log-path="+auditLog, "--audit-policy-file="+c.layout.file("audit-policy.yaml"))
+		args = append(args, "--audit-log-path="+auditLog, "--audit-policy-file="+c.layout.file("audit-policy.yaml"), "--audit-log-maxsize="+auditLogSize)
 	}
 	return args
 }
