@@ -29,6 +29,7 @@ func run() error {
 	flag.String("leader-election-namespace", "", "")
 	flag.String("digest-key-namespace", "", "")
 	label := flag.String("label", "yes", "")
+	flag.Usage = func() {} // or what is wrong is far above the end of the log
 	flag.Parse()
 
 	if _, err := clientcmd.BuildConfigFromFlags("", *kubeconfig); err != nil {
