@@ -19,10 +19,22 @@ import (
 // Objects reads and writes sources and snapshots, live: every read asks the API
 // server for what is stored now. It is safe for concurrent use.
 type Objects struct {
-	kinds map[wellknown.Kind]access
-	scope Scope
-	reads reads
+	kinds   map[wellknown.Kind]access
+	scope   Scope
+	reads   reads
+	reading slots // of single objects; who has one waits for no other
+	keeping slots // of what a View read again; who has one may wait for one of reading
 }
+
+// Contents can be a MiB each, and what is under way of one takes several times that.
+const (
+	// maxReading is so many that thousands of small objects are read in a second,
+	// since each takes milliseconds.
+	maxReading = 32
+
+	// maxKeeping is half of that: making a snapshot is two reads and a write.
+	maxKeeping = 16
+)
 
 // NewObjects returns the Objects of scope that client reaches. Digests of Secrets
 // are made with key, which returns nil until it is known; it may be nil where no
@@ -33,7 +45,25 @@ func NewObjects(client contents, scope Scope, key func() *hashing.Key) *Objects 
 			wellknown.ConfigMap: configMaps(client),
 			wellknown.Secret:    secrets(client, key),
 		},
-		scope: scope,
+		scope:   scope,
+		reading: make(slots, maxReading),
+		keeping: make(slots, maxKeeping),
+	}
+}
+
+// slots bound how many do something at a time. None bound nothing.
+type slots chan struct{}
+
+// take waits for a slot, which is given back by done.
+func (s slots) take(ctx context.Context) (done func(), err error) {
+	if s == nil {
+		return func() {}, nil
+	}
+	select {
+	case s <- struct{}{}:
+		return func() { <-s }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 }
 
@@ -55,6 +85,11 @@ func (o *Objects) Read(ctx context.Context, namespace string, target refs.Target
 		return snapshot.Object{}, false, nil
 	}
 	return o.reads.do(ctx, Key{namespace, target}, func(ctx context.Context) (object snapshot.Object, found bool, err error) {
+		done, err := o.reading.take(ctx)
+		if err != nil {
+			return snapshot.Object{}, false, err
+		}
+		defer done()
 		object, err = o.kinds[target.Kind].get(ctx, namespace, target.Name)
 		switch {
 		case apierrors.IsNotFound(err):

@@ -4,17 +4,25 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/configpin/configpin/internal/pin"
 	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/snapshot"
+	"github.com/configpin/configpin/internal/wellknown"
 )
 
 // maxReads is how many objects one View reads at a time. It is beyond what
 // nearly all templates refer to, so that those cost one round trip.
 const maxReads = 32
+
+// maxHeld is how many bytes of contents a View holds on to, which is one source as
+// large as it can be. Of what is beyond, it remembers the digest, and reads it again to
+// make its snapshot: a template can refer to thousands, and many are looked at at a
+// time.
+const maxHeld = 1 << 20
 
 // View is what one request has to do with, read live: a cache would show some
 // workloads the content before the one that they were deployed with.
@@ -25,6 +33,8 @@ type View struct {
 	objects   *Objects
 	namespace string
 	read      map[refs.Target]snapshot.Object
+	emptied   map[refs.Target]bool // what is in read without its content
+	held      atomic.Int64         // bytes of contents
 }
 
 // View reads what a decision about request needs to know of namespace. Distinct
@@ -35,6 +45,7 @@ func (o *Objects) View(ctx context.Context, namespace string, request pin.Reques
 		objects:   o,
 		namespace: namespace,
 		read:      map[refs.Target]snapshot.Object{},
+		emptied:   map[refs.Target]bool{},
 	}
 	for {
 		targets := pin.Wanted(request, view.Facts)
@@ -48,27 +59,48 @@ func (o *Objects) View(ctx context.Context, namespace string, request pin.Reques
 }
 
 func (v *View) load(ctx context.Context, targets []refs.Target) error {
-	objects, found := make([]snapshot.Object, len(targets)), make([]bool, len(targets))
+	all := make([]learned, len(targets))
 	err := inParallel(ctx, len(targets), func(ctx context.Context, i int) (err error) {
-		if v.objects.Serves(targets[i].Kind, v.namespace) {
-			objects[i], found[i], err = v.objects.Read(ctx, v.namespace, targets[i])
-		}
+		all[i], err = v.learn(ctx, targets[i])
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	for i, target := range targets {
-		switch {
-		case !v.objects.Serves(target.Kind, v.namespace):
-			v.Facts[target] = pin.Fact{Role: pin.Unserved}
-		case !found[i]:
-			v.Facts[target] = pin.Fact{Role: pin.Absent}
-		default:
-			v.Facts[target], v.read[target] = factOf(objects[i]), objects[i]
-		}
+		v.remember(target, all[i])
 	}
 	return nil
+}
+
+// learned is what a read told of an object, and as much of it as is held on to.
+type learned struct {
+	fact    pin.Fact
+	object  snapshot.Object
+	emptied bool
+}
+
+func (v *View) remember(target refs.Target, l learned) {
+	v.Facts[target], v.read[target], v.emptied[target] = l.fact, l.object, l.emptied
+}
+
+func (v *View) learn(ctx context.Context, target refs.Target) (learned, error) {
+	if !v.objects.Serves(target.Kind, v.namespace) {
+		return learned{fact: pin.Fact{Role: pin.Unserved}}, nil
+	}
+	object, found, err := v.objects.Read(ctx, v.namespace, target)
+	if err != nil {
+		return learned{}, err
+	}
+	l := learned{fact: pin.Fact{Role: pin.Absent}}
+	if found {
+		l.fact, l.object = factOf(object), object
+		l.emptied = l.fact.Role != pin.Source || v.held.Add(int64(object.ContentSize())) > maxHeld
+	}
+	if l.emptied {
+		l.object.Data, l.object.Binary = nil, nil
+	}
+	return l, nil
 }
 
 // inParallel calls f with 0 to n-1, and returns its first error.
@@ -126,17 +158,21 @@ func (v *View) Keep(ctx context.Context, outcomes []pin.Outcome, dryRun bool) (s
 func (v *View) keep(ctx context.Context, outcome pin.Outcome, dryRun bool) (pin.Facts, error) {
 	named := refs.Target{Kind: outcome.Source.Kind, Name: outcome.Name}
 	if v.Facts[named].Role == pin.Snapshot {
-		there, err := v.objects.Unmark(ctx, v.read[named], dryRun)
-		if err != nil || there {
-			return nil, err
-		}
-		return pin.Facts{named: {Role: pin.Absent}}, nil
+		return v.unmark(ctx, named, dryRun)
 	}
 	fact := v.Facts[outcome.Source]
 	if fact.Role != pin.Source || fact.Current != outcome.Name {
 		return nil, nil // a pin that is kept although nothing is there: it can't be made
 	}
-	kept, err := v.objects.Keep(ctx, v.read[outcome.Source], dryRun)
+	source, now, done, err := v.whole(ctx, outcome.Source)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	if now.Role != fact.Role || now.Digest != fact.Digest {
+		return pin.Facts{outcome.Source: now}, nil // it changed since it was read
+	}
+	kept, err := v.objects.Keep(ctx, source, dryRun)
 	if refused := (*RefusedError)(nil); errors.As(err, &refused) {
 		fact.Current, fact.Problem = "", refused.Error()
 		return pin.Facts{outcome.Source: fact}, nil
@@ -149,4 +185,45 @@ func (v *View) keep(ctx context.Context, outcome pin.Outcome, dryRun bool) (pin.
 		outcome.Source:                         fact,
 		{Kind: named.Kind, Name: fact.Current}: {Role: pin.Snapshot, Of: outcome.Source.Name, Digest: fact.Digest},
 	}, nil
+}
+
+func (v *View) unmark(ctx context.Context, named refs.Target, dryRun bool) (pin.Facts, error) {
+	object := v.read[named]
+	if _, marked := object.Annotations[wellknown.UnusedSince]; marked {
+		whole, now, done, err := v.whole(ctx, named)
+		if err != nil {
+			return nil, err
+		}
+		defer done()
+		if now.Role != pin.Snapshot {
+			return pin.Facts{named: now}, nil
+		}
+		object = whole
+	}
+	there, err := v.objects.Unmark(ctx, object, dryRun)
+	if err != nil || there {
+		return nil, err
+	}
+	return pin.Facts{named: {Role: pin.Absent}}, nil
+}
+
+// whole returns an object with its content, and what it is now. done says that the
+// content isn't needed any more.
+func (v *View) whole(ctx context.Context, target refs.Target) (object snapshot.Object, now pin.Fact, done func(), err error) {
+	if !v.emptied[target] {
+		return v.read[target], v.Facts[target], func() {}, nil
+	}
+	done, err = v.objects.keeping.take(ctx)
+	if err != nil {
+		return snapshot.Object{}, pin.Fact{}, nil, err
+	}
+	object, found, err := v.objects.Read(ctx, v.namespace, target)
+	if err != nil {
+		done()
+		return snapshot.Object{}, pin.Fact{}, nil, err
+	}
+	if !found {
+		return snapshot.Object{}, pin.Fact{Role: pin.Absent}, done, nil
+	}
+	return object, factOf(object), done, nil
 }

@@ -132,7 +132,7 @@ func Of(source Object, length int) Object {
 	if source.Kind == wellknown.Secret {
 		made.Annotations[wellknown.DigestKey] = source.Key.ID()
 	} else {
-		made.Annotations[wellknown.Size] = strconv.Itoa(source.size())
+		made.Annotations[wellknown.Size] = strconv.Itoa(source.ContentSize())
 	}
 	if cause := source.Annotations[wellknown.KubernetesChangeCause]; cause != "" {
 		made.Annotations[wellknown.ChangeCause] = cause
@@ -140,8 +140,8 @@ func Of(source Object, length int) Object {
 	return made
 }
 
-// size is how many bytes an object's content has.
-func (o Object) size() int {
+// ContentSize is how many bytes the object's content has.
+func (o Object) ContentSize() int {
 	size := 0
 	for key, value := range o.Data {
 		size += len(key) + len(value)

@@ -1,0 +1,98 @@
+package cluster
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/configpin/configpin/internal/pin"
+	"github.com/configpin/configpin/internal/refs"
+	"github.com/configpin/configpin/internal/snapshot"
+	"github.com/configpin/configpin/internal/wellknown"
+	"github.com/configpin/configpin/internal/workload"
+)
+
+// large is a source of which a View doesn't hold on to the content.
+func large(name, text string) snapshot.Object {
+	return snapshot.Object{
+		Kind: wellknown.ConfigMap, Namespace: "shop", Name: name,
+		Annotations: map[string]string{wellknown.Versioned: "true"},
+		Data:        map[string]string{"key": strings.Repeat(text, maxHeld)},
+	}
+}
+
+// deploying is the creation of a Deployment that mounts sources.
+func deploying(t *testing.T, sources ...string) pin.Request {
+	t.Helper()
+	var volumes []string
+	for _, name := range sources {
+		volumes = append(volumes, fmt.Sprintf(`{"name":%q,"configMap":{"name":%q}}`, name, name))
+	}
+	object, err := workload.Lookup("apps", "Deployment").Read(`{"metadata":{"name":"web","labels":{"configpin.io/enabled":"true"}},` +
+		`"spec":{"template":{"spec":{"volumes":[` + strings.Join(volumes, ",") + `]}}}}`)
+	require.NoError(t, err)
+	return pin.Request{New: object}
+}
+
+func (s *store) everywhere(atOnce int) *Objects {
+	objects := s.reach()
+	objects.scope = Scope{Namespaces: Everywhere}
+	objects.reading, objects.keeping = make(slots, atOnce), make(slots, atOnce)
+	return objects
+}
+
+func TestAViewHoldsOnToNoLargeContent(t *testing.T) {
+	blue := large("app", "blue")
+	s := &store{objects: map[string]snapshot.Object{"app": blue}}
+	view, err := s.everywhere(1).View(t.Context(), "shop", deploying(t, "app"))
+	require.NoError(t, err)
+	for target, held := range view.read {
+		assert.Empty(t, held.Data, target)
+	}
+	settled, err := view.Keep(t.Context(), pin.Decide(deploying(t, "app"), view.Facts).Outcomes, false)
+	require.NoError(t, err)
+	assert.True(t, settled)
+	assert.Equal(t, blue.Data, s.objects[snapshot.Of(blue, 12).Name].Data)
+}
+
+func TestALargeSourceThatChangesMeanwhileIsDecidedAboutAgain(t *testing.T) {
+	green := large("app", "green")
+	s := &store{objects: map[string]snapshot.Object{"app": large("app", "blue")}}
+	view, err := s.everywhere(1).View(t.Context(), "shop", deploying(t, "app"))
+	require.NoError(t, err)
+	s.objects["app"] = green
+	settled, err := view.Keep(t.Context(), pin.Decide(deploying(t, "app"), view.Facts).Outcomes, false)
+	require.NoError(t, err)
+	require.False(t, settled)
+	decision := pin.Decide(deploying(t, "app"), view.Facts)
+	settled, err = view.Keep(t.Context(), decision.Outcomes, false)
+	require.NoError(t, err)
+	assert.True(t, settled)
+	assert.Equal(t, snapshot.Of(green, 12).Name, decision.Outcomes[0].Name)
+	assert.Equal(t, green.Data, s.objects[decision.Outcomes[0].Name].Data)
+}
+
+func TestFewContentsAreReadAtATime(t *testing.T) {
+	const most = 3
+	var now, highest atomic.Int64
+	s := &store{objects: map[string]snapshot.Object{}}
+	var names []string
+	for i := range 20 {
+		names = append(names, fmt.Sprint("app-", i))
+		s.objects[names[i]] = large(names[i], "x")
+	}
+	s.before = func(string, string) error {
+		highest.Store(max(highest.Load(), now.Add(1)))
+		defer now.Add(-1)
+		return nil
+	}
+	view, err := s.everywhere(most).View(t.Context(), "shop", deploying(t, names...))
+	require.NoError(t, err)
+	assert.Len(t, view.Facts, len(names))
+	assert.LessOrEqual(t, highest.Load(), int64(most))
+	assert.Equal(t, pin.Source, view.Facts[refs.Target{Kind: wellknown.ConfigMap, Name: "app-7"}].Role)
+}
