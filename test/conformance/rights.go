@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -21,6 +22,9 @@ func (c *cluster) rightsAreUsed(t *testing.T) {
 	requests, err := rights.Requests(c.AuditLog)
 	require.NoError(t, err)
 	used, refused := rights.Used(requests)
+	refused = slices.DeleteFunc(refused, func(r rights.Request) bool {
+		return granted[r.Right] // by an API server that has just started, and that hasn't seen all roles yet
+	})
 	assert.Empty(t, refused, "what our programs tried without the right to")
 	assert.Equal(t, granted.Texts(), used.Texts(), "what they may, and what they do")
 }

@@ -171,16 +171,15 @@ func requestOf(line []byte) (r Request, ours bool) {
 	}, ours && resource != ""
 }
 
-// Used are the rights that requests made use of, and what was tried without one.
-func Used(requests []Request) (used Set, refused []string) {
+// Used are the rights that requests made use of, and the requests that were refused.
+func Used(requests []Request) (used Set, refused []Request) {
 	used = Set{}
 	for _, r := range requests {
 		if r.Allowed {
 			used[r.Right] = true
 		} else {
-			refused = append(refused, r.String()+" in "+r.Namespace)
+			refused = append(refused, r)
 		}
 	}
-	slices.Sort(refused)
-	return used, slices.Compact(refused)
+	return used, refused
 }
