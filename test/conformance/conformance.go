@@ -15,6 +15,7 @@ package conformance
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -137,15 +138,29 @@ type scenario struct {
 	run  func(*space)
 }
 
-// Run runs the suite. Scenarios that leave the programs alone run in parallel;
-// those that stop them come afterwards, one by one.
+// atOnce is how many scenarios do something at a time. They wait more than they
+// work, so that it has nothing to do with the number of processors.
+const atOnce = 8
+
+// Run runs the suite. Scenarios that leave the programs alone run in parallel, as
+// many as it takes whatever -parallel says, which has to be higher than their number;
+// those that stop the programs come afterwards, one by one.
 func Run(t *testing.T, target Target) {
 	t.Helper()
 	c := connect(t, target)
 	t.Run("undisturbed", func(t *testing.T) {
+		for _, s := range patient() {
+			t.Run(s.name, func(t *testing.T) {
+				t.Parallel()
+				c.play(t, s)
+			})
+		}
+		slots := make(chan struct{}, atOnce)
 		for _, s := range undisturbed() {
 			t.Run(s.name, func(t *testing.T) {
 				t.Parallel()
+				slots <- struct{}{}
+				defer func() { <-slots }()
 				c.play(t, s)
 			})
 		}
@@ -160,7 +175,7 @@ func Run(t *testing.T, target Target) {
 	}
 	t.Run(quiet.name, func(t *testing.T) { c.play(t, quiet) })
 	t.Run("every right is used", func(t *testing.T) {
-		if all := len(undisturbed()) + len(disturbing()) + 1; target.AuditLog == "" || int(c.played.Load()) < all {
+		if all := len(patient()) + len(undisturbed()) + len(disturbing()) + 1; target.AuditLog == "" || int(c.played.Load()) < all {
 			t.Skipf("only %d of %d scenarios were played, or there is no audit log", c.played.Load(), all)
 		}
 		c.rightsAreUsed(t)
@@ -172,9 +187,13 @@ func Run(t *testing.T, target Target) {
 	})
 }
 
+// patient are scenarios that wait for the garbage collector most of the time. The
+// shortest grace period is minutes long for a test, so that they run beside all others.
+func patient() []scenario { return slices.Concat(garbage, impostors, unusedSecrets) }
+
 func undisturbed() []scenario {
 	var all []scenario
-	for _, theme := range [][]scenario{garbage, stories, jobs, refForms, settling, switches, naming, crowds, goneSnapshots, badInput, ownership, corpora, rollbacks, others, keptPins, protection, backups, hostile, visible, drifts, matrix(rows), secretive(), secrets} {
+	for _, theme := range [][]scenario{stories, jobs, refForms, settling, switches, naming, crowds, goneSnapshots, badInput, ownership, corpora, rollbacks, others, keptPins, protection, backups, hostile, visible, drifts, matrix(rows), secretive(), secrets} {
 		all = append(all, theme...)
 	}
 	return all

@@ -21,16 +21,19 @@ import (
 	"github.com/configpin/configpin/internal/wellknown"
 )
 
-// garbage is about snapshots that nothing names. The shortest grace period is
-// minutes long for a test, so that these come first and beside the others.
+// garbage is about snapshots that nothing names.
 var garbage = []scenario{
 	{"what rollout undo can reach survives, and what it can't goes", reachable},
 	{"what nobody undoes to survives while it runs, and goes with it", runningElsewhere},
 	{"a source that is deleted while it is in use, and comes back", sourceGoes},
 	{"a source that isn't versioned any more", sourceRetires},
 	{"a full quota is made room in", quotaIsMadeRoomIn},
+	markLosing,
 	{"a namespace is deleted with all its snapshots, and nothing holds it up", namespaceGoes},
 }
+
+// markLosing is played with Secrets, too.
+var markLosing = scenario{"what is marked as unused loses the mark before a workload that pins it is stored", markGoes}
 
 // collectTime is how long it takes at most until what nothing names is gone: it
 // has to be marked for a minute and a half, and seen for as long.
@@ -310,6 +313,24 @@ func sourceRetires(s *space) {
 	s.kubectl("annotate", "configmap/web", wellknown.Versioned+"=true")
 	s.edit("web", "blue")
 	assert.Equal(s.t, web.snapshots["blue"], s.showing(web.web, "web", "blue"), "the same content has the same name")
+}
+
+func markGoes(s *space) {
+	web := s.through("Deployment", "web", nil, "blue", "green", "red")
+	s.undo(web.web)
+	green := web.snapshots["green"]
+	backup := s.exported(web.web)
+	s.remove(web.web.DeepCopy())
+	s.gone(web.web)
+	s.eventually("what nothing names is marked", func() (string, bool) {
+		mark := s.readConfigMap(green).Annotations[wellknown.UnusedSince]
+		return mark, mark != ""
+	})
+	s.create(backup)
+	assert.Empty(s.t, s.readConfigMap(green).Annotations[wellknown.UnusedSince])
+	assert.Equal(s.t, green, s.pin(web.web, "web"))
+	s.collected(web.of("blue")...)
+	s.survives(green)
 }
 
 func quotaIsMadeRoomIn(s *space) {

@@ -29,6 +29,10 @@ var hostile = []scenario{
 	{"names of another namespace lead nowhere: in what is excluded", abroad(abroadInExclude)},
 	{"names of another namespace lead nowhere: in observed labels", abroad(abroadInObserved)},
 	{"names of another namespace lead nowhere: on what looks like a snapshot", abroad(abroadOnSnapshots)},
+}
+
+// impostors are about what looks like a snapshot and isn't one.
+var impostors = []scenario{
 	{"a snapshot that was never current isn't, whatever its number: 999", injected("999")},
 	{"a snapshot that was never current isn't, whatever its number: the highest", injected("2147483647")},
 	{"a snapshot that was never current isn't, whatever its number: beyond the highest", injected("9223372036854775807")},

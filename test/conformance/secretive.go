@@ -19,15 +19,18 @@ import (
 func secretive() []scenario {
 	var all []scenario
 	for _, s := range slices.Concat(stories, settling, naming, goneSnapshots, jobs, []scenario{
-		{"what rollout undo can reach survives, and what it can't goes", reachable},
 		{"a workload that its namespace opts in is held like any other", heldByNamespace},
 	}) {
-		all = append(all, scenario{"with Secrets: " + s.name, func(n *space) {
-			n.secrets = true
-			s.run(n)
-		}})
+		all = append(all, scenario{"with Secrets: " + s.name, withSecrets(s.run)})
 	}
 	return all
+}
+
+func withSecrets(play func(*space)) func(*space) {
+	return func(s *space) {
+		s.secrets = true
+		play(s)
+	}
 }
 
 // sourceKind is what messages call the kind of the scenario's sources.

@@ -31,9 +31,15 @@ var secrets = []scenario{
 	{"a Secret's snapshot is of its type", typesAreKept},
 	{"some types of Secrets are never kept", typesNeverKept},
 	{"stringData that changes nothing makes no snapshot", sameStringData},
-	{"one unused snapshot of a Secret is retained, and those of a lost key are collected", oneRetained},
 	{"the key of the digests comes back as it was when somebody deletes it", keyComesBack},
 	{"who may not read Secrets learns nothing of them", nothingIsLearnt},
+}
+
+// unusedSecrets is about what becomes of Secrets that nothing names.
+var unusedSecrets = []scenario{
+	{"one unused snapshot of a Secret is retained, and those of a lost key are collected", oneRetained},
+	{"with Secrets: what rollout undo can reach survives, and what it can't goes", withSecrets(reachable)},
+	{"with Secrets: " + markLosing.name, withSecrets(markLosing.run)},
 }
 
 // keyOutages are about programs that start without the key that there was.

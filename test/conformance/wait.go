@@ -11,8 +11,9 @@ const (
 	// for takes a second or two.
 	patience = 90 * time.Second
 
-	// interval is the time between two looks.
-	interval = 100 * time.Millisecond
+	// interval is the time between two looks. More of them make the machine slower,
+	// and everybody waits longer.
+	interval = 250 * time.Millisecond
 )
 
 // eventually looks until it sees what is wanted. When it never does, it says
