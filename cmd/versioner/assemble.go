@@ -43,7 +43,7 @@ func assemble(config *rest.Config, o *options) (*program, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting: %w", err)
 	}
-	reach, err := connect(config, o)
+	known, err := connect(config, o)
 	if err != nil {
 		return nil, err
 	}
@@ -51,24 +51,24 @@ func assemble(config *rest.Config, o *options) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	rollouts := rollout.New(o.rollout, reach.workloads, reach.sources, recorder)
+	rollouts := rollout.New(o.rollout, known.workloads, known.sources, recorder)
 	versions := &versioner.Versioner{
-		Objects: reach.objects,
-		Sources: reach.sources,
+		Objects: known.objects,
+		Sources: known.sources,
 		Events:  recorder,
 		Options: o.snapshots,
 		Changed: rollouts.SourceChanged,
 	}
-	if err := reach.tell(versions, rollouts); err != nil {
+	if err := known.tell(versions, rollouts); err != nil {
 		return nil, err
 	}
-	runnables := append(reach.runnables(), rollouts)
+	runnables := append(known.runnables(), rollouts)
 	if o.gcMode != gcOff {
-		collector, err := newCollector(config, o, reach.digestKey, recorder)
+		collector, err := newCollector(config, o, known.digestKey, recorder)
 		if err != nil {
 			return nil, err
 		}
-		runnables = append(runnables, collectorOf(collector, reach.sources.Synced))
+		runnables = append(runnables, collectorOf(collector, known.sources.Synced))
 	}
 	for _, runnable := range runnables {
 		if err := mgr.Add(runnable); err != nil {
@@ -81,19 +81,19 @@ func assemble(config *rest.Config, o *options) (*program, error) {
 	if err := control(mgr, "rollout", o.concurrency, rollouts, rollouts.Feed(), func(of cluster.Workload) string { return of.Namespace }); err != nil {
 		return nil, err
 	}
-	return &program{manager: mgr, ready: reach.ready}, nil
+	return &program{manager: mgr, ready: known.ready}, nil
 }
 
-// reach is how the program reaches the cluster, and what it knows of it.
-type reach struct {
+// connection is how the program reaches the cluster, and what it knows of it.
+type connection struct {
 	key       *cluster.DigestKey // nil where no Secrets are served
 	objects   *cluster.Objects
 	sources   *cluster.Sources
 	workloads *cluster.Workloads
 }
 
-func connect(config *rest.Config, o *options) (*reach, error) {
-	r := &reach{}
+func connect(config *rest.Config, o *options) (*connection, error) {
+	r := &connection{}
 	var err error
 	if len(o.scope.Secrets) > 0 {
 		if r.key, err = cluster.NewDigestKey(config, o.keyNamespace); err != nil {
@@ -113,7 +113,7 @@ func connect(config *rest.Config, o *options) (*reach, error) {
 	return r, nil
 }
 
-func (r *reach) digestKey() *hashing.Key {
+func (r *connection) digestKey() *hashing.Key {
 	if r.key == nil {
 		return nil
 	}
@@ -121,7 +121,7 @@ func (r *reach) digestKey() *hashing.Key {
 }
 
 // tell has those who act learn of what is seen.
-func (r *reach) tell(versions *versioner.Versioner, rollouts *rollout.Rollout) error {
+func (r *connection) tell(versions *versioner.Versioner, rollouts *rollout.Rollout) error {
 	if r.key != nil {
 		r.key.Changed = versions.KeyChanged
 	}
@@ -135,7 +135,7 @@ func (r *reach) tell(versions *versioner.Versioner, rollouts *rollout.Rollout) e
 	return r.workloads.OnChange(rollouts.WorkloadChanged)
 }
 
-func (r *reach) runnables() []manager.Runnable {
+func (r *connection) runnables() []manager.Runnable {
 	all := []manager.Runnable{r.sources, r.workloads}
 	if r.key != nil {
 		all = append(all, r.key)
@@ -144,11 +144,9 @@ func (r *reach) runnables() []manager.Runnable {
 }
 
 // ready returns why nothing can be decided yet.
-func (r *reach) ready() error {
-	if r.key != nil {
-		if err := r.key.Loaded(); err != nil {
-			return err
-		}
+func (r *connection) ready() error {
+	if err := r.key.Loaded(); err != nil {
+		return err
 	}
 	if !r.sources.Synced() || !r.workloads.Synced() {
 		return errors.New("still learning what there is")

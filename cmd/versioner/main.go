@@ -27,7 +27,7 @@ func run(ctx context.Context, args []string) error {
 	if err := flags.Read(args); err != nil {
 		return err
 	}
-	if err := options.check(flags); err != nil {
+	if err := options.resolve(flags); err != nil {
 		return err
 	}
 	config, err := flags.Connect()

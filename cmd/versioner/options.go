@@ -81,7 +81,7 @@ func (o *options) addReferenceKinds(value string) error {
 	return nil
 }
 
-func (o *options) check(flags *serve.Flags) error {
+func (o *options) resolve(flags *serve.Flags) error {
 	switch {
 	case o.snapshots.Burst < 1:
 		return flags.Wrong("--snapshot-burst is %d, not at least 1", o.snapshots.Burst)
@@ -113,10 +113,10 @@ func (o *options) check(flags *serve.Flags) error {
 		return flags.Wrong("--lease-duration is %s, not at least 1s", o.leaseDuration)
 	}
 	o.gc.HistoryLimit = map[wellknown.Kind]int{wellknown.ConfigMap: o.historyLimit, wellknown.Secret: o.secretsHistoryLimit}
-	return o.checkScope(flags)
+	return o.resolveScope(flags)
 }
 
-func (o *options) checkScope(flags *serve.Flags) error {
+func (o *options) resolveScope(flags *serve.Flags) error {
 	scope, err := flags.Scope()
 	if err != nil {
 		return err

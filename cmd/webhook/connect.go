@@ -29,10 +29,3 @@ func connect(flags *serve.Flags, config *rest.Config) (*cluster.Objects, *cluste
 	objects, err := cluster.Connect(config, cluster.Scope(scope), key.Key)
 	return objects, key, err
 }
-
-func loaded(key *cluster.DigestKey) error {
-	if key == nil {
-		return nil
-	}
-	return key.Loaded()
-}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/configpin/configpin/internal/admission"
 	"github.com/configpin/configpin/internal/serve"
@@ -59,7 +60,7 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	handler := admission.Handler{Objects: objects, Slots: make(chan struct{}, *concurrency)}
+	handler := admission.Handler{Objects: objects, Slots: semaphore.NewWeighted(int64(*concurrency))}
 	server := serve.Server{
 		Address: *address,
 		Handler: handler.Mux(),
@@ -81,7 +82,7 @@ func run(ctx context.Context, args []string) error {
 			if ctx.Err() != nil {
 				return errors.New("stopping")
 			}
-			return errors.Join(server.Loaded(), loaded(key), reach(probe))
+			return errors.Join(server.Loaded(), key.Loaded(), reach(probe))
 		})
 	})
 	group.Go(func() error {

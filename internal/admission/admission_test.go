@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/semaphore"
 	"golang.org/x/tools/txtar"
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	admissionv1 "k8s.io/api/admission/v1"
@@ -114,7 +115,7 @@ func answer(t *testing.T, clusterYAML, requestYAML []byte) []byte {
 	client := fake.NewClientset(objects...)
 	scope := cluster.Scope{Namespaces: cluster.Everywhere, Secrets: []string{"shop"}}
 	served := cluster.NewObjects(client.CoreV1(), scope, func() *hashing.Key { return testKey(t, 1) })
-	handler := admission.Handler{Objects: served, Slots: make(chan struct{}, 1)}
+	handler := admission.Handler{Objects: served, Slots: semaphore.NewWeighted(1)}
 
 	var request admissionv1.AdmissionRequest
 	require.NoError(t, yaml.Unmarshal(expand(t, sources, requestYAML), &request))

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/semaphore"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 )
 
@@ -31,6 +32,10 @@ const maxBody = 7 << 20
 // holds its own connection, and nobody else's turn.
 const maxSmall = 256 << 10
 
+// maxSmallBytes is how many bytes there are in memory of bodies as far as they are
+// small. Thousands of requests are below that, unless somebody fills it on purpose.
+const maxSmallBytes = 64 << 20
+
 // largeAtATime bounds the bodies beyond maxSmall that are in memory: to 56 MiB.
 // Whoever sends such a one slowly can make others of that size wait.
 const largeAtATime = 8
@@ -43,40 +48,28 @@ const maxTime = 30 * time.Second
 type Handler struct {
 	Objects objects
 
-	// Slots bounds, by its capacity, the reviews that are answered at a time.
+	// Slots bounds the reviews that are answered at a time, each of which takes one.
 	// Those beyond wait, as long as the API server does.
-	Slots chan struct{}
+	Slots *semaphore.Weighted
 }
-
-// slots are taken by sending to them, and given back by receiving.
-type slots chan struct{}
 
 var errBusy = errors.New("too many requests at a time")
-
-func (s slots) take(ctx context.Context) (giveBack func(), err error) {
-	select {
-	case s <- struct{}{}:
-		return func() { <-s }, nil
-	case <-ctx.Done():
-		return nil, errBusy
-	}
-}
 
 // Mux serves both paths.
 func (h *Handler) Mux() *http.ServeMux {
 	mux := http.NewServeMux()
-	large := make(slots, largeAtATime)
-	mux.Handle("POST "+PathWorkload, h.at(false, large))
-	mux.Handle("POST "+PathNamespace, h.at(true, large))
+	bodies := room{small: semaphore.NewWeighted(maxSmallBytes), large: semaphore.NewWeighted(largeAtATime)}
+	mux.Handle("POST "+PathWorkload, h.at(false, bodies))
+	mux.Handle("POST "+PathNamespace, h.at(true, bodies))
 	return mux
 }
 
-func (h *Handler) at(namespaceEnabled bool, large slots) http.Handler {
+func (h *Handler) at(namespaceEnabled bool, bodies room) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		started := time.Now()
 		ctx, cancel := context.WithTimeout(request.Context(), patience(request))
 		defer cancel()
-		status, body := h.serve(ctx, &incoming{w, request, large}, namespaceEnabled)
+		status, body := h.serve(ctx, &incoming{w: w, request: request, room: bodies}, namespaceEnabled)
 		durations.WithLabelValues(http.StatusText(status)).Observe(time.Since(started).Seconds())
 		if status != http.StatusOK {
 			http.Error(w, string(body), status)
@@ -105,16 +98,15 @@ func (h *Handler) serve(ctx context.Context, in *incoming, namespaceEnabled bool
 			status, body = http.StatusInternalServerError, []byte("configpin: internal error")
 		}
 	}()
-	text, forget, err := in.read(ctx)
-	defer forget()
+	text, err := in.read(ctx)
+	defer in.forget()
 	if err != nil {
 		return unreadable(err)
 	}
-	giveBack, err := slots(h.Slots).take(ctx)
-	if err != nil {
-		return unreadable(err)
+	if h.Slots.Acquire(ctx, 1) != nil {
+		return unreadable(errBusy)
 	}
-	defer giveBack()
+	defer h.Slots.Release(1)
 	review, err := parse(text)
 	if err != nil {
 		return http.StatusBadRequest, []byte("configpin: " + err.Error())
@@ -133,34 +125,59 @@ func (h *Handler) serve(ctx context.Context, in *incoming, namespaceEnabled bool
 // maxTrusted is how much room is made for a body because its length was
 // announced. Nearly all are smaller, and an announcement costs nothing: it is as
 // much as a connection takes anyway.
-const maxTrusted = 64 << 10
+const maxTrusted = 16 << 10
+
+// room is what bodies take: the bytes of all, as far as they are small, and a turn of
+// those that aren't.
+type room struct{ small, large *semaphore.Weighted }
 
 // incoming is a request whose body is still to be read.
 type incoming struct {
-	w       http.ResponseWriter
-	request *http.Request
-	large   slots
+	w            http.ResponseWriter
+	request      *http.Request
+	room         room
+	small, large int64 // what it takes
 }
 
-// read returns the body; forget is to be called once it is no longer needed. It is
-// read into the text that is parsed: collecting it first would take several times
-// its size.
-func (in *incoming) read(ctx context.Context) (body string, forget func(), err error) {
-	forget = func() {}
+// forget says that the body is no longer needed.
+func (in *incoming) forget() {
+	in.room.small.Release(in.small)
+	in.room.large.Release(in.large)
+}
+
+// read returns the body. It is read into the text that is parsed: collecting it first
+// would take several times its size.
+func (in *incoming) read(ctx context.Context) (string, error) {
 	var text strings.Builder
 	text.Grow(int(min(max(0, in.request.ContentLength), maxTrusted)))
-	from := http.MaxBytesReader(in.w, in.request.Body, maxBody)
-	if _, err = io.CopyN(&text, from, maxSmall); errors.Is(err, io.EOF) {
-		return text.String(), forget, nil
+	body := http.MaxBytesReader(in.w, in.request.Body, maxBody)
+	_, err := io.Copy(&text, smallBody{in, io.LimitReader(body, maxSmall)})
+	if err != nil || text.Len() < maxSmall {
+		return text.String(), err
 	}
-	if err != nil {
-		return "", forget, err
+	if in.room.large.Acquire(ctx, 1) != nil {
+		return "", errBusy
 	}
-	if forget, err = in.large.take(ctx); err != nil {
-		return "", func() {}, err
+	in.large = 1
+	_, err = io.Copy(&text, body)
+	return text.String(), err
+}
+
+// smallBody reads as long as there is room. It never waits for some: those who have
+// the rest of it may be waiting for more, too.
+type smallBody struct {
+	in   *incoming
+	from io.Reader
+}
+
+// Read implements io.Reader.
+func (b smallBody) Read(p []byte) (int, error) {
+	n, err := b.from.Read(p)
+	if !b.in.room.small.TryAcquire(int64(n)) {
+		return 0, errBusy
 	}
-	_, err = io.Copy(&text, from)
-	return text.String(), forget, err
+	b.in.small += int64(n)
+	return n, err
 }
 
 func unreadable(err error) (status int, body []byte) {

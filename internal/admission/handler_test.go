@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/configpin/configpin/internal/admission"
 	"github.com/configpin/configpin/internal/cluster"
@@ -33,7 +35,7 @@ const body = `{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "
 func send(t *testing.T, handler admission.Handler, method, path, body string) *httptest.ResponseRecorder {
 	t.Helper()
 	if handler.Slots == nil {
-		handler.Slots = make(chan struct{}, 1)
+		handler.Slots = semaphore.NewWeighted(1)
 	}
 	recorder := httptest.NewRecorder()
 	handler.Mux().ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body)))
@@ -98,14 +100,14 @@ func TestNamespaceOptsIn(t *testing.T) {
 func TestReviewsBeyondTheSlotsWait(t *testing.T) {
 	handler := admission.Handler{
 		Objects: objects(func(context.Context) (*cluster.View, error) { return &cluster.View{}, nil }),
-		Slots:   make(chan struct{}, 1),
+		Slots:   semaphore.NewWeighted(1),
 	}
-	handler.Slots <- struct{}{}
+	require.True(t, handler.Slots.TryAcquire(1))
 	got := send(t, handler, http.MethodPost, admission.PathWorkload+"?timeout=10ms", body)
 	assert.Equal(t, http.StatusServiceUnavailable, got.Code)
-	<-handler.Slots
+	handler.Slots.Release(1)
 	assert.Equal(t, http.StatusOK, send(t, handler, http.MethodPost, admission.PathWorkload, body).Code)
-	assert.Empty(t, handler.Slots, "given back")
+	assert.True(t, handler.Slots.TryAcquire(1), "given back")
 }
 
 func TestTheCallerSaysHowLongItWaits(t *testing.T) {

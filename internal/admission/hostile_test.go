@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/semaphore"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
@@ -28,12 +29,12 @@ import (
 // What no API server sends, but whoever reaches the port can.
 
 // shop answers about a namespace with one versioned ConfigMap, app.
-func shop(slots int) *admission.Handler {
+func shop(slots int64) *admission.Handler {
 	client := fake.NewClientset(&corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "app", Annotations: map[string]string{"configpin.io/versioned": "true"}},
 		Data:       map[string]string{"colour": "green"},
 	})
-	return &admission.Handler{Objects: cluster.NewObjects(client.CoreV1(), cluster.Scope{Namespaces: cluster.Everywhere}, nil), Slots: make(chan struct{}, slots)}
+	return &admission.Handler{Objects: cluster.NewObjects(client.CoreV1(), cluster.Scope{Namespaces: cluster.Everywhere}, nil), Slots: semaphore.NewWeighted(slots)}
 }
 
 // reviewOf is a review of a Deployment that is created.
@@ -183,6 +184,33 @@ func TestSlowCallersKeepNobodyWaiting(t *testing.T) {
 	}
 }
 
+// TestSmallBodiesBeyondTheRoomAreRefused: they wait for nobody, since nobody of those
+// who have room may ever be done.
+func TestSmallBodiesBeyondTheRoomAreRefused(t *testing.T) {
+	const room, size = 64 << 20, 255 << 10
+	mux := shop(64).Mux()
+	post := func(body io.Reader) int {
+		recorder := httptest.NewRecorder()
+		mux.ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), http.MethodPost, admission.PathWorkload, body))
+		return recorder.Code
+	}
+	var slow sync.WaitGroup
+	var ends []*io.PipeWriter
+	for range room / size {
+		reader, writer := io.Pipe()
+		slow.Go(func() { post(reader) })
+		_, err := io.WriteString(writer, strings.Repeat(" ", size))
+		require.NoError(t, err)
+		ends = append(ends, writer)
+	}
+	assert.Equal(t, http.StatusServiceUnavailable, post(strings.NewReader(reviewOf(deployment("web", strings.Repeat("x", size-(4<<10)))))))
+	for _, end := range ends {
+		assert.NoError(t, end.Close())
+	}
+	slow.Wait()
+	assert.Equal(t, http.StatusOK, post(strings.NewReader(reviewOf(deployment()))), "room is given back")
+}
+
 func TestLargeBodiesBeyondTheRoomWait(t *testing.T) {
 	mux := shop(64).Mux()
 	var slow sync.WaitGroup
@@ -210,7 +238,7 @@ func TestLargeBodiesBeyondTheRoomWait(t *testing.T) {
 func TestNoMoreThanTheSlotsAreAnsweredAtATime(t *testing.T) {
 	const slots, many = 2, 40
 	var now, most atomic.Int64
-	mux := (&admission.Handler{Slots: make(chan struct{}, slots), Objects: objects(func(context.Context) (*cluster.View, error) {
+	mux := (&admission.Handler{Slots: semaphore.NewWeighted(slots), Objects: objects(func(context.Context) (*cluster.View, error) {
 		most.Store(max(most.Load(), now.Add(1)))
 		runtime.Gosched()
 		now.Add(-1)

@@ -1,10 +1,13 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
@@ -99,7 +102,7 @@ var errNoKey = errors.New("the key of the digests isn't known yet")
 
 // secrets reads each Secret with the key as it is then.
 func secrets(client corev1client.SecretsGetter, key func() *hashing.Key) access {
-	return dialect[*corev1.Secret, *corev1.SecretList]{
+	plain := dialect[*corev1.Secret, *corev1.SecretList]{
 		in: func(namespace string) typed[*corev1.Secret, *corev1.SecretList] { return client.Secrets(namespace) },
 		read: func(found *corev1.Secret) (snapshot.Object, error) {
 			now := key()
@@ -113,6 +116,35 @@ func secrets(client corev1client.SecretsGetter, key func() *hashing.Key) access 
 			return pointers(list.Items), list.Continue
 		},
 	}.access()
+	return access{
+		get:  plain.get,
+		list: plain.list,
+		create: func(ctx context.Context, object snapshot.Object) (snapshot.Object, error) {
+			created, err := plain.create(ctx, object)
+			return created, discreet(err)
+		},
+		patch: func(ctx context.Context, namespace, name string, patch []byte) (snapshot.Object, error) {
+			patched, err := plain.patch(ctx, namespace, name, patch)
+			return patched, discreet(err)
+		},
+		remove: func(ctx context.Context, object snapshot.Object) error { return discreet(plain.remove(ctx, object)) },
+	}
+}
+
+// discreet takes from an answer about a Secret what it may say of its content: a
+// webhook or a policy that refuses it saw that, and may quote it or tell its size.
+func discreet(err error) error {
+	var answer apierrors.APIStatus
+	if !errors.As(err, &answer) {
+		return err
+	}
+	status := answer.Status()
+	return &apierrors.StatusError{ErrStatus: metav1.Status{
+		Status:  metav1.StatusFailure,
+		Code:    status.Code,
+		Reason:  status.Reason,
+		Message: fmt.Sprintf("the API server refuses it (%s): see the rights, quotas and policies of the namespace", cmp.Or(string(status.Reason), fmt.Sprint(status.Code))),
+	}}
 }
 
 func pointers[T any](items []T) []*T {

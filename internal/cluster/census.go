@@ -85,7 +85,16 @@ type Space struct {
 // another. It holds no more than a page of each list at a time. It ends at the
 // first error: nothing is known then of the namespaces that haven't come.
 func (c *Census) Spaces(ctx context.Context) iter.Seq2[Space, error] {
-	return c.count(ctx, c.scope)
+	if slices.Equal(c.scope.Namespaces, Everywhere) {
+		return c.count(ctx, c.scope)
+	}
+	return func(yield func(Space, error) bool) {
+		for _, namespace := range c.scope.Namespaces {
+			if space, err := c.Space(ctx, namespace); !yield(space, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 // Space counts one namespace.
@@ -253,7 +262,7 @@ func (ignored) UnmarshalJSON([]byte) error { return nil }
 // sources lists the metadata of sources and snapshots of a kind. A page of it is held, and
 // annotations can have 256 KiB: only those that are ours are kept.
 func (c *Census) sources(kind wellknown.Kind, namespaces []string) list {
-	return list{api: c.api, kind: resourceOf(kind), namespaces: namespaces, accept: metadataOnly, limit: metadataPage, read: func(element []byte) (sighting, bool, error) {
+	return list{api: c.api, kind: resourceOf(kind), namespaces: namespaces, accept: metadataOnly, limit: metadataPage, partial: true, read: func(element []byte) (sighting, bool, error) {
 		var c counted
 		if err := json.Unmarshal(element, &c); err != nil {
 			return sighting{}, false, err

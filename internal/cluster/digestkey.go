@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
 	"k8s.io/utils/ptr"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -69,9 +70,9 @@ func (plainClient) IsWatchListSemanticsUnSupported() bool { return true }
 // use until there is another.
 func (d *DigestKey) Key() *hashing.Key { return d.key.Load() }
 
-// Loaded returns why there is no key.
+// Loaded returns why there is no key. Nobody who has no DigestKey needs one.
 func (d *DigestKey) Loaded() error {
-	if d.Key() == nil {
+	if d != nil && d.Key() == nil {
 		return fmt.Errorf("waiting for the key of Secrets' digests: Secret %s/%s", d.namespace, wellknown.DigestKeySecret)
 	}
 	return nil
@@ -112,7 +113,7 @@ func (d *DigestKey) Start(ctx context.Context) error {
 // take takes over the key that a Secret holds. One that holds none leaves what there
 // was before.
 func (d *DigestKey) take(ctx context.Context, secret *corev1.Secret) {
-	log := logf.FromContext(ctx).WithValues("namespace", secret.Namespace, "secret", secret.Name)
+	log := logf.FromContext(ctx).WithValues("secret", klog.KObj(secret))
 	bytes := secret.Data[wellknown.DigestKeyData]
 	key, err := hashing.NewKey(bytes)
 	if err != nil {

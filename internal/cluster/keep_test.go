@@ -3,13 +3,19 @@ package cluster
 import (
 	"context"
 	"errors"
+	"net/http"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
 
+	"github.com/configpin/configpin/internal/hashing"
 	"github.com/configpin/configpin/internal/snapshot"
 	"github.com/configpin/configpin/internal/wellknown"
 )
@@ -75,7 +81,13 @@ func (s *store) patch(_ context.Context, _, name string, _ []byte) (snapshot.Obj
 }
 
 func (s *store) reach() *Objects {
-	return &Objects{kinds: map[wellknown.Kind]access{wellknown.ConfigMap: {get: s.get, create: s.create, patch: s.patch}}}
+	return s.reachAs(wellknown.ConfigMap)
+}
+
+func (s *store) reachAs(kind wellknown.Kind) *Objects {
+	objects := NewObjects(nil, Scope{}, nil)
+	objects.kinds = map[wellknown.Kind]access{kind: {get: s.get, create: s.create, patch: s.patch}}
+	return objects
 }
 
 func marked(object snapshot.Object) snapshot.Object {
@@ -83,27 +95,45 @@ func marked(object snapshot.Object) snapshot.Object {
 	return object
 }
 
-// TestRefusalsOfSecretsQuoteNothing: who refuses a Secret saw what it holds.
-func TestRefusalsOfSecretsQuoteNothing(t *testing.T) {
-	s := &store{objects: map[string]snapshot.Object{}, before: func(verb, _ string) error {
-		if verb == "create" {
-			return apierrors.NewForbidden(configMapResource, "db", errors.New("hunter2 is no password"))
-		}
-		return nil
-	}}
-	objects := &Objects{kinds: map[wellknown.Kind]access{wellknown.Secret: {get: s.get, create: s.create, patch: s.patch}}}
-	source := snapshot.Object{Kind: wellknown.Secret, Namespace: "shop", Name: "db", Key: testKey(t, 1), Data: map[string]string{"password": "hunter2"}}
-	name := snapshot.Of(source, 12).Name
-	_, err := objects.Keep(t.Context(), source, false)
-	var refused *RefusedError
-	require.ErrorAs(t, err, &refused)
-	assert.EqualError(t, err, `keeping secret shop/db as "`+name+`": the API server refuses it (Forbidden): see the quotas and policies of the namespace`)
-	assert.False(t, refused.Final)
+// TestAnswersAboutSecretsQuoteNothing: who refuses a Secret saw what it holds.
+func TestAnswersAboutSecretsQuoteNothing(t *testing.T) {
+	secretResource := schema.GroupResource{Resource: "secrets"}
+	for name, answer := range map[string]error{
+		"by a policy":  apierrors.NewForbidden(secretResource, "db", errors.New("hunter2 is no password")),
+		"by a webhook": apierrors.NewInternalError(errors.New("hunter2 is no password")),
+		"as conflict":  apierrors.NewConflict(secretResource, "db", errors.New("hunter2 is no password")),
+		"with no code": &apierrors.StatusError{ErrStatus: metav1.Status{Code: http.StatusTeapot, Message: "hunter2 is no password"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := fake.NewClientset()
+			client.PrependReactor("*", "secrets", func(action clienttesting.Action) (bool, runtime.Object, error) {
+				if action.GetVerb() == "get" {
+					return true, nil, apierrors.NewNotFound(secretResource, "db")
+				}
+				return true, nil, answer
+			})
+			objects := NewObjects(client.CoreV1(), Scope{Namespaces: Everywhere, Secrets: Everywhere}, func() *hashing.Key { return testKey(t, 1) })
+			source := snapshot.Object{Kind: wellknown.Secret, Namespace: "shop", Name: "db", Key: testKey(t, 1), Data: map[string]string{"password": "hunter2"}}
+			_, err := objects.Keep(t.Context(), source, false)
+			if apierrors.IsConflict(answer) {
+				require.Error(t, err)
+			} else {
+				assert.Equal(t, apierrors.ReasonForError(answer), apierrors.ReasonForError(err), "who asks is told")
+			}
+			refused := (*RefusedError)(nil)
+			assert.Equal(t, apierrors.IsForbidden(answer), errors.As(err, &refused))
+			_, annotating := objects.Annotate(t.Context(), source, nil)
+			for _, err := range []error{err, annotating, objects.Remove(t.Context(), source)} {
+				assert.ErrorContains(t, err, "shop/db")
+				assert.NotContains(t, err.Error(), "hunter2")
+			}
+		})
+	}
 }
 
 func TestWhatIsNeverKept(t *testing.T) {
 	s := &store{objects: map[string]snapshot.Object{}}
-	objects := &Objects{kinds: map[wellknown.Kind]access{wellknown.Secret: {get: s.get, create: s.create, patch: s.patch}}}
+	objects := s.reachAs(wellknown.Secret)
 	_, err := objects.Keep(t.Context(), snapshot.Object{Kind: wellknown.Secret, Name: "token", Type: "kubernetes.io/service-account-token", Key: testKey(t, 1)}, false)
 	var refused *RefusedError
 	require.ErrorAs(t, err, &refused)
@@ -155,7 +185,7 @@ func TestKeep(t *testing.T) {
 		{
 			name:    "when all names are taken, that is that",
 			there:   map[string]snapshot.Object{short.Name: squatter, long.Name: squatter, full.Name: squatter},
-			refused: "keeping configmap shop/app: all its names are taken, the last is \"" + full.Name + "\"",
+			refused: "keeping configmap shop/app: something else has each name that its snapshot could have",
 		},
 		{
 			name: "somebody else makes it first",

@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -51,6 +53,10 @@ type list struct {
 	accept     string
 	limit      int
 
+	// partial says that what may not be read in one of several namespaces, as when one
+	// was deleted with its Roles, may be missing. What isn't counted isn't deleted.
+	partial bool
+
 	// read makes of an element what is kept of it, or says that it is nothing.
 	read func(element []byte) (e sighting, kept bool, err error)
 }
@@ -63,6 +69,9 @@ func (l list) sightings(ctx context.Context) iter.Seq2[sighting, error] {
 		for _, namespace := range inOrder(l.namespaces) {
 			for following := ""; ; {
 				page, err := l.page(ctx, namespace, following)
+				if l.partial && namespace != metav1.NamespaceAll && apierrors.IsForbidden(err) {
+					break
+				}
 				if err != nil {
 					yield(sighting{}, fmt.Errorf("listing %s: %w", l.kind.GroupResource(), err))
 					return

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"golang.org/x/sync/semaphore"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/validate/content"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -22,8 +23,9 @@ type Objects struct {
 	kinds   map[wellknown.Kind]access
 	scope   Scope
 	reads   reads
-	reading slots // of single objects; who has one waits for no other
-	keeping slots // of what a View read again; who has one may wait for one of reading
+	reading *semaphore.Weighted // of single objects; whoever has one waits for no other
+	keeping *semaphore.Weighted // of what a View read again; whoever has one may wait for one of reading
+	listing *semaphore.Weighted // of pages of snapshots with what they hold
 }
 
 // Contents can be a MiB each, and what is under way of one takes several times that.
@@ -34,6 +36,10 @@ const (
 
 	// maxKeeping is half of that: making a snapshot is two reads and a write.
 	maxKeeping = 16
+
+	// maxListing is small: a page of contentPage of them is for the collector, and for
+	// those that another key was lost with.
+	maxListing = 2
 )
 
 // NewObjects returns the Objects of scope that client reaches. Digests of Secrets
@@ -46,24 +52,9 @@ func NewObjects(client contents, scope Scope, key func() *hashing.Key) *Objects 
 			wellknown.Secret:    secrets(client, key),
 		},
 		scope:   scope,
-		reading: make(slots, maxReading),
-		keeping: make(slots, maxKeeping),
-	}
-}
-
-// slots bound how many do something at a time. None bound nothing.
-type slots chan struct{}
-
-// take waits for a slot, which is given back by done.
-func (s slots) take(ctx context.Context) (done func(), err error) {
-	if s == nil {
-		return func() {}, nil
-	}
-	select {
-	case s <- struct{}{}:
-		return func() { <-s }, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
+		reading: semaphore.NewWeighted(maxReading),
+		keeping: semaphore.NewWeighted(maxKeeping),
+		listing: semaphore.NewWeighted(maxListing),
 	}
 }
 
@@ -85,11 +76,10 @@ func (o *Objects) Read(ctx context.Context, namespace string, target refs.Target
 		return snapshot.Object{}, false, nil
 	}
 	return o.reads.do(ctx, Key{namespace, target}, func(ctx context.Context) (object snapshot.Object, found bool, err error) {
-		done, err := o.reading.take(ctx)
-		if err != nil {
+		if err := o.reading.Acquire(ctx, 1); err != nil {
 			return snapshot.Object{}, false, err
 		}
-		defer done()
+		defer o.reading.Release(1)
 		object, err = o.kinds[target.Kind].get(ctx, namespace, target.Name)
 		switch {
 		case apierrors.IsNotFound(err):
@@ -128,18 +118,27 @@ func (o *Objects) Labelled(ctx context.Context, source Key, f func(snapshot.Obje
 		Limit:         contentPage,
 	}
 	for {
-		objects, following, err := o.kinds[source.Kind].list(ctx, source.Namespace, options)
+		following, err := o.labelledPage(ctx, source, options, f)
 		if err != nil {
 			return fmt.Errorf("listing the snapshots of %s: %w", source, err)
-		}
-		for _, object := range objects {
-			f(object)
 		}
 		if following == "" {
 			return nil
 		}
 		options.Continue = following
 	}
+}
+
+func (o *Objects) labelledPage(ctx context.Context, source Key, options metav1.ListOptions, f func(snapshot.Object)) (following string, err error) {
+	if err := o.listing.Acquire(ctx, 1); err != nil {
+		return "", err
+	}
+	defer o.listing.Release(1)
+	objects, following, err := o.kinds[source.Kind].list(ctx, source.Namespace, options)
+	for _, object := range objects {
+		f(object)
+	}
+	return following, err
 }
 
 // Remove deletes a snapshot. It fails with a conflict if the snapshot was written
@@ -200,8 +199,8 @@ func (o *Objects) Keep(ctx context.Context, source snapshot.Object, dryRun bool)
 		kept.Snapshot, kept.Created = found, created
 		return kept, nil
 	}
-	return Kept{}, &RefusedError{Err: fmt.Errorf("keeping %s %s/%s: all its names are taken, the last is %q",
-		source.Kind, source.Namespace, source.Name, kept.Taken[len(kept.Taken)-1])}
+	return Kept{}, &RefusedError{Err: fmt.Errorf("keeping %s %s/%s: something else has each name that its snapshot could have",
+		source.Kind, source.Namespace, source.Name)}
 }
 
 // ensure reads before it creates: a snapshot is made once and pinned many
@@ -233,7 +232,7 @@ func (o *Objects) ensure(ctx context.Context, want snapshot.Object, dryRun bool)
 		switch {
 		case err == nil, apierrors.IsAlreadyExists(err), apierrors.IsConflict(err):
 		case refused(err):
-			return snapshot.Object{}, false, &RefusedError{Err: discreet(want.Kind, err)}
+			return snapshot.Object{}, false, &RefusedError{Err: err}
 		default:
 			return snapshot.Object{}, false, err
 		}
@@ -244,15 +243,6 @@ func (o *Objects) ensure(ctx context.Context, want snapshot.Object, dryRun bool)
 func refused(err error) bool {
 	return apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) ||
 		apierrors.IsRequestEntityTooLargeError(err) || apierrors.IsMethodNotSupported(err)
-}
-
-// discreet takes from a refusal of a Secret what it may say of its content: whoever
-// refused it saw that, and may quote it or tell its size.
-func discreet(kind wellknown.Kind, err error) error {
-	if kind != wellknown.Secret {
-		return err
-	}
-	return fmt.Errorf("the API server refuses it (%s): see the quotas and policies of the namespace", apierrors.ReasonForError(err))
 }
 
 // maxTries is how often something is tried again that somebody else was quicker

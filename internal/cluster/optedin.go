@@ -69,7 +69,7 @@ func (a askedNamespaces) list(ctx context.Context) ([]string, error) {
 	for _, name := range a.namespaces {
 		namespace, err := a.client.Resource(namespacesResource).Get(ctx, name, metav1.GetOptions{})
 		switch {
-		case apierrors.IsNotFound(err):
+		case apierrors.IsNotFound(err), apierrors.IsForbidden(err): // then nothing is served there
 		case err != nil:
 			return nil, fmt.Errorf("reading namespace %s: %w", name, err)
 		case namespace.Labels[wellknown.Enabled] == wellknown.True:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"strings"
 	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -39,9 +40,10 @@ type Sources struct {
 	informers map[wellknown.Kind]watches
 	key       func() *hashing.Key
 
+	readings readings // of snapshots that were made with another key
+
 	mutex    sync.RWMutex
 	currents map[Key]Current
-	rekeyed  map[string]reading // by UID
 }
 
 // Current is what a source holds now.
@@ -49,9 +51,6 @@ type Current struct {
 	Name   string // of its snapshot
 	Digest string
 }
-
-// reading is the digest of what was read, and the key that it was made with.
-type reading struct{ digest, key string }
 
 // NewSources returns the Sources of scope in the cluster at config, not watching
 // yet. key is as of NewObjects.
@@ -65,7 +64,6 @@ func NewSources(config *rest.Config, scope Scope, key func() *hashing.Key) (*Sou
 		informers: map[wellknown.Kind]watches{},
 		key:       key,
 		currents:  map[Key]Current{},
-		rekeyed:   map[string]reading{},
 	}
 	for _, kind := range scope.kinds() {
 		s.informers[kind] = watches{}
@@ -75,7 +73,9 @@ func NewSources(config *rest.Config, scope Scope, key func() *hashing.Key) (*Sou
 			if err := informer.SetTransform(onlyOurs); err != nil {
 				return nil, fmt.Errorf("watching %s: %w", kind.Resource(), err)
 			}
-			s.informers[kind][namespace] = informer
+			if s.informers[kind][namespace], err = newWatch(informer, namespace); err != nil {
+				return nil, fmt.Errorf("watching %s: %w", kind.Resource(), err)
+			}
 		}
 	}
 	return s, nil
@@ -142,7 +142,7 @@ func (s *Sources) OnChange(f func(snapshot.Object)) error {
 				return
 			}
 			if e.after == nil {
-				s.forgetReading(string(m.GetUID()))
+				s.readings.forget(string(m.GetUID()))
 			}
 			f(snapshot.FromMetadata(kind, m))
 		}
@@ -154,8 +154,8 @@ func (s *Sources) OnChange(f func(snapshot.Object)) error {
 }
 
 // all are the watches, each with what it watches.
-func (s *Sources) all() iter.Seq2[wellknown.Kind, cache.SharedIndexInformer] {
-	return func(yield func(wellknown.Kind, cache.SharedIndexInformer) bool) {
+func (s *Sources) all() iter.Seq2[wellknown.Kind, *watch] {
+	return func(yield func(wellknown.Kind, *watch) bool) {
 		for kind, watches := range s.informers {
 			for _, informer := range watches {
 				if !yield(kind, informer) {
@@ -179,14 +179,14 @@ func (s *Sources) Start(ctx context.Context) error {
 // once what there is.
 func (s *Sources) NeedLeaderElection() bool { return false }
 
-// Synced says whether all that there was at the start is known, and can be told
-// apart.
+// Synced says whether all that there was at the start is known, as far as it may be
+// read, and can be told apart.
 func (s *Sources) Synced() bool {
 	if len(s.informers[wellknown.Secret]) > 0 && s.key() == nil {
 		return false
 	}
-	for _, informer := range s.all() {
-		if !informer.HasSynced() {
+	for _, watch := range s.all() {
+		if !watch.settled() {
 			return false
 		}
 	}
@@ -306,6 +306,22 @@ func (s *Sources) Current(source Key) (Current, bool) {
 	return current, known
 }
 
+// Holds says whether what a source holds now has a suffix: in the name of its snapshot
+// or, if the key was another one then, of an earlier snapshot of the same. Where nothing
+// is known that can be pinned, it doesn't.
+func (s *Sources) Holds(source Key, suffix string) bool {
+	current, known := s.Current(source)
+	if !known || current.Digest == "" {
+		return false
+	}
+	if strings.HasPrefix(current.Digest, suffix) {
+		return true
+	}
+	named := Key{source.Namespace, refs.Target{Kind: source.Kind, Name: snapshot.Name(source.Name, suffix)}}
+	fact, ready := s.fact(named)
+	return ready && fact.Role == pin.Snapshot && fact.Of == source.Name && fact.Digest == current.Digest
+}
+
 // Facts returns what a decision about request needs to know of namespace. It is
 // not ready while a source is known whose content isn't yet.
 func (s *Sources) Facts(namespace string, request pin.Request) (facts pin.Facts, ready bool) {
@@ -326,8 +342,11 @@ func (s *Sources) Facts(namespace string, request pin.Request) (facts pin.Facts,
 }
 
 func (s *Sources) fact(key Key) (fact pin.Fact, ready bool) {
-	if s.informers[key.Kind].of(key.Namespace) == nil {
+	switch watch := s.informers[key.Kind].of(key.Namespace); {
+	case watch == nil:
 		return pin.Fact{Role: pin.Unserved}, true
+	case watch.hidden():
+		return pin.Fact{}, false
 	}
 	object, found := s.Metadata(key)
 	if !found {
@@ -357,7 +376,7 @@ func (s *Sources) Unread(object snapshot.Object) bool {
 		return true
 	}
 	of, _, claimed := snapshot.Claimed(object)
-	if !claimed || !snapshot.Rekeyed(object, key) || s.reading(object.UID).key == key.ID() {
+	if !claimed || !snapshot.Rekeyed(object, key) || s.readings.of(object.UID).key == key.ID() {
 		return false
 	}
 	source, found := s.Metadata(Key{object.Namespace, refs.Target{Kind: object.Kind, Name: of}})
@@ -371,7 +390,7 @@ func (s *Sources) digest(object snapshot.Object, claimed string) string {
 	if object.Kind != wellknown.Secret || !snapshot.Rekeyed(object, s.key()) {
 		return claimed
 	}
-	return s.reading(object.UID).digest
+	return s.readings.of(object.UID).digest
 }
 
 // SetRead says what was found when a snapshot was read.
@@ -380,19 +399,5 @@ func (s *Sources) SetRead(object snapshot.Object) {
 	if _, digest, verified := snapshot.Verified(object); verified {
 		found.digest = digest
 	}
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	s.rekeyed[object.UID] = found
-}
-
-func (s *Sources) reading(uid string) reading {
-	s.mutex.RLock()
-	defer s.mutex.RUnlock()
-	return s.rekeyed[uid]
-}
-
-func (s *Sources) forgetReading(uid string) {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	delete(s.rekeyed, uid)
+	s.readings.set(object.UID, found)
 }

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/configpin/configpin/internal/hashing"
 	"github.com/configpin/configpin/internal/pin"
 	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/snapshot"
@@ -35,6 +36,10 @@ type View struct {
 	read      map[refs.Target]snapshot.Object
 	emptied   map[refs.Target]bool // what is in read without its content
 	held      atomic.Int64         // bytes of contents
+
+	// key is that of all digests of Secrets. Two of them would make one content look
+	// like another, if the key changed while objects are read.
+	key atomic.Pointer[hashing.Key]
 }
 
 // View reads what a decision about request needs to know of namespace. Distinct
@@ -88,7 +93,7 @@ func (v *View) learn(ctx context.Context, target refs.Target) (learned, error) {
 	if !v.objects.Serves(target.Kind, v.namespace) {
 		return learned{fact: pin.Fact{Role: pin.Unserved}}, nil
 	}
-	object, found, err := v.objects.Read(ctx, v.namespace, target)
+	object, found, err := v.readObject(ctx, target)
 	if err != nil {
 		return learned{}, err
 	}
@@ -101,6 +106,15 @@ func (v *View) learn(ctx context.Context, target refs.Target) (learned, error) {
 		l.object.Data, l.object.Binary = nil, nil
 	}
 	return l, nil
+}
+
+func (v *View) readObject(ctx context.Context, target refs.Target) (object snapshot.Object, found bool, err error) {
+	object, found, err = v.objects.Read(ctx, v.namespace, target)
+	if object.Key != nil {
+		v.key.CompareAndSwap(nil, object.Key)
+		object.Key = v.key.Load()
+	}
+	return object, found, err
 }
 
 // inParallel calls f with 0 to n-1, and returns its first error.
@@ -213,11 +227,11 @@ func (v *View) whole(ctx context.Context, target refs.Target) (object snapshot.O
 	if !v.emptied[target] {
 		return v.read[target], v.Facts[target], func() {}, nil
 	}
-	done, err = v.objects.keeping.take(ctx)
-	if err != nil {
+	if err := v.objects.keeping.Acquire(ctx, 1); err != nil {
 		return snapshot.Object{}, pin.Fact{}, nil, err
 	}
-	object, found, err := v.objects.Read(ctx, v.namespace, target)
+	done = func() { v.objects.keeping.Release(1) }
+	object, found, err := v.readObject(ctx, target)
 	if err != nil {
 		done()
 		return snapshot.Object{}, pin.Fact{}, nil, err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/configpin/configpin/internal/pin"
 	"github.com/configpin/configpin/internal/refs"
@@ -38,10 +39,10 @@ func deploying(t *testing.T, sources ...string) pin.Request {
 	return pin.Request{New: object}
 }
 
-func (s *store) everywhere(atOnce int) *Objects {
+func (s *store) everywhere(atOnce int64) *Objects {
 	objects := s.reach()
 	objects.scope = Scope{Namespaces: Everywhere}
-	objects.reading, objects.keeping = make(slots, atOnce), make(slots, atOnce)
+	objects.reading, objects.keeping = semaphore.NewWeighted(atOnce), semaphore.NewWeighted(atOnce)
 	return objects
 }
 
@@ -74,6 +75,35 @@ func TestALargeSourceThatChangesMeanwhileIsDecidedAboutAgain(t *testing.T) {
 	assert.True(t, settled)
 	assert.Equal(t, snapshot.Of(green, 12).Name, decision.Outcomes[0].Name)
 	assert.Equal(t, green.Data, s.objects[decision.Outcomes[0].Name].Data)
+}
+
+// TestAKeyThatChangesMeanwhile: what is read before and after looks alike if it is.
+func TestAKeyThatChangesMeanwhile(t *testing.T) {
+	source := snapshot.Object{
+		Kind: wellknown.Secret, Namespace: "shop", Name: "db", Type: "Opaque", Key: testKey(t, 1),
+		Annotations: map[string]string{wellknown.Versioned: "true"}, Data: map[string]string{"password": "hunter2"},
+	}
+	kept := snapshot.Of(source, 12)
+	s := &store{objects: map[string]snapshot.Object{"db": source, kept.Name: kept}}
+	s.before = func(_, name string) error {
+		object := s.objects[name]
+		object.Key = testKey(t, 2)
+		if name == kept.Name {
+			object.Key = testKey(t, 1)
+		}
+		s.objects[name] = object
+		return nil
+	}
+	objects := s.reachAs(wellknown.Secret)
+	objects.scope = Scope{Namespaces: Everywhere, Secrets: Everywhere}
+	object, err := workload.Lookup("apps", "Deployment").Read(`{"metadata":{"name":"web","labels":{"configpin.io/enabled":"true"}},"spec":{"template":{` +
+		`"metadata":{"annotations":{"configpin.io/pins":"secret/db=` + kept.Name + `"}},"spec":{"volumes":[{"name":"db","secret":{"secretName":"` + kept.Name + `"}}]}}}}`)
+	require.NoError(t, err)
+	view, err := objects.View(t.Context(), "shop", pin.Request{New: object, Old: &object})
+	require.NoError(t, err)
+	secret := func(name string) pin.Fact { return view.Facts[refs.Target{Kind: wellknown.Secret, Name: name}] }
+	assert.Equal(t, secret("db").Digest, secret(kept.Name).Digest)
+	assert.Equal(t, kept.Name, pin.Decide(pin.Request{New: object, Old: &object}, view.Facts).Outcomes[0].Name)
 }
 
 func TestFewContentsAreReadAtATime(t *testing.T) {

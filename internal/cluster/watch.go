@@ -3,8 +3,10 @@ package cluster
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -16,12 +18,38 @@ import (
 // bySource is the index by what an object is a snapshot of, or refers to.
 const bySource = "source"
 
+// watch is an informer of one namespace, or of all of them.
+type watch struct {
+	cache.SharedIndexInformer
+	refused atomic.Bool // that it may read was denied, the last time that it couldn't
+}
+
+// newWatch returns the watch of an informer that doesn't run yet. That one of many
+// namespaces may not be read, because it was deleted with its Roles or hasn't got them
+// yet, is no reason to let the others wait.
+func newWatch(informer cache.SharedIndexInformer, namespace string) (*watch, error) {
+	w := &watch{SharedIndexInformer: informer}
+	if namespace == metav1.NamespaceAll {
+		return w, nil
+	}
+	return w, informer.SetWatchErrorHandlerWithContext(func(ctx context.Context, r *cache.Reflector, err error) {
+		w.refused.Store(apierrors.IsForbidden(err))
+		cache.DefaultWatchErrorHandler(ctx, r, err)
+	})
+}
+
+// settled says whether all that there was at the start is known, or may not be.
+func (w *watch) settled() bool { return w.HasSynced() || w.hidden() }
+
+// hidden says whether nothing is known because nothing may be read.
+func (w *watch) hidden() bool { return w.refused.Load() && !w.HasSynced() }
+
 // watches are those of one kind, by the namespace that each watches. One of
 // NamespaceAll watches all.
-type watches map[string]cache.SharedIndexInformer
+type watches map[string]*watch
 
 // of is the watch that sees a namespace, or nil.
-func (w watches) of(namespace string) cache.SharedIndexInformer {
+func (w watches) of(namespace string) *watch {
 	if everywhere := w[metav1.NamespaceAll]; everywhere != nil {
 		return everywhere
 	}

@@ -2,7 +2,10 @@ package cluster
 
 import (
 	"bytes"
+	"context"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -154,6 +157,12 @@ func TestFactsOfSecrets(t *testing.T) {
 	assert.True(t, ready)
 	assert.Equal(t, pin.Fact{Role: pin.Snapshot, Of: "db", Digest: source.Digest("db").String()}, fact)
 
+	s.SetCurrent(key("db"), Current{Name: snapshot.Of(source, 12).Name, Digest: source.Digest("db").String()})
+	for suffix, holds := range map[string]bool{"": true, snapshot.Suffix(made.Name): true, source.Digest("db").String()[:12]: true, "0123456789ab": false} {
+		assert.Equal(t, holds, s.Holds(key("db"), suffix), suffix)
+	}
+	assert.False(t, s.Holds(key("other"), ""))
+
 	now = testKey(t, 3)
 	_, ready = s.fact(key(made.Name))
 	assert.False(t, ready, "it was read with a key that is lost by now, too")
@@ -161,6 +170,33 @@ func TestFactsOfSecrets(t *testing.T) {
 	s.ForgetDigests()
 	_, ready = s.fact(key("db"))
 	assert.False(t, ready)
+}
+
+// TestAWatchThatIsRefused: one of several namespaces lets nobody wait, and nothing is
+// decided about what is there.
+func TestAWatchThatIsRefused(t *testing.T) {
+	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if strings.Contains(request.URL.Path, "/namespaces/bank/") {
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = w.Write([]byte(`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403}`))
+			return
+		}
+		_, _ = w.Write([]byte(`{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1","metadata":{"resourceVersion":"1"},"items":[]}`))
+	}))
+	t.Cleanup(refusing.Close)
+	s, err := NewSources(&rest.Config{Host: refusing.URL}, Scope{Namespaces: []string{"bank", "shop"}}, nil)
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- s.Start(ctx) }()
+	require.NoError(t, WaitSynced(ctx, s.Synced))
+	for namespace, want := range map[string]bool{"bank": false, "shop": true} {
+		_, ready := s.fact(Key{namespace, refs.Target{Kind: wellknown.ConfigMap, Name: "app"}})
+		assert.Equal(t, want, ready, namespace)
+	}
+	stop()
+	require.NoError(t, <-ended)
 }
 
 func testKey(t *testing.T, fill byte) *hashing.Key {

@@ -87,17 +87,20 @@ func NewWorkloads(config *rest.Config, scope Scope) (*Workloads, error) {
 	return w, nil
 }
 
-func watchWorkloads(client kubernetes.Interface, kind *workload.Kind, namespace string) (cache.SharedIndexInformer, error) {
+func watchWorkloads(client kubernetes.Interface, kind *workload.Kind, namespace string) (*watch, error) {
 	factory := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithNamespace(namespace), informers.WithTweakListOptions(onlyLabelled))
-	watch, err := factory.ForResource(resource(kind))
+	generic, err := factory.ForResource(resource(kind))
 	if err != nil {
 		return nil, err
 	}
-	informer := watch.Informer()
+	informer := generic.Informer()
 	if err := informer.AddIndexers(cache.Indexers{bySource: sourcesOf}); err != nil {
 		return nil, err
 	}
-	return informer, informer.SetTransform(toEntry(kind))
+	if err := informer.SetTransform(toEntry(kind)); err != nil {
+		return nil, err
+	}
+	return newWatch(informer, namespace)
 }
 
 // onlyLabelled selects workloads that say whether they are opted in, where
@@ -245,8 +248,8 @@ func (w *Workloads) OnChange(f func(Change)) error {
 }
 
 // all are the watches, each with what it watches.
-func (w *Workloads) all() iter.Seq2[*workload.Kind, cache.SharedIndexInformer] {
-	return func(yield func(*workload.Kind, cache.SharedIndexInformer) bool) {
+func (w *Workloads) all() iter.Seq2[*workload.Kind, *watch] {
+	return func(yield func(*workload.Kind, *watch) bool) {
 		for kind, watches := range w.informers {
 			for _, informer := range watches {
 				if !yield(kind, informer) {
@@ -284,10 +287,11 @@ func (w *Workloads) Start(ctx context.Context) error {
 // once what there is.
 func (w *Workloads) NeedLeaderElection() bool { return false }
 
-// Synced says whether all that there was at the start is known.
+// Synced says whether all that there was at the start is known, as far as it may be
+// read.
 func (w *Workloads) Synced() bool {
-	for _, informer := range w.all() {
-		if !informer.HasSynced() {
+	for _, watch := range w.all() {
+		if !watch.settled() {
 			return false
 		}
 	}

@@ -190,7 +190,7 @@ func (c *Collector) annotate(ctx context.Context, object snapshot.Object, mark a
 
 // tell says what was done, or would have been.
 func (c *Collector) tell(ctx context.Context, f *family, done map[retention.Action]int) {
-	log := logf.FromContext(ctx).WithValues("source", f.key.String())
+	log := logf.FromContext(ctx).WithValues("source", klog.KRef(f.key.Namespace, f.key.Name), "kind", f.key.Kind.KubernetesKind())
 	count := done[retention.Collect]
 	switch {
 	case c.Options.DryRun && count+done[retention.Mark] > 0:

@@ -24,16 +24,17 @@ type Change struct {
 // Changes tells what a write did to a workload, from what was stored before (nil
 // for what is new) and after it, sorted by source. Who wrote, and whether admission
 // was there, makes no difference: a hold shows in the label that holds what the
-// workload was last offered. live returns the digest of what a source holds now;
-// it is empty where there is nothing to be held from.
-func Changes(before *workload.Object, after workload.Object, live func(source refs.Target) (digest string)) []Change {
+// workload was last offered. live says whether what a source holds now has a suffix;
+// every suffix begins with the empty one, so that it says no to that where there is
+// nothing to be held from.
+func Changes(before *workload.Object, after workload.Object, live func(source refs.Target, suffix string) bool) []Change {
 	was, is := map[refs.Target]stored{}, storedPins(after)
 	if before != nil {
 		was = storedPins(*before)
 	}
 	var changes []Change
 	for _, source := range sortedSources(was, is) {
-		if reason := changed(was[source], is[source], live(source)); reason != "" {
+		if reason := changed(was[source], is[source], func(suffix string) bool { return live(source, suffix) }); reason != "" {
 			changes = append(changes, Change{source, reason, was[source].name, is[source].name})
 		}
 	}
@@ -50,8 +51,8 @@ func (s stored) elsewhere() bool {
 	return s.name != "" && !strings.HasPrefix(s.offered, suffix) && !strings.HasPrefix(suffix, s.offered)
 }
 
-func changed(was, is stored, live string) (reason string) {
-	held := is.elsewhere() && strings.HasPrefix(live, is.offered)
+func changed(was, is stored, live func(suffix string) bool) (reason string) {
+	held := is.elsewhere() && live(is.offered)
 	switch {
 	case was == is:
 		return ""
@@ -61,11 +62,11 @@ func changed(was, is stored, live string) (reason string) {
 		return wellknown.ReasonUnpinned
 	case held && (is.name != was.name || !was.elsewhere()):
 		return wellknown.ReasonRollbackHeld
-	case was.elsewhere() && !is.elsewhere() && live != "":
+	case was.elsewhere() && !is.elsewhere() && live(""):
 		return wellknown.ReasonHoldReleased
 	case is.name == was.name:
 		return ""
-	case was.name == "" || is.elsewhere() || live == "":
+	case was.name == "" || is.elsewhere() || !live(""):
 		return wellknown.ReasonPinned
 	default:
 		return wellknown.ReasonRolledForward

@@ -81,9 +81,9 @@ func (c *requestCase) warnings(outcomes []Outcome) []string {
 		_, known := c.source(ref.Target)
 		switch {
 		case seen[ref.Target]:
+		case ref.Kind == wellknown.Secret: // whoever may not read Secrets isn't to learn which there are
 		case fact.Invalid != "":
 			warnings = append(warnings, warn(`%s: annotation %s is %q, not "true" or "false"`, ref.Target, wellknown.Versioned, fact.Invalid))
-		case ref.Kind == wellknown.Secret: // whoever may not read Secrets isn't to learn which there are
 		case fact.Role == Absent && !known && !ref.Optional:
 			warnings = append(warnings, warn("%s does not exist: its refs are left as they are", ref.Target))
 		}
@@ -151,6 +151,8 @@ func (c *requestCase) unavailableWarning(o Outcome) string {
 		return warn("%s: no snapshot can be made, so it is not pinned: %s", o.Source, o.problem)
 	case o.old != "":
 		return keptWarning(o.Source, o.Name)
+	case o.Source.Kind == wellknown.Secret: // as in warnings
+		return ""
 	default:
 		return warn("%s does not exist: its refs are left as they are", o.Source)
 	}

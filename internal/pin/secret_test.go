@@ -149,3 +149,22 @@ func TestAJobOfWhatIsNotServedAnyMore(t *testing.T) {
 	require.Len(t, decision.Patch, 1, "its template can't change")
 	assert.Equal(t, d1, decision.Patch[0].Value)
 }
+
+// TestNoWarningSaysWhichSecretsThereAre: who writes workloads may not read Secrets, and
+// pins can be written by anybody.
+func TestNoWarningSaysWhichSecretsThereAre(t *testing.T) {
+	for name, fact := range map[string]pin.Fact{
+		"none":                   {Role: pin.Absent},
+		"a plain one":            {Role: pin.Plain},
+		"one with a misspelling": {Role: pin.Plain, Invalid: "yes"},
+	} {
+		for _, pinned := range []string{"db", d1} {
+			_, written := using(t, "db", "", "v1")
+			if pinned != "db" {
+				written.Template.Annotations = map[string]string{wellknown.Pins: "secret/db=" + pinned}
+			}
+			decision := pin.Decide(pin.Request{New: written}, pin.Facts{secret("db"): fact, secret(d1): {Role: pin.Absent}})
+			assert.Empty(t, decision.Warnings, "%s, pinned to %s", name, pinned)
+		}
+	}
+}

@@ -74,7 +74,7 @@ type workloads interface {
 type sources interface {
 	Synced() bool
 	Metadata(key cluster.Key) (snapshot.Object, bool)
-	Current(source cluster.Key) (cluster.Current, bool)
+	Holds(source cluster.Key, suffix string) bool
 	Exists(ctx context.Context, key cluster.Key) (bool, error)
 	Facts(namespace string, request pin.Request) (facts pin.Facts, ready bool)
 }

@@ -82,11 +82,8 @@ func (c current) Synced() bool { return true }
 
 func (c current) Metadata(cluster.Key) (snapshot.Object, bool) { return snapshot.Object{}, false }
 
-func (c current) Current(key cluster.Key) (cluster.Current, bool) {
-	if key.Name != "app" || c == "" {
-		return cluster.Current{}, false
-	}
-	return cluster.Current{Name: string(c), Digest: strings.TrimPrefix(string(c), "app-")}, true
+func (c current) Holds(key cluster.Key, suffix string) bool {
+	return key.Name == "app" && c != "" && strings.HasPrefix(strings.TrimPrefix(string(c), "app-"), suffix)
 }
 
 func (c current) Exists(context.Context, cluster.Key) (bool, error) { return false, nil }

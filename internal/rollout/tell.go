@@ -36,9 +36,8 @@ func (r *Rollout) tell(change cluster.Change) {
 	if change.After == nil || change.Initial || !r.feed.Running() || !r.sources.Synced() {
 		return
 	}
-	changes := pin.Changes(change.Before, *change.After, func(source refs.Target) string {
-		current, _ := r.sources.Current(cluster.Key{Namespace: change.Namespace, Target: source})
-		return current.Digest
+	changes := pin.Changes(change.Before, *change.After, func(source refs.Target, suffix string) bool {
+		return r.sources.Holds(cluster.Key{Namespace: change.Namespace, Target: source}, suffix)
 	})
 	for len(changes) > 0 {
 		alike, others := sameReason(changes)

@@ -93,7 +93,7 @@ func (v *Versioner) Observe(object snapshot.Object) {
 		key.Name = source
 		if !there {
 			v.missed(key, digest)
-		} else if v.Sources.Unread(object) || v.outnumbered(key) {
+		} else if v.Sources.Unread(object) || v.outnumbered(key, object) {
 			v.feed.AddAfter(key, 0)
 		}
 		return
@@ -114,15 +114,22 @@ func (v *Versioner) missed(source cluster.Key, digest string) {
 }
 
 // outnumbered says whether the current snapshot of a source has a number that isn't
-// the highest any more: somebody brings older ones back, as out of a backup. One that
-// has none is about to get it.
-func (v *Versioner) outnumbered(source cluster.Key) bool {
+// the highest any more, since a snapshot came or changed: somebody brings older ones
+// back, as out of a backup. One that has none is about to get it.
+func (v *Versioner) outnumbered(source cluster.Key, seen snapshot.Object) bool {
 	current, known := v.Sources.Current(source)
 	if !known || current.Name == "" {
 		return false
 	}
 	object, there := v.Sources.Metadata(cluster.Key{Namespace: source.Namespace, Target: refs.Target{Kind: source.Kind, Name: current.Name}})
-	if !there || snapshot.Revision(object) == 0 || isHighest(revisions(v.Sources.KnownSnapshots(source), object.UID)) {
+	if !there || snapshot.Revision(object) == 0 {
+		return false
+	}
+	revision, others := snapshot.Revision(object), snapshot.Revision(seen)
+	if seen.Name == object.Name {
+		revision, others = revisions(v.Sources.KnownSnapshots(source), object.UID)
+	}
+	if isHighest(revision, others) {
 		return false
 	}
 	v.mutex.Lock()
@@ -162,6 +169,9 @@ func (v *Versioner) Reconcile(ctx context.Context, key cluster.Key) (reconcile.R
 	if _, understood := retention.Limit(source.Annotations[wellknown.HistoryLimit], 0); !understood {
 		v.invalid(source, wellknown.HistoryLimit, "a number from 0 up", "all its snapshots are retained")
 	}
+	if err := v.read(ctx, key); err != nil {
+		return reconcile.Result{}, err
+	}
 	if wait := v.wait(key, source); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
@@ -170,9 +180,6 @@ func (v *Versioner) Reconcile(ctx context.Context, key cluster.Key) (reconcile.R
 		return reconcile.Result{}, nil
 	}
 	if err != nil {
-		return reconcile.Result{}, err
-	}
-	if err := v.read(ctx, key); err != nil {
 		return reconcile.Result{}, err
 	}
 	if kept.Created {
@@ -219,7 +226,11 @@ func (v *Versioner) forget(key cluster.Key) {
 func (v *Versioner) keep(ctx context.Context, key cluster.Key, source snapshot.Object) (cluster.Kept, error) {
 	kept, err := v.Objects.Keep(ctx, source, false)
 	if refused := (*cluster.RefusedError)(nil); errors.As(err, &refused) {
-		v.event(source, corev1.EventTypeWarning, wellknown.ReasonSnapshotFailed, "Nothing is pinned to what it holds now: %v", err)
+		why := err
+		if source.Kind == wellknown.Secret { // the rest has its digest in it
+			why = refused
+		}
+		v.event(source, corev1.EventTypeWarning, wellknown.ReasonSnapshotFailed, "Nothing is pinned to what it holds now: %v", why)
 		v.setCurrent(key, cluster.Current{})
 	}
 	if err != nil {
@@ -277,14 +288,25 @@ func (v *Versioner) renumber(ctx context.Context, key cluster.Key, source snapsh
 	if _, err := v.Objects.Annotate(ctx, kept.Snapshot, map[string]any{wellknown.Revision: strconv.Itoa(revision)}); err != nil {
 		return fmt.Errorf("numbering revision %d of %s: %w", revision, key, err)
 	}
-	if len(kept.Taken) > 0 {
+	v.tell(source, kept, revision)
+	return nil
+}
+
+// tell says that a content is kept. Who may read Events isn't to learn what Secrets
+// there are, nor, by their names, when one holds again what it held before.
+func (v *Versioner) tell(source snapshot.Object, kept cluster.Kept, revision int) {
+	taken := len(kept.Taken) > 0
+	switch {
+	case source.Kind == wellknown.Secret && taken:
+		v.event(source, corev1.EventTypeWarning, wellknown.ReasonNameTaken, "The name of its snapshot is something else's, so that one has a longer name")
+	case source.Kind == wellknown.Secret:
+	case taken:
 		v.event(source, corev1.EventTypeWarning, wellknown.ReasonNameTaken,
 			"%s is something else, so this content is kept as %s", kept.Taken[len(kept.Taken)-1], kept.Snapshot.Name)
-	}
-	if source.Kind != wellknown.Secret { // who may read Events may not know what Secrets there are
+		fallthrough
+	default:
 		v.event(source, corev1.EventTypeNormal, wellknown.ReasonSnapshotted, "Revision %d is kept as %s", revision, kept.Snapshot.Name)
 	}
-	return nil
 }
 
 func isHighest(revision, others int) bool {

@@ -380,6 +380,30 @@ func TestWhatIsNeverKeptIsToldAndNotTriedAgain(t *testing.T) {
 
 // TestSnapshotsOfALostKeyAreRead: whether they are what the source holds can't be
 // told from their metadata.
+func TestATakenNameOfASecretIsToldWithoutIt(t *testing.T) {
+	w, recorder := newWorld(), events.NewFakeRecorder(10)
+	w.source = secret(secretKey(t, 1))
+	w.taken = []string{"db-squatted"}
+	_, err := w.start(recorder).Reconcile(t.Context(), db)
+	require.NoError(t, err)
+	require.Len(t, recorder.Events, 1)
+	assert.Equal(t, "Warning SnapshotNameTaken The name of its snapshot is something else's, so that one has a longer name", <-recorder.Events)
+}
+
+// TestSnapshotsOfALostKeyAreReadThoughNothingCanBeKept: a quota that is full holds up
+// no workload that uses what is there.
+func TestSnapshotsOfALostKeyAreReadThoughNothingCanBeKept(t *testing.T) {
+	w := newWorld()
+	made := snapshot.Of(*secret(secretKey(t, 1)), 12)
+	made.UID = "old"
+	w.snapshots[made.Name] = made
+	w.source = secret(secretKey(t, 2))
+	w.refuses = &cluster.RefusedError{Err: errors.New("exceeded quota")}
+	_, err := w.start(events.NewFakeRecorder(10)).Reconcile(t.Context(), db)
+	require.Error(t, err)
+	assert.True(t, w.read["old"])
+}
+
 func TestSnapshotsOfALostKeyAreRead(t *testing.T) {
 	w, recorder := newWorld(), events.NewFakeRecorder(10)
 	made := snapshot.Of(*secret(secretKey(t, 1)), 12)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/semaphore"
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	admissionv1 "k8s.io/api/admission/v1"
 	appsv1 "k8s.io/api/apps/v1"
@@ -43,7 +44,7 @@ func (b *bench) handler(ctx context.Context) ([]row, error) {
 		source := configMap(sourceName(i), strings.Repeat("x", handlerSourceSize))
 		store.known[source.Name] = versioned(source)
 	}
-	ours := (&admission.Handler{Objects: cluster.NewObjects(store, cluster.Scope{Namespaces: cluster.Everywhere}, nil), Slots: make(chan struct{}, 256)}).Mux()
+	ours := (&admission.Handler{Objects: cluster.NewObjects(store, cluster.Scope{Namespaces: cluster.Everywhere}, nil), Slots: semaphore.NewWeighted(256)}).Mux()
 	cases, err := reviews(ctx, ours)
 	if err != nil {
 		return nil, err

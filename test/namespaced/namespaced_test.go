@@ -19,6 +19,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -50,9 +51,10 @@ const (
 
 // lab is the control plane.
 type lab struct {
-	api      kubernetes.Interface
-	warnings *listener
-	auditLog string
+	api       kubernetes.Interface
+	configpin *installation.Installation
+	warnings  *listener
+	auditLog  string
 }
 
 // listener hears the warnings that come with answers.
@@ -80,7 +82,7 @@ func newLab(t *testing.T) *lab {
 	objects, err := manifests.Namespaced([]string{bank, shop}, []string{shop})
 	require.NoError(t, err)
 	scope := []string{"--namespaces=" + bank + "," + shop, "--secrets-namespaces=" + shop, "-v=1"}
-	configpin, err := installation.New(t.Context(), cluster, installation.Options{
+	l.configpin, err = installation.New(t.Context(), cluster, installation.Options{
 		Objects:      objects,
 		WebhookFlags: append([]string{"--drain=0s"}, scope...),
 		VersionerFlags: append([]string{
@@ -89,13 +91,13 @@ func newLab(t *testing.T) *lab {
 		Progress: t.Output(),
 	})
 	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, configpin.Stop()) })
-	require.NoError(t, configpin.StartVersioner(t.Context()))
-	require.NoError(t, configpin.StartWebhook(t.Context()))
+	t.Cleanup(func() { assert.NoError(t, l.configpin.Stop()) })
+	require.NoError(t, l.configpin.StartVersioner(t.Context()))
+	require.NoError(t, l.configpin.StartWebhook(t.Context()))
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("the webhook says last:\n%s", configpin.Webhook().LogTail(20))
-			t.Logf("the versioner says last:\n%s", configpin.Versioner("versioner").LogTail(20))
+			t.Logf("the webhook says last:\n%s", l.configpin.Webhook().LogTail(20))
+			t.Logf("the versioner says last:\n%s", l.configpin.Versioner("versioner").LogTail(20))
 		}
 	})
 	return l
@@ -134,11 +136,32 @@ func TestNamespaced(t *testing.T) {
 	})
 	l.unstamp(t, bank, "late")
 
-	l.eventually(t, collectTime, "what nothing names is collected", func(ctx context.Context) (string, bool) {
-		left := l.snapshots(ctx, t, shop) + l.snapshots(ctx, t, bank)
-		return fmt.Sprint(left, " are left"), left == 3
-	})
 	l.rightsAreEnough(t)
+
+	l.vanishes(t, bank)
+	l.edit(t, shop, "red")
+	l.eventually(t, patience, "red is rolled out where there are rights", func(ctx context.Context) (string, bool) {
+		now := l.held(ctx, t, shop, "web")
+		return now, now == "app=red db=red"
+	})
+	l.eventually(t, collectTime, "what nothing names is collected", func(ctx context.Context) (string, bool) {
+		left := l.snapshots(ctx, t, shop)
+		return fmt.Sprint(left, " are left"), left == 2
+	})
+	l.rightsAreEnoughBut(t, bank)
+}
+
+// vanishes deletes a namespace, with the rights in it, and has the versioner begin
+// again without.
+func (l *lab) vanishes(t *testing.T, namespace string) {
+	t.Helper()
+	require.NoError(t, l.api.CoreV1().Namespaces().Delete(t.Context(), namespace, metav1.DeleteOptions{}))
+	l.eventually(t, patience, "the namespace is gone", func(ctx context.Context) (string, bool) {
+		_, err := l.api.CoreV1().Namespaces().Get(ctx, namespace, metav1.GetOptions{})
+		return fmt.Sprint(err), apierrors.IsNotFound(err)
+	})
+	require.NoError(t, l.configpin.StopVersioner())
+	require.NoError(t, l.configpin.StartVersioner(t.Context()))
 }
 
 // sources creates a ConfigMap and a Secret that are versioned.
@@ -272,10 +295,8 @@ func (l *lab) snapshots(ctx context.Context, t *testing.T, namespace string) int
 // held to the same rules for all namespaces and for one.
 func (l *lab) rightsAreEnough(t *testing.T) {
 	t.Helper()
-	requests, err := rights.Requests(l.auditLog)
-	require.NoError(t, err)
-	used, refused := rights.Used(requests)
-	assert.Empty(t, refused, "what our programs tried without the right to")
+	requests := l.rightsAreEnoughBut(t, "")
+	used, _ := rights.Used(requests)
 	assert.Contains(t, used.Texts(), "configpin-versioner: get namespaces", "instead of watching all")
 	for _, r := range requests {
 		in := []string{bank, shop, rights.Namespace}
@@ -289,6 +310,17 @@ func (l *lab) rightsAreEnough(t *testing.T) {
 	for _, binding := range bindings.Items {
 		assert.False(t, slices.ContainsFunc(binding.Subjects, func(s rbacv1.Subject) bool { return s.Namespace == rights.Namespace }), binding.Name)
 	}
+}
+
+// rightsAreEnoughBut looks at all namespaces but one.
+func (l *lab) rightsAreEnoughBut(t *testing.T, namespace string) []rights.Request {
+	t.Helper()
+	requests, err := rights.Requests(l.auditLog)
+	require.NoError(t, err)
+	_, refused := rights.Used(requests)
+	refused = slices.DeleteFunc(refused, func(r rights.Request) bool { return namespace != "" && r.Namespace == namespace })
+	assert.Empty(t, refused, "what our programs tried without the right to")
+	return requests
 }
 
 // eventually waits for what is wanted, and says what it saw last when it never comes.

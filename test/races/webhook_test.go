@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/semaphore"
 	admissionv1 "k8s.io/api/admission/v1"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -59,7 +60,7 @@ func serveWebhook(t *testing.T, l *lab) *webhook {
 }
 
 func handler(objects *cluster.Objects) http.Handler {
-	return (&admission.Handler{Objects: objects, Slots: make(chan struct{}, 64)}).Mux()
+	return (&admission.Handler{Objects: objects, Slots: semaphore.NewWeighted(64)}).Mux()
 }
 
 // guard has the requests of a workload pass through a gate until the test ends.
