@@ -356,7 +356,11 @@ func (s *Sources) fact(key Key) (fact pin.Fact, ready bool) {
 		if s.Unread(object) {
 			return pin.Fact{}, false
 		}
-		return pin.Fact{Role: pin.Snapshot, Of: of, Digest: s.digest(object, digest)}, true
+		digest, genuine := s.digest(object, digest)
+		if !genuine {
+			return pin.Fact{Role: pin.Plain}, true
+		}
+		return pin.Fact{Role: pin.Snapshot, Of: of, Digest: digest}, true
 	}
 	if versioned, _ := snapshot.Versioned(object); !versioned {
 		return pin.Fact{Role: pin.Plain}, true
@@ -385,12 +389,13 @@ func (s *Sources) Unread(object snapshot.Object) bool {
 }
 
 // digest is the digest of a snapshot by the present key, given the one that it
-// claims.
-func (s *Sources) digest(object snapshot.Object, claimed string) string {
+// claims. It isn't genuine if it was read, and isn't what it claims.
+func (s *Sources) digest(object snapshot.Object, claimed string) (digest string, genuine bool) {
 	if object.Kind != wellknown.Secret || !snapshot.Rekeyed(object, s.key()) {
-		return claimed
+		return claimed, true
 	}
-	return s.readings.of(object.UID).digest
+	found := s.readings.of(object.UID)
+	return found.digest, found == reading{} || found.digest != ""
 }
 
 // SetRead says what was found when a snapshot was read.

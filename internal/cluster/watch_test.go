@@ -157,6 +157,14 @@ func TestFactsOfSecrets(t *testing.T) {
 	assert.True(t, ready)
 	assert.Equal(t, pin.Fact{Role: pin.Snapshot, Of: "db", Digest: source.Digest("db").String()}, fact)
 
+	forged := made
+	forged.UID, forged.Immutable = "old", false
+	s.SetRead(forged)
+	fact, ready = s.fact(key(made.Name))
+	assert.True(t, ready)
+	assert.Equal(t, pin.Plain, fact.Role, "as admission sees it")
+	s.SetRead(made)
+
 	s.SetCurrent(key("db"), Current{Name: snapshot.Of(source, 12).Name, Digest: source.Digest("db").String()})
 	for suffix, holds := range map[string]bool{"": true, snapshot.Suffix(made.Name): true, source.Digest("db").String()[:12]: true, "0123456789ab": false} {
 		assert.Equal(t, holds, s.Holds(key("db"), suffix), suffix)

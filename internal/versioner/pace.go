@@ -23,6 +23,7 @@ type pace struct {
 	mutex    sync.Mutex
 	limiters map[cluster.Key]*rate.Limiter
 	told     map[cluster.Key]bool
+	enough   int // limiters, from which on it is looked which aren't needed
 }
 
 // wait is how long a source has to wait until another content of it may be kept.
@@ -58,12 +59,13 @@ func (p *pace) spend(o Options, source cluster.Key, now time.Time) {
 	p.limiters[source].AllowN(now, 1)
 }
 
-// pruneAbove is from how many sources on it is looked which have all their burst
-// again, when another one comes.
-const pruneAbove = 1000
+// fewLimiters are so few that it isn't looked which aren't needed.
+const fewLimiters = 1000
 
+// prune forgets sources that have all their burst again. It looks once they are twice
+// as many as were needed the last time, so that all looks together cost little.
 func (p *pace) prune(o Options, now time.Time) {
-	if len(p.limiters) < pruneAbove {
+	if len(p.limiters) < max(p.enough, fewLimiters) {
 		return
 	}
 	for source, limiter := range p.limiters {
@@ -72,4 +74,5 @@ func (p *pace) prune(o Options, now time.Time) {
 			delete(p.told, source)
 		}
 	}
+	p.enough = 2 * len(p.limiters)
 }
