@@ -54,7 +54,11 @@ func Objects(components ...Component) ([]*unstructured.Unstructured, error) {
 // Namespaced returns what is installed for programs that serve some namespaces
 // alone, and of those the Secrets of some: no ClusterRoles, and Roles in each.
 func Namespaced(namespaces, secrets []string) ([]*unstructured.Unstructured, error) {
-	all, err := Objects(DigestKey)
+	var components []Component
+	if len(secrets) > 0 {
+		components = append(components, DigestKey)
+	}
+	all, err := Objects(components...)
 	if err != nil {
 		return nil, err
 	}

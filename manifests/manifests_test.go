@@ -65,6 +65,12 @@ func TestNamespaced(t *testing.T) {
 	}, rightsOn(t, "secrets", objects))
 }
 
+func TestNoRightOnSecretsInNamespacesUnlessAskedFor(t *testing.T) {
+	objects, err := manifests.Namespaced([]string{"bank", "shop"}, nil)
+	require.NoError(t, err)
+	assert.Empty(t, rightsOn(t, "secrets", objects))
+}
+
 // rightsOn are the roles that have a rule about a resource.
 func rightsOn(t *testing.T, resource string, objects []*unstructured.Unstructured) []string {
 	t.Helper()

@@ -1,0 +1,189 @@
+package docs_test
+
+import (
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/configpin/configpin/manifests"
+	"github.com/configpin/configpin/test/controlplane"
+	"github.com/configpin/configpin/test/docs"
+)
+
+// byKustomize matches a command about a folder of manifests.
+var byKustomize = regexp.MustCompile(`kubectl (?:apply|delete) -k (\S+)`)
+
+// TestFoldersBuildWhatIsTested: people apply what kustomize makes of a folder, and
+// tests install what the package manifests reads, which looks at no
+// kustomization.yaml.
+func TestFoldersBuildWhatIsTested(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs kubectl, which is built with the control plane")
+	}
+	t.Parallel()
+	kubectl := builtKubectl(t)
+	base, everything := objects(t), objects(t, manifests.Secrets, manifests.DigestKey)
+	tested := map[string]map[string]map[string]any{
+		"manifests/base":                  byName(base),
+		"manifests/secrets":               byName(everything),
+		"manifests/strict":                lenient(byName(base)),
+		"manifests/components/digest-key": beyond(byName(base), byName(objects(t, manifests.DigestKey))),
+		"manifests/namespaced":            byName(namespaced(t, nil, nil)),
+	}
+	told := map[string]string{} // of folders, where
+	for _, d := range readersDocuments(t) {
+		for _, line := range commandLines(d) {
+			for _, m := range byKustomize.FindAllStringSubmatch(line, -1) {
+				told[m[1]] = d.Path
+			}
+		}
+	}
+	for folder, path := range told {
+		if strings.HasPrefix(folder, "manifests/") && tested[folder] == nil {
+			t.Errorf("%s applies %s, and this test doesn't know what that has to build: add it", path, folder)
+		}
+	}
+	for folder, want := range tested {
+		assert.Contains(t, told, folder, "no document applies it: remove it from this test")
+		got := byName(kustomized(t, kubectl, root, folder))
+		if folder == "manifests/strict" {
+			got = lenient(got)
+		}
+		assert.Equal(t, want, got, folder)
+	}
+}
+
+// TestFoldersForSomeNamespaces follows the section, file and commands, beside a
+// checkout.
+func TestFoldersForSomeNamespaces(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs kubectl, which is built with the control plane")
+	}
+	t.Parallel()
+	kubectl, beside := builtKubectl(t), t.TempDir()
+	checkout, err := filepath.Abs(root)
+	require.NoError(t, err)
+	require.NoError(t, os.Symlink(filepath.Join(checkout, "manifests"), filepath.Join(beside, "manifests")))
+	require.NoError(t, os.Mkdir(filepath.Join(beside, "shop"), 0o700))
+	var built []*unstructured.Unstructured
+	for _, block := range blocksBelow(t, reference(t), "In some namespaces alone") {
+		text := strings.Join(block.Lines, "\n")
+		if block.Language == "yaml" {
+			require.NoError(t, os.WriteFile(filepath.Join(beside, "shop", "kustomization.yaml"), []byte(text), 0o600))
+			continue
+		}
+		for _, m := range byKustomize.FindAllStringSubmatch(text, -1) {
+			built = append(built, kustomized(t, kubectl, beside, m[1])...)
+		}
+	}
+	assert.Equal(t, byName(namespaced(t, []string{"shop"}, []string{"shop"})), byName(built))
+}
+
+func builtKubectl(t *testing.T) string {
+	t.Helper()
+	binaries, err := controlplane.Build(t.Context(), t.Output())
+	require.NoError(t, err)
+	return binaries.Path("kubectl")
+}
+
+func kustomized(t *testing.T, kubectl, dir, folder string) []*unstructured.Unstructured {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), kubectl, "kustomize", folder)
+	command.Dir, command.Stderr = dir, t.Output()
+	text, err := command.Output()
+	require.NoError(t, err, "building %s", folder)
+	found, err := manifests.Parse(text)
+	require.NoError(t, err)
+	return found
+}
+
+func namespaced(t *testing.T, all, secrets []string) []*unstructured.Unstructured {
+	t.Helper()
+	found, err := manifests.Namespaced(all, secrets)
+	require.NoError(t, err)
+	return found
+}
+
+func byName(objects []*unstructured.Unstructured) map[string]map[string]any {
+	found := map[string]map[string]any{}
+	for _, o := range objects {
+		found[strings.Join([]string{o.GetKind(), o.GetNamespace(), o.GetName()}, " ")] = spaced(o.Object).(map[string]any)
+	}
+	return found
+}
+
+// spaced is a value whose texts have single spaces: kustomize adds empty lines to
+// expressions of several lines, which mean nothing there.
+func spaced(value any) any {
+	switch value := value.(type) {
+	case string:
+		return strings.Join(strings.Fields(value), " ")
+	case []any:
+		all := make([]any, len(value))
+		for i := range value {
+			all[i] = spaced(value[i])
+		}
+		return all
+	case map[string]any:
+		all := make(map[string]any, len(value))
+		for key := range value {
+			all[key] = spaced(value[key])
+		}
+		return all
+	default:
+		return value
+	}
+}
+
+// beyond are the objects that are in all and not in some.
+func beyond(some, all map[string]map[string]any) map[string]map[string]any {
+	found := maps.Clone(all)
+	maps.DeleteFunc(found, func(name string, _ map[string]any) bool { return some[name] != nil })
+	return found
+}
+
+// lenient leaves out the one object in which the strict profile differs, and which
+// test/conformance plays.
+func lenient(all map[string]map[string]any) map[string]map[string]any {
+	maps.DeleteFunc(all, func(name string, _ map[string]any) bool {
+		return strings.HasPrefix(name, "MutatingWebhookConfiguration ")
+	})
+	return all
+}
+
+// commandLines are the lines of a document's commands, those in its sentences as
+// well.
+func commandLines(d docs.Document) []string {
+	var lines []string
+	for _, block := range d.Blocks {
+		lines = append(lines, block.Lines...)
+	}
+	for _, span := range d.Code {
+		lines = append(lines, span.Text)
+	}
+	return lines
+}
+
+// blocksBelow are the blocks of a section.
+func blocksBelow(t *testing.T, d docs.Document, section string) []docs.Block {
+	t.Helper()
+	i := slices.IndexFunc(d.Headings, func(h docs.Heading) bool { return h.Text == section })
+	require.GreaterOrEqual(t, i, 0, "%s has no section %q", d.Path, section)
+	var found []docs.Block
+	for _, block := range d.Blocks {
+		if block.Line > d.Headings[i].Line && (i+1 == len(d.Headings) || block.Line < d.Headings[i+1].Line) {
+			found = append(found, block)
+		}
+	}
+	require.NotEmpty(t, found)
+	return found
+}
