@@ -147,6 +147,8 @@ func (r *reader) begin(t *testing.T, document string) *shell {
 		env: append(os.Environ(),
 			"KUBECONFIG="+kubeconfig,
 			"KUBECACHEDIR="+r.cache,
+			"USER=reader", // as whom commands impersonate a group
+			"VARIABLES="+filepath.Join(t.TempDir(), "variables"),
 			"PATH="+filepath.Dir(r.kubectl)+string(os.PathListSeparator)+os.Getenv("PATH")),
 	}
 }
@@ -182,10 +184,17 @@ func (s *shell) try(step docs.Step) {
 	}
 }
 
+// A reader types everything into one shell, so each command has the variables of
+// those before it.
+const (
+	remember   = `set -a; if [ -f "$VARIABLES" ]; then . "$VARIABLES"; fi` + "\n"
+	remembered = "\n" + `status=$?; export -p >"$VARIABLES"; exit $status`
+)
+
 // run returns what a command prints, and what is wrong with it.
 func (s *shell) run(step docs.Step) (output, complaint string) {
 	s.t.Helper()
-	command := exec.CommandContext(s.t.Context(), "/bin/sh", "-c", step.Command)
+	command := exec.CommandContext(s.t.Context(), "/bin/sh", "-c", remember+step.Command+remembered)
 	command.Dir, command.Env = s.folder, s.env
 	printed, err := command.CombinedOutput()
 	output = string(printed)

@@ -171,6 +171,7 @@ func TestReads(t *testing.T) {
 		"kubectl events":                              true,
 		"kubectl get pods -o yaml | grep image":       true,
 		"kubectl rollout history deployment/web":      true,
+		"kubectl auth can-i get secrets || true":      true,
 		"kubectl rollout undo deployment/web":         false,
 		"kubectl get cm -o yaml | kubectl apply -f -": false,
 		"kubectl get cm -o yaml > cm.yaml":            false,

@@ -180,7 +180,7 @@ func Reads(command string) bool {
 	if strings.Count(command, "kubectl") != 1 || strings.ContainsAny(command, ">;&") {
 		return false
 	}
-	for _, verb := range []string{"get", "describe", "events", "rollout history", "logs", "diff"} {
+	for _, verb := range []string{"get", "describe", "events", "rollout history", "logs", "diff", "auth can-i"} {
 		if strings.HasPrefix(strings.TrimSpace(command)+" ", "kubectl "+verb+" ") {
 			return true
 		}
