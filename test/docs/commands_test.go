@@ -94,7 +94,7 @@ func newReader(t *testing.T) *reader {
 	objects, err := manifests.Objects(manifests.Secrets, manifests.DigestKey)
 	require.NoError(t, err)
 	configpin, err := installation.New(t.Context(), cluster, installation.Options{
-		Objects:      objects,
+		Objects:      objects, // of which the session of docs/secrets.md, the only one with Secrets, deletes the rights on them
 		WebhookFlags: []string{"--secrets", "--drain=0s"},
 		// What a reader does in minutes is done in seconds here: changes must not
 		// be damped for it, and the sweep has to come sooner.
@@ -133,6 +133,10 @@ func (r *reader) begin(t *testing.T, document string) *shell {
 	t.Helper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "docs-"}}
 	require.NoError(t, r.api.Create(t.Context(), namespace))
+	folder := t.TempDir()
+	checkout, err := filepath.Abs(root)
+	require.NoError(t, err)
+	require.NoError(t, os.Symlink(filepath.Join(checkout, "manifests"), filepath.Join(folder, "manifests"))) // as in a checkout
 	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
 	config, err := clientcmd.LoadFromFile(r.kubeconfig)
 	require.NoError(t, err)
@@ -143,7 +147,7 @@ func (r *reader) begin(t *testing.T, document string) *shell {
 		t:         t,
 		document:  document,
 		namespace: namespace.Name,
-		folder:    t.TempDir(),
+		folder:    folder,
 		env: append(os.Environ(),
 			"KUBECONFIG="+kubeconfig,
 			"KUBECACHEDIR="+r.cache,

@@ -36,6 +36,7 @@ func TestFoldersBuildWhatIsTested(t *testing.T) {
 		"manifests/base":                  byName(base),
 		"manifests/secrets":               byName(everything),
 		"manifests/strict":                lenient(byName(base)),
+		"manifests/components/secrets":    beyond(byName(base), byName(everything)),
 		"manifests/components/digest-key": beyond(byName(base), byName(objects(t, manifests.DigestKey))),
 		"manifests/namespaced":            byName(namespaced(t, nil, nil)),
 	}
