@@ -77,7 +77,7 @@ fuzz: ## every fuzz target for FUZZTIME each (10s)
 ##@ A cluster on this machine
 
 up: ## start a control plane with configpin in it (SECRETS=1: serve Secrets too)
-	@CONFIGPIN_SECRETS=$(SECRETS) go run ./test/local up
+	@CONFIGPIN_SECRETS="$(SECRETS)" go run ./test/local up
 
 down: ## stop it, and remove what it left
 	@go run ./test/local down

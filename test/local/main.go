@@ -36,7 +36,7 @@ Examples:
 Environment:
   CONFIGPIN_FLAGS_WEBHOOK     flags to add to the webhook's, separated by spaces
   CONFIGPIN_FLAGS_VERSIONER   flags to add to the versioner's, separated by spaces
-  CONFIGPIN_SECRETS           serve Secrets too, if this isn't empty
+  CONFIGPIN_SECRETS           serve Secrets too, if this is 1
   CONFIGPIN_TOOLS_DIR         where to keep what is built (default: in the user's cache folder)
   KUBEBUILDER_ASSETS          a folder with etcd, kube-apiserver or kubectl to use instead of building them
 `

@@ -30,6 +30,18 @@ func TestWrongUsageIsOneLineAndExitCode2(t *testing.T) {
 	}
 }
 
+func TestSecretsAreServedWhereThatIsAskedFor(t *testing.T) {
+	for value, want := range map[string]bool{"1": true, "0": false, "": false} {
+		got, err := servesSecrets(value)
+		require.NoError(t, err, value)
+		assert.Equal(t, want, got, "CONFIGPIN_SECRETS=%s", value)
+	}
+	_, err := servesSecrets("yes")
+	assert.EqualError(t, err, `local: CONFIGPIN_SECRETS is "yes", not 1 or 0`)
+	var stderr bytes.Buffer
+	assert.Equal(t, 2, report(t.Context(), err, &stderr))
+}
+
 func TestHelpGoesToStandardOutput(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, run(t.Context(), []string{"--help"}, &out))

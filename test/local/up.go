@@ -35,9 +35,26 @@ Then try a ConfigMap that is versioned and a Deployment that is pinned:
 Pods become ready but run nothing: there are no containers here. To end all of it: make down
 `))
 
+// servesSecrets reads CONFIGPIN_SECRETS. Whoever writes 0, or no, mustn't get the
+// contrary, and whoever writes yes mustn't get nothing.
+func servesSecrets(value string) (bool, error) {
+	switch value {
+	case "1":
+		return true, nil
+	case "", "0":
+		return false, nil
+	default:
+		return false, usageError(fmt.Sprintf("local: CONFIGPIN_SECRETS is %q, not 1 or 0", value))
+	}
+}
+
 func up(ctx context.Context, dir string, out io.Writer) error {
 	flags, components := []string{}, []manifests.Component{}
-	if os.Getenv("CONFIGPIN_SECRETS") != "" {
+	secrets, err := servesSecrets(os.Getenv("CONFIGPIN_SECRETS"))
+	if err != nil {
+		return err
+	}
+	if secrets {
 		flags, components = append(flags, "--secrets"), append(components, manifests.Secrets, manifests.DigestKey)
 	}
 	objects, err := manifests.Objects(components...)
