@@ -293,18 +293,12 @@ func (v *Versioner) renumber(ctx context.Context, key cluster.Key, source snapsh
 }
 
 // tell says that a content is kept. Who may read Events isn't to learn what Secrets
-// there are, nor, by their names, when one holds again what it held before.
+// there are, nor, by a name, when one holds again what it held before.
 func (v *Versioner) tell(source snapshot.Object, kept cluster.Kept, revision int) {
-	taken := len(kept.Taken) > 0
-	switch {
-	case source.Kind == wellknown.Secret && taken:
-		v.event(source, corev1.EventTypeWarning, wellknown.ReasonNameTaken, "The name of its snapshot is something else's, so that one has a longer name")
-	case source.Kind == wellknown.Secret:
-	case taken:
-		v.event(source, corev1.EventTypeWarning, wellknown.ReasonNameTaken,
-			"%s is something else, so this content is kept as %s", kept.Taken[len(kept.Taken)-1], kept.Snapshot.Name)
-		fallthrough
-	default:
+	if len(kept.Taken) > 0 {
+		v.event(source, corev1.EventTypeWarning, wellknown.ReasonNameTaken, "Something else has the name of its snapshot, which is kept under a longer one")
+	}
+	if source.Kind != wellknown.Secret {
 		v.event(source, corev1.EventTypeNormal, wellknown.ReasonSnapshotted, "Revision %d is kept as %s", revision, kept.Snapshot.Name)
 	}
 }

@@ -337,7 +337,7 @@ func TestATakenNameIsTold(t *testing.T) {
 	w.taken = []string{"app-squatted"}
 	_, err := w.start(recorder).Reconcile(t.Context(), app)
 	require.NoError(t, err)
-	assert.Equal(t, "Warning SnapshotNameTaken app-squatted is something else, so this content is kept as "+snapshot.Of(*w.source, 12).Name, <-recorder.Events)
+	assert.Equal(t, "Warning SnapshotNameTaken Something else has the name of its snapshot, which is kept under a longer one", <-recorder.Events)
 }
 
 var db = cluster.Key{Namespace: "shop", Target: refs.Target{Kind: wellknown.Secret, Name: "db"}}
@@ -387,7 +387,7 @@ func TestATakenNameOfASecretIsToldWithoutIt(t *testing.T) {
 	_, err := w.start(recorder).Reconcile(t.Context(), db)
 	require.NoError(t, err)
 	require.Len(t, recorder.Events, 1)
-	assert.Equal(t, "Warning SnapshotNameTaken The name of its snapshot is something else's, so that one has a longer name", <-recorder.Events)
+	assert.Equal(t, "Warning SnapshotNameTaken Something else has the name of its snapshot, which is kept under a longer one", <-recorder.Events)
 }
 
 // TestSnapshotsOfALostKeyAreReadThoughNothingCanBeKept: a quota that is full holds up

@@ -342,7 +342,7 @@ func liar(s *space) {
 	s.edit("app", "green")
 	green := s.showing(web, "app", "green")
 	assert.Equal(s.t, "app-"+lie.Annotations[wellknown.Digest][:24], green)
-	s.event("app", wellknown.ReasonNameTaken, lie.Name+" is something else, so this content is kept as "+green)
+	s.event("app", wellknown.ReasonNameTaken, nameTaken)
 	s.newestIs(web, green)
 	s.highest(green)
 	s.edit("app", "red")

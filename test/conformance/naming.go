@@ -62,6 +62,9 @@ func pretend(s *space, c *corev1.ConfigMap) {
 	c.Data[colour] = "other"
 }
 
+// nameTaken is the note of an Event.
+const nameTaken = "Something else has the name of its snapshot, which is kept under a longer one"
+
 func squatted(spoil func(*space, *corev1.ConfigMap)) func(*space) {
 	return func(s *space) {
 		source := versioned(configMap("app", map[string]string{colour: "blue"}))
@@ -75,7 +78,7 @@ func squatted(spoil func(*space, *corev1.ConfigMap)) func(*space) {
 		s.create(source)
 		web := s.deploy("Deployment", "web", envFrom("app"))
 		assert.Equal(s.t, next, s.showing(web, "app", "blue"))
-		s.event("app", wellknown.ReasonNameTaken, taken+" is something else, so this content is kept as "+next)
+		s.event("app", wellknown.ReasonNameTaken, nameTaken)
 
 		s.edit("app", "green")
 		s.showing(web, "app", "green")
