@@ -142,13 +142,16 @@ type scenario struct {
 // work, so that it has nothing to do with the number of processors.
 const atOnce = 8
 
-// Run runs the suite. Scenarios that leave the programs alone run in parallel, as
-// many as it takes whatever -parallel says, which has to be higher than their number;
-// those that stop the programs come afterwards, one by one.
+// Run runs the suite. Scenarios that leave the programs alone run in parallel, but for
+// large ones, as many as it takes whatever -parallel says, which has to be higher than
+// their number; those that stop the programs come afterwards, one by one.
 func Run(t *testing.T, target Target) {
 	t.Helper()
 	c := connect(t, target)
 	t.Run("undisturbed", func(t *testing.T) {
+		for _, s := range large {
+			t.Run(s.name, func(t *testing.T) { c.play(t, s) })
+		}
 		for _, s := range patient() {
 			t.Run(s.name, func(t *testing.T) {
 				t.Parallel()
@@ -175,7 +178,7 @@ func Run(t *testing.T, target Target) {
 	}
 	t.Run(quiet.name, func(t *testing.T) { c.play(t, quiet) })
 	t.Run("every right is used", func(t *testing.T) {
-		if all := len(patient()) + len(undisturbed()) + len(disturbing()) + 1; target.AuditLog == "" || int(c.played.Load()) < all {
+		if all := len(slices.Concat(large, patient(), undisturbed(), disturbing())) + 1; target.AuditLog == "" || int(c.played.Load()) < all {
 			t.Skipf("only %d of %d scenarios were played, or there is no audit log", c.played.Load(), all)
 		}
 		c.rightsAreUsed(t)

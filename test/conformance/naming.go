@@ -20,13 +20,21 @@ var naming = []scenario{
 	{"a name that something else has is never used: the marks of a snapshot, but other content", squatted(pretend)},
 	{"a source can hold nothing", content(func(c *corev1.ConfigMap) { c.Data = nil })},
 	{"a source can hold bytes alone", content(func(c *corev1.ConfigMap) { c.Data, c.BinaryData = nil, map[string][]byte{"b": {0xff, 0, 1}} })},
-	{"a source can hold a MiB", content(func(c *corev1.ConfigMap) { c.Data = map[string]string{"large": strings.Repeat("x", 1<<20)} })},
 	{"a source can have the longest name", content(func(c *corev1.ConfigMap) { c.Name = strings.Repeat("a", longest) })},
 	{"a source can have a name that would be cut at a dot", content(func(c *corev1.ConfigMap) {
 		c.Name = strings.Repeat("a", longest-14) + "." + strings.Repeat("b", 13)
 	})},
 	{"a source can have a name with dots", content(func(c *corev1.ConfigMap) { c.Name = "app.example.com" })},
 }
+
+// large is about what takes long: the webhook has three seconds for a review, which is
+// little for a MiB while a machine does much else.
+var large = []scenario{
+	{"a source can hold a MiB", holdsMiB},
+	{"with Secrets: a source can hold a MiB", withSecrets(holdsMiB)},
+}
+
+var holdsMiB = content(func(c *corev1.ConfigMap) { c.Data = map[string]string{"large": strings.Repeat("x", 1<<20)} })
 
 // longest is how long the name of a ConfigMap can be.
 const longest = 253
