@@ -114,6 +114,10 @@ func (l *lab) write(t *testing.T) *writes {
 	namespace := l.namespace(t)
 	ctx, end := context.WithCancel(t.Context())
 	w.end = end
+	t.Cleanup(func() { // whatever fails, nobody may write when the test is over
+		end()
+		w.ended.Wait()
+	})
 	for i := range deployments {
 		name := fmt.Sprint("web-", i)
 		_, err := l.deploy(t.Context(), namespace, name)
