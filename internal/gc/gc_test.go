@@ -386,17 +386,24 @@ func TestAHighestRevisionThatSeveralHave(t *testing.T) {
 				}
 			}
 			c, _ := w.collector()
-			for range 3 {
-				w.pass(t, c)
-				w.now = w.now.Add(time.Hour)
-			}
-			var left []string
-			for key := range w.objects {
-				left = append(left, key.Name)
-			}
+			left := w.leftAfter(t, c)
 			assert.ElementsMatch(t, []string{"app", names[slices.Index(order, "live")]}, left)
 		})
 	}
+}
+
+// leftAfter are the names of all objects, hours of passes later.
+func (w *world) leftAfter(t *testing.T, c *Collector) []string {
+	t.Helper()
+	for range 3 {
+		w.pass(t, c)
+		w.now = w.now.Add(time.Hour)
+	}
+	var left []string
+	for key := range w.objects {
+		left = append(left, key.Name)
+	}
+	return left
 }
 
 func TestSnapshotsOfALostKey(t *testing.T) {
@@ -420,14 +427,7 @@ func TestSnapshotsOfALostKey(t *testing.T) {
 	renamed := keep("hunter2", 3, present)
 	w.store(secret("hunter2", present))
 	c, _ := w.collector()
-	for range 3 {
-		w.pass(t, c)
-		w.now = w.now.Add(time.Hour)
-	}
-	var left []string
-	for key := range w.objects {
-		left = append(left, key.Name)
-	}
+	left := w.leftAfter(t, c)
 	assert.ElementsMatch(t, []string{"db", current, renamed}, left)
 	assert.NotContains(t, left, old)
 }

@@ -299,14 +299,22 @@ func (s *space) highest(name string) {
 	})
 }
 
+// unremembering is a workload that keeps no history, of a source of which no unused
+// snapshot is retained.
+func (s *space) unremembering() (web *unstructured.Unstructured, blue string) {
+	s.t.Helper()
+	s.forgetful("app", "blue")
+	web = optedIn(s.t, "Deployment", "web", envFrom("app"))
+	historyOf(s, 0)(web)
+	s.apply(web)
+	blue = s.showing(web, "app", "blue")
+	s.newestIs(web, blue)
+	return web, blue
+}
+
 func injected(revision string) func(*space) {
 	return func(s *space) {
-		s.forgetful("app", "blue")
-		web := optedIn(s.t, "Deployment", "web", envFrom("app"))
-		historyOf(s, 0)(web)
-		s.apply(web)
-		blue := s.showing(web, "app", "blue")
-		s.newestIs(web, blue)
+		web, blue := s.unremembering()
 		never := s.planted("never", revision, nil)
 		s.pass()
 		assert.Equal(s.t, blue, s.pin(web, "app"))
@@ -332,12 +340,7 @@ func injected(revision string) func(*space) {
 }
 
 func liar(s *space) {
-	s.forgetful("app", "blue")
-	web := optedIn(s.t, "Deployment", "web", envFrom("app"))
-	historyOf(s, 0)(web)
-	s.apply(web)
-	blue := s.showing(web, "app", "blue")
-	s.newestIs(web, blue)
+	web, blue := s.unremembering()
 	lie := s.planted("green", "999", func(c *corev1.ConfigMap) { c.Data[colour] = "never" })
 
 	s.edit("app", "green")
