@@ -9,8 +9,11 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 
+	"github.com/configpin/configpin/internal/wellknown"
 	"github.com/configpin/configpin/manifests"
 )
 
@@ -69,6 +72,33 @@ func TestNoRightOnSecretsInNamespacesUnlessAskedFor(t *testing.T) {
 	objects, err := manifests.Namespaced([]string{"bank", "shop"}, nil)
 	require.NoError(t, err)
 	assert.Empty(t, rightsOn(t, "secrets", objects))
+}
+
+// TestNoSecretOfOursButTheKey: the key of a certificate is in the same namespace.
+func TestNoSecretOfOursButTheKey(t *testing.T) {
+	everywhere, err := manifests.Objects(manifests.Secrets, manifests.DigestKey)
+	require.NoError(t, err)
+	some, err := manifests.Namespaced([]string{"shop"}, []string{"shop"})
+	require.NoError(t, err)
+	verbs := []string{"get", "list", "watch", "patch", "update", "delete", "deletecollection", "*"}
+	for _, objects := range [][]*unstructured.Unstructured{everywhere, some} {
+		found := 0
+		for _, object := range objects {
+			if object.GetKind() != "Role" || object.GetNamespace() != "configpin-system" {
+				continue
+			}
+			var role rbacv1.Role
+			require.NoError(t, runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &role))
+			for _, rule := range role.Rules {
+				ofSecrets := slices.Contains(rule.Resources, "secrets") || slices.Contains(rule.Resources, "*")
+				if ofSecrets && slices.ContainsFunc(rule.Verbs, func(verb string) bool { return slices.Contains(verbs, verb) }) {
+					assert.Equal(t, []string{wellknown.DigestKeySecret}, rule.ResourceNames, "%s: %v", role.Name, rule.Verbs)
+					found++
+				}
+			}
+		}
+		assert.Equal(t, 2, found, "each program reads the key")
+	}
 }
 
 // rightsOn are the roles that have a rule about a resource.
