@@ -439,6 +439,13 @@ var rows = []row{
 		want:  []string{"I9: configmaps app: delete by jane was refused, although it never was a snapshot: " + protectedMessage + "configmap/app is a snapshot, which"},
 	},
 	{
+		name:  "I9: a Secret that is no snapshot is protected",
+		facts: well(),
+		audit: []Entry{protected("delete", blue, protectedMessage+"secret/"+blue+" is a snapshot, which")},
+		rules: Rules{Tampering: true},
+		want:  []string{"I9: configmaps " + blue + ": delete by jane was refused, although it never was a snapshot: " + protectedMessage + "secret/" + blue + " is a snapshot, which"},
+	},
+	{
 		name:  "I9: a snapshot that could be changed is refused",
 		facts: well(),
 		audit: []Entry{protected("create", "app-x", protectedMessage+"configmap/app-x carries the label configpin.io/snapshot-of and could be")},

@@ -74,17 +74,17 @@ func (r *record) unfoundedProtection(e Entry, rules Rules) string {
 		return " by words that are none of the policy's"
 	case e.Verb == "create":
 		return ", although anybody may create a snapshot"
-	case protected[kind] == "configmap" && !r.labelled(protected[name]):
+	case !r.labelled(protected[kind], protected[name]):
 		return ", although it never was a snapshot"
 	}
 	return ""
 }
 
-// labelled says whether there ever was an immutable ConfigMap of this name with
-// the label. Nobody watches Secrets.
-func (r *record) labelled(name string) bool {
+// labelled says whether there ever was an immutable object of this kind, in lower
+// case, and name with the label.
+func (r *record) labelled(kind, name string) bool {
 	for _, f := range r.Facts {
-		if f.Kind == configMap && f.Name == name && f.Immutable && f.Labels[wellknown.SnapshotOf] != "" {
+		if strings.ToLower(f.Kind) == kind && f.Name == name && f.Immutable && f.Labels[wellknown.SnapshotOf] != "" {
 			return true
 		}
 	}
