@@ -105,7 +105,7 @@ func webhookAway(kind string) func(*space) {
 
 func webhookAwayCronJob(s *space) {
 	s.source("app", "blue")
-	report := optedIn(s.t, "CronJob", "report", envFrom("app"))
+	report := optedIn(s.t, "CronJob", "report", envFrom("app"), projectedNothing)
 	s.apply(report)
 	s.showing(report, "app", "blue")
 	fresh := optedIn(s.t, "CronJob", "fresh", envFrom("app"))

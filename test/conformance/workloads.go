@@ -42,6 +42,14 @@ func volume(source string) use {
 	}
 }
 
+// projectedNothing is a volume that is of no use. Once stored, its list of sources is null,
+// not empty.
+func projectedNothing(spec *corev1.PodSpec) {
+	spec.Volumes = append(spec.Volumes, corev1.Volume{Name: "nothing", VolumeSource: corev1.VolumeSource{
+		Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{}},
+	}})
+}
+
 // secretVolume mounts a Secret.
 func secretVolume(name string) use {
 	return func(spec *corev1.PodSpec) {
