@@ -27,7 +27,10 @@ var protection = []scenario{
 	{"what exists is labelled as a snapshot by nobody but who means it", victim},
 	{"a snapshot is deleted as the refusal says, and not otherwise", deletingSnapshots},
 	{"what carries the label and can be changed is its owner's", neverSnapshot},
-	{"a namespace goes with its snapshots, and a snapshot with the owner it came with", deletedByKubernetes},
+	{"a snapshot has no owner and no finalizer, but by who means it: ConfigMap", unbound("ConfigMap")},
+	{"a snapshot has no owner and no finalizer, but by who means it: Secret", unbound("Secret")},
+	{"a namespace goes with its snapshots, and a snapshot with the owner that it was given", deletedByKubernetes},
+	{"a namespace goes when what a snapshot waited for is done", waitsForFinalizer},
 }
 
 // Who does what: somebody who may do everything, as RBAC has it, and the group of
@@ -202,12 +205,53 @@ func neverSnapshot(s *space) {
 	assert.NoError(s.t, user.Delete(s.t.Context(), deleted))
 }
 
+func ownedBy(owner *corev1.ConfigMap) []metav1.OwnerReference {
+	return []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: owner.Name, UID: owner.UID}}
+}
+
+// unbound: whoever may delete the owner would delete the snapshot.
+func unbound(kind string) func(*space) {
+	return func(s *space) {
+		s.tampering = true
+		owner := configMap("owner", nil)
+		s.create(owner)
+		owned, held := s.labelledObject(kind, "app-bound", true), s.labelledObject(kind, "app-bound", true)
+		owned.SetOwnerReferences(ownedBy(owner))
+		held.SetFinalizers([]string{"example.com/never"})
+		for _, bound := range []*unstructured.Unstructured{owned, held} {
+			s.refused(s.as(someone, masters).Create(s.t.Context(), bound.DeepCopy()), resourceArgument(bound)+
+				" carries the label configpin.io/snapshot-of and has an owner or a finalizer, so that it could be deleted while it is used, or not be deleted at all."+
+				" Leave ownerReferences and finalizers out, as configpin does, or leave the label out.")
+			assert.NoError(s.t, s.as(someone, admins, masters).Create(s.t.Context(), bound.DeepCopy(), client.DryRunAll))
+		}
+	}
+}
+
+// waitsForFinalizer: whoever is to take a finalizer off isn't exempt.
+func waitsForFinalizer(s *space) {
+	other := s.twin()
+	other.tampering = true
+	user, finalized := s.as(someone, masters), client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))
+	held := other.labelledObject("ConfigMap", "app-held", true)
+	held.SetFinalizers([]string{"example.com/wait"})
+	require.NoError(s.t, s.as(someone, admins, masters).Create(s.t.Context(), held))
+	other.refused(user.Patch(s.t.Context(), held.DeepCopy(), finalized), isKept("configmap/app-held"))
+	s.kubectl("delete", "namespace", other.name, "--wait=false")
+	s.eventually("the snapshot is being deleted", func() (string, bool) {
+		return "it isn't", other.get(held).GetDeletionTimestamp() != nil
+	})
+	relabelled := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"labels":null,"finalizers":null}}`))
+	other.refused(user.Patch(s.t.Context(), held.DeepCopy(), relabelled), isKept("configmap/app-held"))
+	require.NoError(s.t, user.Patch(s.t.Context(), held.DeepCopy(), finalized))
+	s.vanishes(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: other.name}})
+}
+
 func deletedByKubernetes(s *space) {
 	owner := configMap("owner", nil)
 	s.create(owner)
 	owned := s.labelledObject("ConfigMap", "app-owned", true)
-	owned.SetOwnerReferences([]metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: owner.Name, UID: owner.UID}})
-	s.create(owned)
+	owned.SetOwnerReferences(ownedBy(owner))
+	require.NoError(s.t, s.as(someone, admins, masters).Create(s.t.Context(), owned))
 	s.remove(owner)
 	s.vanishes(owned)
 
