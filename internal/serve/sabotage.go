@@ -36,8 +36,12 @@ type sabotage struct {
 }
 
 // What the programs do.
-func touch(w wire) bool {
-	return w.method == http.MethodPatch && strings.Contains(w.path, "/deployments/")
+func touch(w wire) bool            { return touches(w, "deployments") }
+func touchStatefulSet(w wire) bool { return touches(w, "statefulsets") }
+func touchCronJob(w wire) bool     { return touches(w, "cronjobs") }
+
+func touches(w wire, resource string) bool {
+	return w.method == http.MethodPatch && strings.Contains(w.path, "/"+resource+"/")
 }
 
 func create(w wire) bool {
@@ -53,7 +57,7 @@ func mark(w wire) bool   { return annotates(w, "configpin.io/unused-since") }
 
 func annotates(w wire, key string) bool {
 	annotations, _ := metadata(w)["annotations"].(map[string]any)
-	return w.method == http.MethodPatch && annotations[key] != nil
+	return w.method == http.MethodPatch && strings.Contains(w.path, "/configmaps/") && annotations[key] != nil
 }
 
 func metadata(w wire) map[string]any {
@@ -65,50 +69,63 @@ const owner = `[{"apiVersion":"v1","kind":"Node","name":"node-0","uid":"00000000
 
 // sabotages by their names, which begin with the occasion.
 var sabotages = map[string]sabotage{
-	"touch-scales":            {"versioner", touch, patch(`{"spec":{"replicas":0}}`)},
-	"touch-pauses":            {"versioner", touch, patch(`{"spec":{"paused":true}}`)},
-	"touch-annotates":         {"versioner", touch, patch(`{"metadata":{"annotations":{"sabotaged":"true"}}}`)},
-	"touch-labels":            {"versioner", touch, patch(`{"metadata":{"labels":{"sabotaged":"true"}}}`)},
-	"touch-owns":              {"versioner", touch, patch(`{"metadata":{"ownerReferences":` + owner + `}}`)},
-	"touch-labels-pods":       {"versioner", touch, patch(`{"spec":{"template":{"metadata":{"labels":{"sabotaged":"true"}}}}}`)},
-	"touch-annotates-pods":    {"versioner", touch, patch(`{"spec":{"template":{"metadata":{"annotations":{"sabotaged":"true"}}}}}`)},
-	"touch-promotes":          {"versioner", touch, patch(`{"spec":{"template":{"spec":{"serviceAccountName":"sabotaged"}}}}`)},
-	"touch-image":             {"versioner", touch, patchContainer(`{"name":"app","image":"example.com/sabotaged:1"}`)},
-	"touch-command":           {"versioner", touch, patchContainer(`{"name":"app","command":["sabotaged"]}`)},
-	"touch-privileges":        {"versioner", touch, patchContainer(`{"name":"app","securityContext":{"privileged":true}}`)},
-	"touch-value":             {"versioner", touch, patchContainer(`{"name":"app","env":[{"name":"PLAIN","value":"sabotaged"}]}`)},
-	"touch-variable":          {"versioner", touch, patchContainer(`{"name":"app","env":[{"name":"SABOTAGED","value":"true"}]}`)},
-	"touch-key":               {"versioner", touch, patchContainer(`{"name":"app","env":[{"name":"COLOUR","valueFrom":{"configMapKeyRef":{"key":"sabotaged"}}}]}`)},
-	"touch-adds-container":    {"versioner", touch, patchContainer(`{"name":"sabotaged","image":"example.com/sabotaged:1"}`)},
-	"touch-adds-volume":       {"versioner", touch, patchVolume(`{"name":"sabotaged","hostPath":{"path":"/"}}`)},
-	"touch-turns-volume":      {"versioner", touch, patchVolume(`{"name":"app","configMap":null,"secret":{"secretName":"sabotaged"}}`)},
-	"touch-mode-of-volume":    {"versioner", touch, patchVolume(`{"name":"app","configMap":{"defaultMode":511}}`)},
-	"touch-scale":             {"versioner", touch, below("/scale", `{"spec":{"replicas":0}}`)},
-	"touch-status":            {"versioner", touch, below("/status", `{"status":{"conditions":[{"type":"Sabotaged","status":"True"}]}}`)},
-	"touch-deletes":           {"versioner", touch, remove},
-	"touch-token":             {"versioner", touch, post("serviceaccounts/default/token", `{"apiVersion":"authentication.k8s.io/v1","kind":"TokenRequest","spec":{}}`)},
-	"create-mutable":          {"versioner", create, func(w *wire) { delete(w.body, "immutable") }},
-	"create-unlabelled":       {"versioner", create, func(w *wire) { delete(metadata(*w), "labels") }},
-	"create-undigested":       {"versioner", create, func(w *wire) { delete(metadata(*w), "annotations") }},
-	"create-misnamed":         {"versioner", create, func(w *wire) { metadata(*w)["name"] = "sabotaged" }},
-	"create-owned":            {"versioner", create, func(w *wire) { metadata(*w)["ownerReferences"] = parsed(owner) }},
-	"create-secret":           {"versioner", create, post("secrets", `{"metadata":{"name":"sabotaged"}}`)},
-	"create-role":             {"versioner", create, postTo("/apis/rbac.authorization.k8s.io/v1", "roles", `{"metadata":{"name":"sabotaged"},"rules":[]}`)},
-	"number-unlabels":         {"versioner", number, patch(`{"metadata":{"labels":{"configpin.io/snapshot-of":null}}}`)},
-	"number-owns":             {"versioner", number, patch(`{"metadata":{"ownerReferences":` + owner + `}}`)},
-	"number-digest":           {"versioner", number, patch(`{"metadata":{"annotations":{"configpin.io/digest":"sabotaged"}}}`)},
-	"number-deletes":          {"versioner", number, remove},
-	"number-deletes-source":   {"versioner", number, elsewhere("app", remove)},
-	"number-labels-source":    {"versioner", number, elsewhere("app", patch(`{"metadata":{"labels":{"configpin.io/snapshot-of":"app"}}}`))},
-	"number-annotates-source": {"versioner", number, elsewhere("app", patch(`{"metadata":{"annotations":{"configpin.io/revision":"1"}}}`))},
-	"number-edits-source":     {"versioner", number, elsewhere("app", patch(`{"data":{"sabotaged":"true"}}`))},
-	"mark-labels":             {"versioner", mark, patch(`{"metadata":{"labels":{"sabotaged":"true"}}}`)},
-	"mark-deletes":            {"versioner", mark, remove},
-	"mark-source":             {"versioner", mark, elsewhere("extra", patch(`{"metadata":{"annotations":{"configpin.io/unused-since":"2026-01-01T00:00:00Z"}}}`))},
-	"look-numbers":            {"webhook", look, patch(`{"metadata":{"annotations":{"configpin.io/revision":"1000000"}}}`)},
-	"look-marks":              {"webhook", look, patch(`{"metadata":{"annotations":{"configpin.io/unused-since":"2020-01-01T00:00:00Z"}}}`)},
-	"look-deletes":            {"webhook", look, remove},
-	"look-scales":             {"webhook", look, deployment(patch(`{"spec":{"replicas":0}}`))},
+	"touch-scales":                {"versioner", touch, patch(`{"spec":{"replicas":0}}`)},
+	"touch-pauses":                {"versioner", touch, patch(`{"spec":{"paused":true}}`)},
+	"touch-annotates":             {"versioner", touch, patch(`{"metadata":{"annotations":{"sabotaged":"true"}}}`)},
+	"touch-labels":                {"versioner", touch, patch(`{"metadata":{"labels":{"sabotaged":"true"}}}`)},
+	"touch-owns":                  {"versioner", touch, patch(`{"metadata":{"ownerReferences":` + owner + `}}`)},
+	"touch-labels-pods":           {"versioner", touch, patch(`{"spec":{"template":{"metadata":{"labels":{"sabotaged":"true"}}}}}`)},
+	"touch-annotates-pods":        {"versioner", touch, patch(`{"spec":{"template":{"metadata":{"annotations":{"sabotaged":"true"}}}}}`)},
+	"touch-promotes":              {"versioner", touch, patch(`{"spec":{"template":{"spec":{"serviceAccountName":"sabotaged"}}}}`)},
+	"touch-image":                 {"versioner", touch, patchContainer(`{"name":"app","image":"example.com/sabotaged:1"}`)},
+	"touch-command":               {"versioner", touch, patchContainer(`{"name":"app","command":["sabotaged"]}`)},
+	"touch-privileges":            {"versioner", touch, patchContainer(`{"name":"app","securityContext":{"privileged":true}}`)},
+	"touch-value":                 {"versioner", touch, patchContainer(`{"name":"app","env":[{"name":"PLAIN","value":"sabotaged"}]}`)},
+	"touch-variable":              {"versioner", touch, patchContainer(`{"name":"app","env":[{"name":"SABOTAGED","value":"true"}]}`)},
+	"touch-key":                   {"versioner", touch, patchContainer(`{"name":"app","env":[{"name":"COLOUR","valueFrom":{"configMapKeyRef":{"key":"sabotaged"}}}]}`)},
+	"touch-adds-container":        {"versioner", touch, patchContainer(`{"name":"sabotaged","image":"example.com/sabotaged:1"}`)},
+	"touch-adds-volume":           {"versioner", touch, patchVolume(`{"name":"sabotaged","hostPath":{"path":"/"}}`)},
+	"touch-turns-volume":          {"versioner", touch, patchVolume(`{"name":"app","configMap":null,"secret":{"secretName":"sabotaged"}}`)},
+	"touch-mode-of-volume":        {"versioner", touch, patchVolume(`{"name":"app","configMap":{"defaultMode":511}}`)},
+	"touch-opts-out":              {"versioner", touch, patch(`{"metadata":{"labels":{"configpin.io/enabled":"false"}}}`)},
+	"touch-unlabels":              {"versioner", touch, patch(`{"metadata":{"labels":{"configpin.io/enabled":null}}}`)},
+	"touch-scale":                 {"versioner", touch, below("/scale", `{"spec":{"replicas":0}}`)},
+	"touch-status":                {"versioner", touch, below("/status", `{"status":{"conditions":[{"type":"Sabotaged","status":"True"}]}}`)},
+	"touch-deletes":               {"versioner", touch, remove},
+	"touch-token":                 {"versioner", touch, post("serviceaccounts/default/token", `{"apiVersion":"authentication.k8s.io/v1","kind":"TokenRequest","spec":{}}`)},
+	"touch-statefulset-init":      {"versioner", touchStatefulSet, patchTemplate(`{"initContainers":[{"name":"first","image":"example.com/sabotaged:1"}]}`)},
+	"touch-statefulset-prefix":    {"versioner", touchStatefulSet, patchContainer(`{"name":"app","envFrom":[{"prefix":"SABOTAGED_","configMapRef":{"name":"app"}}]}`)},
+	"touch-statefulset-key":       {"versioner", touchStatefulSet, patchContainer(`{"name":"app","env":[{"name":"PASSWORD","valueFrom":{"secretKeyRef":{"key":"sabotaged"}}}]}`)},
+	"touch-statefulset-mode":      {"versioner", touchStatefulSet, patchVolume(`{"name":"db","secret":{"defaultMode":511}}`)},
+	"touch-statefulset-projected": {"versioner", touchStatefulSet, patchVolume(`{"name":"all","projected":{"defaultMode":511}}`)},
+	"touch-statefulset-items":     {"versioner", touchStatefulSet, patchVolume(`{"name":"all","projected":{"sources":[{"configMap":{"name":"app"}},{"secret":{"name":"db","items":[{"key":"colour","path":"sabotaged"}]}}]}}`)},
+	"touch-statefulset-adds":      {"versioner", touchStatefulSet, patchVolume(`{"name":"all","projected":{"sources":[{"configMap":{"name":"app"}},{"secret":{"name":"db"}},{"serviceAccountToken":{"path":"token"}}]}}`)},
+	"touch-cronjob-backoff":       {"versioner", touchCronJob, patch(`{"spec":{"jobTemplate":{"spec":{"backoffLimit":0}}}}`)},
+	"touch-cronjob-labels":        {"versioner", touchCronJob, patch(`{"spec":{"jobTemplate":{"metadata":{"labels":{"sabotaged":"true"}}}}}`)},
+	"touch-cronjob-promotes":      {"versioner", touchCronJob, patch(`{"spec":{"jobTemplate":{"spec":{"template":{"spec":{"serviceAccountName":"sabotaged"}}}}}}`)},
+	"create-mutable":              {"versioner", create, func(w *wire) { delete(w.body, "immutable") }},
+	"create-unlabelled":           {"versioner", create, func(w *wire) { delete(metadata(*w), "labels") }},
+	"create-undigested":           {"versioner", create, func(w *wire) { delete(metadata(*w), "annotations") }},
+	"create-misnamed":             {"versioner", create, func(w *wire) { metadata(*w)["name"] = "sabotaged" }},
+	"create-owned":                {"versioner", create, func(w *wire) { metadata(*w)["ownerReferences"] = parsed(owner) }},
+	"create-secret":               {"versioner", create, post("secrets", `{"metadata":{"name":"sabotaged"}}`)},
+	"create-lease":                {"versioner", create, postTo("/apis/coordination.k8s.io/v1", "leases", `{"metadata":{"name":"sabotaged"}}`)},
+	"create-role":                 {"versioner", create, postTo("/apis/rbac.authorization.k8s.io/v1", "roles", `{"metadata":{"name":"sabotaged"},"rules":[]}`)},
+	"number-unlabels":             {"versioner", number, patch(`{"metadata":{"labels":{"configpin.io/snapshot-of":null}}}`)},
+	"number-owns":                 {"versioner", number, patch(`{"metadata":{"ownerReferences":` + owner + `}}`)},
+	"number-digest":               {"versioner", number, patch(`{"metadata":{"annotations":{"configpin.io/digest":"sabotaged"}}}`)},
+	"number-deletes":              {"versioner", number, remove},
+	"number-deletes-source":       {"versioner", number, elsewhere("app", remove)},
+	"number-labels-source":        {"versioner", number, elsewhere("app", patch(`{"metadata":{"labels":{"configpin.io/snapshot-of":"app"}}}`))},
+	"number-annotates-source":     {"versioner", number, elsewhere("app", patch(`{"metadata":{"annotations":{"configpin.io/revision":"1"}}}`))},
+	"number-edits-source":         {"versioner", number, elsewhere("app", patch(`{"data":{"sabotaged":"true"}}`))},
+	"mark-labels":                 {"versioner", mark, patch(`{"metadata":{"labels":{"sabotaged":"true"}}}`)},
+	"mark-deletes":                {"versioner", mark, remove},
+	"mark-source":                 {"versioner", mark, elsewhere("extra", patch(`{"metadata":{"annotations":{"configpin.io/unused-since":"2026-01-01T00:00:00Z"}}}`))},
+	"look-numbers":                {"webhook", look, patch(`{"metadata":{"annotations":{"configpin.io/revision":"1000000"}}}`)},
+	"look-marks":                  {"webhook", look, patch(`{"metadata":{"annotations":{"configpin.io/unused-since":"2020-01-01T00:00:00Z"}}}`)},
+	"look-deletes":                {"webhook", look, remove},
+	"look-scales":                 {"webhook", look, deployment(patch(`{"spec":{"replicas":0}}`))},
 }
 
 // patch writes a patch that looks the same for every kind.
@@ -120,16 +137,14 @@ func patch(body string) func(*wire) {
 
 // patchContainer adds to a list by the names of its elements.
 func patchContainer(container string) func(*wire) {
-	return strategic(`{"spec":{"template":{"spec":{"containers":[` + container + `]}}}}`)
+	return patchTemplate(`{"containers":[` + container + `]}`)
 }
 
-func patchVolume(volume string) func(*wire) {
-	return strategic(`{"spec":{"template":{"spec":{"volumes":[` + volume + `]}}}}`)
-}
+func patchVolume(volume string) func(*wire) { return patchTemplate(`{"volumes":[` + volume + `]}`) }
 
-func strategic(body string) func(*wire) {
+func patchTemplate(spec string) func(*wire) {
 	return func(w *wire) {
-		patch(body)(w)
+		patch(`{"spec":{"template":{"spec":` + spec + `}}}`)(w)
 		w.contentType = "application/strategic-merge-patch+json"
 	}
 }

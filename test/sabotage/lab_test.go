@@ -25,10 +25,11 @@ import (
 
 // lab is a control plane with configpin, whose requests are changed on the way.
 type lab struct {
-	api      kubernetes.Interface
-	asUs     kubernetes.Interface // with the versioner's name
-	auditLog string
-	programs *installation.Installation
+	api         kubernetes.Interface
+	asVersioner kubernetes.Interface
+	asWebhook   kubernetes.Interface
+	auditLog    string
+	programs    *installation.Installation
 }
 
 func newLab(t *testing.T) *lab {
@@ -42,19 +43,16 @@ func newLab(t *testing.T) *lab {
 	config.WarningHandler = rest.NoWarnings{}
 	l.api, err = kubernetes.NewForConfig(config)
 	require.NoError(t, err)
-	us, err := cluster.ConfigFor(installation.VersionerUser, installation.Groups()...)
-	require.NoError(t, err)
-	us.WarningHandler = rest.NoWarnings{}
-	l.asUs, err = kubernetes.NewForConfig(us)
-	require.NoError(t, err)
+	l.asVersioner = clientFor(t, cluster, installation.VersionerUser)
+	l.asWebhook = clientFor(t, cluster, installation.WebhookUser)
 
 	objects, err := manifests.Objects()
 	require.NoError(t, err)
 	l.programs, err = installation.New(t.Context(), cluster, installation.Options{
 		Objects:      objects,
-		WebhookFlags: []string{"--drain=0s"},
+		WebhookFlags: []string{"--secrets", "--drain=0s"},
 		VersionerFlags: []string{
-			"--settle=200ms", "--settle-max=1s", "--rollout-burst=1000", "--leader-elect=false",
+			"--secrets", "--settle=200ms", "--settle-max=1s", "--rollout-burst=1000", "--leader-elect=false",
 			"--gc-interval=1s", "--gc-min-age=1s", "--gc-grace=90s",
 		},
 		BuildFlags: []string{"-tags=faults"},
@@ -64,10 +62,20 @@ func newLab(t *testing.T) *lab {
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, l.programs.Stop()) })
 	l.letUsDoEverything(t)
+	require.NoError(t, l.programs.StartVersioner(t.Context())) // first: it makes the key that the webhook waits for
 	require.NoError(t, l.programs.StartWebhook(t.Context()))
-	require.NoError(t, l.programs.StartVersioner(t.Context()))
 	l.awaitPolicy(t, true)
 	return l
+}
+
+func clientFor(t *testing.T, cluster *controlplane.Cluster, user string) kubernetes.Interface {
+	t.Helper()
+	config, err := cluster.ConfigFor(user, installation.Groups()...)
+	require.NoError(t, err)
+	config.WarningHandler = rest.NoWarnings{}
+	api, err := kubernetes.NewForConfig(config)
+	require.NoError(t, err)
+	return api
 }
 
 // letUsDoEverything takes RBAC out of the way, and the policy that lets nobody
@@ -99,7 +107,7 @@ func (l *lab) takeAway(t *testing.T, policy string) {
 func (l *lab) awaitPolicy(t *testing.T, applies bool) {
 	t.Helper()
 	require.Eventually(t, func() bool {
-		_, err := l.asUs.CoreV1().Namespaces().Create(t.Context(), namespace("asked"), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		_, err := l.asVersioner.CoreV1().Namespaces().Create(t.Context(), namespace("asked"), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 		return applies == (err != nil && strings.Contains(err.Error(), policy))
 	}, time.Minute, 50*time.Millisecond)
 }

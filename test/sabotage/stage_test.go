@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -37,8 +38,8 @@ func namespace(name string) *corev1.Namespace {
 	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
 }
 
-// stage has two sources, app and extra, and a workload that uses app. Whatever the
-// versioner does is asked for again and again by stir.
+// stage has the sources app and extra, a Secret db, and a workload that uses app.
+// Whatever the versioner does is asked for again and again by stir.
 func (l *lab) stage(t *testing.T, name string) *stage {
 	t.Helper()
 	s := &stage{lab: l, name: name, seen: map[string]bool{}}
@@ -57,15 +58,74 @@ func (l *lab) stage(t *testing.T, name string) *stage {
 		}, metav1.CreateOptions{})
 		require.NoError(t, err)
 	}
-	_, err = l.api.AppsV1().Deployments(name).Create(t.Context(), web(), metav1.CreateOptions{})
+	_, err = l.api.CoreV1().Secrets(name).Create(t.Context(), &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Name: "db", Annotations: map[string]string{wellknown.HistoryLimit: "0"}},
+		StringData: map[string]string{"colour": "0"},
+	}, metav1.CreateOptions{})
 	require.NoError(t, err)
+	s.deploy(t)
 	s.before = s.state(t)
 	for _, source := range []string{"app", "extra"} {
 		patch := []byte(`{"metadata":{"annotations":{"configpin.io/versioned":"true"}}}`)
 		_, err := l.api.CoreV1().ConfigMaps(name).Patch(t.Context(), source, types.MergePatchType, patch, metav1.PatchOptions{})
 		assert.NoError(t, err)
 	}
+	patch := []byte(`{"metadata":{"annotations":{"configpin.io/versioned":"true"}}}`)
+	_, err = l.api.CoreV1().Secrets(name).Patch(t.Context(), "db", types.MergePatchType, patch, metav1.PatchOptions{})
+	assert.NoError(t, err)
 	return s
+}
+
+// deploy creates the workload that the sabotage is about.
+func (s *stage) deploy(t *testing.T) {
+	t.Helper()
+	var err error
+	d := web()
+	switch {
+	case strings.HasPrefix(s.name, "touch-statefulset-"):
+		useEverything(&d.Spec.Template.Spec)
+		_, err = s.api.AppsV1().StatefulSets(s.name).Create(t.Context(), &appsv1.StatefulSet{
+			ObjectMeta: d.ObjectMeta,
+			Spec:       appsv1.StatefulSetSpec{Selector: d.Spec.Selector, Template: d.Spec.Template},
+		}, metav1.CreateOptions{})
+	case strings.HasPrefix(s.name, "touch-cronjob-"):
+		d.Spec.Template.Spec.RestartPolicy = corev1.RestartPolicyNever
+		_, err = s.api.BatchV1().CronJobs(s.name).Create(t.Context(), &batchv1.CronJob{
+			ObjectMeta: d.ObjectMeta,
+			Spec: batchv1.CronJobSpec{
+				Schedule:    "0 0 29 2 *",
+				JobTemplate: batchv1.JobTemplateSpec{Spec: batchv1.JobSpec{Template: d.Spec.Template}},
+			},
+		}, metav1.CreateOptions{})
+	default:
+		_, err = s.api.AppsV1().Deployments(s.name).Create(t.Context(), d, metav1.CreateOptions{})
+	}
+	require.NoError(t, err)
+}
+
+// useEverything adds what the Deployment web hasn't: an initContainer, all other kinds of
+// refs, and a volume of nothing.
+func useEverything(spec *corev1.PodSpec) {
+	app, db := corev1.LocalObjectReference{Name: "app"}, corev1.LocalObjectReference{Name: "db"}
+	first := &spec.Containers[0]
+	first.Env = append(first.Env, corev1.EnvVar{Name: "PASSWORD", ValueFrom: &corev1.EnvVarSource{
+		SecretKeyRef: &corev1.SecretKeySelector{LocalObjectReference: db, Key: "colour"},
+	}})
+	first.EnvFrom = []corev1.EnvFromSource{
+		{Prefix: "APP_", ConfigMapRef: &corev1.ConfigMapEnvSource{LocalObjectReference: app}},
+		{Prefix: "DB_", SecretRef: &corev1.SecretEnvSource{LocalObjectReference: db}},
+	}
+	init := *first.DeepCopy()
+	init.Name, init.VolumeMounts = "first", nil
+	spec.InitContainers = []corev1.Container{init}
+	spec.Volumes = append(spec.Volumes,
+		corev1.Volume{Name: "db", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "db"}}},
+		corev1.Volume{Name: "all", VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{
+			{ConfigMap: &corev1.ConfigMapProjection{LocalObjectReference: app}},
+			{Secret: &corev1.SecretProjection{LocalObjectReference: db}},
+		}}}},
+		corev1.Volume{Name: "nothing", VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{}}},
+	)
 }
 
 // web refers to app in each way that a sabotage is about.
@@ -99,7 +159,7 @@ func web() *appsv1.Deployment {
 	}
 }
 
-// stir edits both sources, if they are there.
+// stir edits the sources, if they are there.
 func (s *stage) stir(t *testing.T) {
 	t.Helper()
 	s.edits++
@@ -107,6 +167,8 @@ func (s *stage) stir(t *testing.T) {
 	for _, source := range []string{"app", "extra"} {
 		_, _ = s.api.CoreV1().ConfigMaps(s.name).Patch(t.Context(), source, types.MergePatchType, patch, metav1.PatchOptions{}) // sabotage may have deleted it
 	}
+	patch = []byte(`{"stringData":{"colour":"` + strconv.Itoa(s.edits) + `"}}`)
+	_, _ = s.api.CoreV1().Secrets(s.name).Patch(t.Context(), "db", types.MergePatchType, patch, metav1.PatchOptions{})
 }
 
 // until stirs until something is so.
@@ -136,7 +198,7 @@ func (s *stage) until(t *testing.T, what string, is func() bool) {
 }
 
 // snapshotName is that of any snapshot of a stage.
-var snapshotName = regexp.MustCompile(`\b(app|extra)-[0-9a-v]{12}`)
+var snapshotName = regexp.MustCompile(`\b(app|extra|db)-[0-9a-v]{12}`)
 
 // untilRefused returns what the policy said.
 func (s *stage) untilRefused(t *testing.T) string {
@@ -169,7 +231,7 @@ func (s *stage) untilHarmed(t *testing.T) {
 	})
 }
 
-var pinnedName = regexp.MustCompile(`"app(-[0-9a-v]{12})?"`)
+var pinnedName = regexp.MustCompile(`"(app|db)-[0-9a-v]{12}"`)
 
 // state is all in the namespace that configpin should leave as it is, and
 // everything that is wrong with what is its own. It is the same after anything
@@ -177,15 +239,35 @@ var pinnedName = regexp.MustCompile(`"app(-[0-9a-v]{12})?"`)
 func (s *stage) state(t *testing.T) []string {
 	t.Helper()
 	var found []string
-	workloads, err := s.api.AppsV1().Deployments(s.name).List(t.Context(), metav1.ListOptions{})
+	deployments, err := s.api.AppsV1().Deployments(s.name).List(t.Context(), metav1.ListOptions{})
 	require.NoError(t, err)
-	for i := range workloads.Items {
-		found = append(found, stateOfWorkload(t, &workloads.Items[i]))
+	for i := range deployments.Items {
+		d := &deployments.Items[i]
+		found = append(found, stateOfWorkload(t, &d.ObjectMeta, &d.Spec.Template, &d.Spec, d.Status.Conditions))
+	}
+	statefulSets, err := s.api.AppsV1().StatefulSets(s.name).List(t.Context(), metav1.ListOptions{})
+	require.NoError(t, err)
+	for i := range statefulSets.Items {
+		set := &statefulSets.Items[i]
+		found = append(found, stateOfWorkload(t, &set.ObjectMeta, &set.Spec.Template, &set.Spec, nil))
+	}
+	cronJobs, err := s.api.BatchV1().CronJobs(s.name).List(t.Context(), metav1.ListOptions{})
+	require.NoError(t, err)
+	for i := range cronJobs.Items {
+		c := &cronJobs.Items[i]
+		found = append(found, stateOfWorkload(t, &c.ObjectMeta, &c.Spec.JobTemplate.Spec.Template, &c.Spec, nil))
 	}
 	secrets, err := s.api.CoreV1().Secrets(s.name).List(t.Context(), metav1.ListOptions{})
 	require.NoError(t, err)
 	for _, secret := range secrets.Items {
-		found = append(found, "Secret "+secret.Name)
+		if secret.Labels[wellknown.SnapshotOf] != "db" {
+			found = append(found, "Secret "+secret.Name)
+		}
+	}
+	leases, err := s.api.CoordinationV1().Leases(s.name).List(t.Context(), metav1.ListOptions{})
+	require.NoError(t, err)
+	for _, lease := range leases.Items {
+		found = append(found, "Lease "+lease.Name)
 	}
 	roles, err := s.api.RbacV1().Roles(s.name).List(t.Context(), metav1.ListOptions{})
 	require.NoError(t, err)
@@ -195,33 +277,29 @@ func (s *stage) state(t *testing.T) []string {
 	return append(found, s.stateOfConfigMaps(t)...)
 }
 
-func stateOfWorkload(t *testing.T, stored *appsv1.Deployment) string {
+// stateOfWorkload takes what configpin may write off the template, which is part of
+// the spec.
+func stateOfWorkload(t *testing.T, meta *metav1.ObjectMeta, template *corev1.PodTemplateSpec, spec any, conditions []appsv1.DeploymentCondition) string {
 	t.Helper()
 	labels, annotations := map[string]string{}, map[string]string{}
-	for key, value := range stored.Labels {
+	for key, value := range meta.Labels {
 		if !strings.HasPrefix(key, wellknown.ObservedPrefix) {
 			labels[key] = value
 		}
 	}
-	for key, value := range stored.Annotations {
+	for key, value := range meta.Annotations {
 		if key != "deployment.kubernetes.io/revision" { // its controller counts
 			annotations[key] = value
 		}
 	}
-	spec := stored.Spec.DeepCopy()
-	delete(spec.Template.Annotations, wellknown.Pins)
-	if len(spec.Template.Annotations) == 0 {
-		spec.Template.Annotations = nil
+	delete(template.Annotations, wellknown.Pins)
+	if len(template.Annotations) == 0 {
+		template.Annotations = nil
 	}
-	var conditions []string
-	for _, condition := range stored.Status.Conditions {
-		if condition.Type == "Sabotaged" {
-			conditions = append(conditions, "Sabotaged")
-		}
-	}
-	text, err := json.Marshal([]any{stored.Name, stored.UID, labels, annotations, stored.OwnerReferences, conditions, spec})
+	sabotaged := slices.ContainsFunc(conditions, func(c appsv1.DeploymentCondition) bool { return c.Type == "Sabotaged" })
+	text, err := json.Marshal([]any{meta.Name, meta.UID, labels, annotations, meta.OwnerReferences, sabotaged, spec})
 	require.NoError(t, err)
-	return pinnedName.ReplaceAllString(string(text), `"app"`)
+	return pinnedName.ReplaceAllString(string(text), `"$1"`)
 }
 
 func (s *stage) stateOfConfigMaps(t *testing.T) []string {
@@ -285,6 +363,7 @@ func (l *lab) largeIsPinned(t *testing.T) {
 			Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{{ConfigMap: &corev1.ConfigMapProjection{LocalObjectReference: app}}}},
 		}})
 	}
+	useEverything(spec)
 	first := spec.Containers[0]
 	for i := range 100 {
 		env := *first.Env[i%2].DeepCopy()
@@ -299,15 +378,24 @@ func (l *lab) largeIsPinned(t *testing.T) {
 	}
 	_, err := l.api.AppsV1().Deployments(s.name).Create(t.Context(), large, metav1.CreateOptions{})
 	require.NoError(t, err)
-	before := ""
-	s.until(t, "it is pinned again", func() bool {
+	pins := map[string]bool{}
+	s.until(t, "each source is pinned again", func() bool {
 		stored, err := l.api.AppsV1().Deployments(s.name).Get(t.Context(), large.Name, metav1.GetOptions{})
 		require.NoError(t, err)
-		pins := stored.Spec.Template.Annotations[wellknown.Pins]
-		if before == "" {
-			before = pins
+		for pin := range strings.SplitSeq(stored.Spec.Template.Annotations[wellknown.Pins], ",") {
+			pins[pin] = true
 		}
-		return pins != before
+		const each = 3 // before, after, and whatever is on the way
+		apps, dbs := 0, 0
+		for pin := range pins {
+			if strings.HasPrefix(pin, "configmap/app=") {
+				apps++
+			}
+			if strings.HasPrefix(pin, "secret/db=") {
+				dbs++
+			}
+		}
+		return apps >= each && dbs >= each
 	})
 	for _, a := range s.news(t) {
 		assert.False(t, a.refused(), a.ResponseStatus.Message)
