@@ -82,16 +82,23 @@ type Space struct {
 }
 
 // Spaces counts all namespaces in which there are sources or snapshots, one after
-// another. It holds no more than a page of each list at a time. It ends at the
-// first error: nothing is known then of the namespaces that haven't come.
+// another; one of which Secrets alone are served by name comes twice. It holds no more
+// than a page of each list at a time.
+//
+// An error comes with the namespace that it is about, of which nothing is known then.
+// It may have been deleted, with the Roles by which we read it: the others come all the
+// same. An error without a namespace is the last that comes: nothing is known of the
+// namespaces that haven't come.
 func (c *Census) Spaces(ctx context.Context) iter.Seq2[Space, error] {
-	if slices.Equal(c.scope.Namespaces, Everywhere) {
-		return c.count(ctx, c.scope)
-	}
 	return func(yield func(Space, error) bool) {
-		for _, namespace := range c.scope.Namespaces {
-			if space, err := c.Space(ctx, namespace); !yield(space, err) || err != nil {
-				return
+		for _, p := range c.parts() {
+			for space, err := range c.count(ctx, p) {
+				if err != nil {
+					space = Space{Namespace: p.namespace}
+				}
+				if !yield(space, err) || err != nil && p.namespace == metav1.NamespaceAll {
+					return
+				}
 			}
 		}
 	}
@@ -99,14 +106,29 @@ func (c *Census) Spaces(ctx context.Context) iter.Seq2[Space, error] {
 
 // Space counts one namespace.
 func (c *Census) Space(ctx context.Context, namespace string) (Space, error) {
-	only := Scope{Namespaces: []string{namespace}}
-	if c.scope.Serves(wellknown.Secret, namespace) {
-		only.Secrets = only.Namespaces
-	}
-	for space, err := range c.count(ctx, only) {
+	for space, err := range c.count(ctx, part{namespace, c.scope.kindsIn(namespace)}) {
 		return space, err
 	}
 	return Space{Namespace: namespace}, nil
+}
+
+// part is what is counted at a time: kinds of sources, in one namespace or in all.
+type part struct {
+	namespace string
+	kinds     []wellknown.Kind
+}
+
+func (c *Census) parts() []part {
+	var all []part
+	for _, namespace := range c.scope.Namespaces {
+		all = append(all, part{namespace, c.scope.kindsIn(namespace)})
+	}
+	if slices.Equal(c.scope.Namespaces, Everywhere) && !slices.Equal(c.scope.Secrets, Everywhere) {
+		for _, namespace := range c.scope.Secrets {
+			all = append(all, part{namespace, []wellknown.Kind{wellknown.Secret}})
+		}
+	}
+	return all
 }
 
 // Date is the time of the API server when it answered last, or zero if it never
@@ -120,17 +142,17 @@ func (c *Census) Date() time.Time {
 
 // count reads all lists side by side. A namespace is complete when each of them
 // is past it.
-func (c *Census) count(ctx context.Context, scope Scope) iter.Seq2[Space, error] {
+func (c *Census) count(ctx context.Context, p part) iter.Seq2[Space, error] {
 	return func(yield func(Space, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		var lists cursors
 		defer lists.stop()
-		for _, kind := range scope.kinds() {
-			lists.sources = append(lists.sources, newCursor(c.sources(kind, scope.Of(kind)).sightings(ctx)))
+		for _, kind := range p.kinds {
+			lists.sources = append(lists.sources, newCursor(c.sources(kind, p.namespace).sightings(ctx)))
 		}
 		for _, kind := range c.kinds {
-			lists.references = append(lists.references, newCursor(c.references(kind, scope.Namespaces).sightings(ctx)))
+			lists.references = append(lists.references, newCursor(c.references(kind, p.namespace).sightings(ctx)))
 		}
 		for {
 			space, found, err := lists.next()
@@ -261,8 +283,8 @@ func (ignored) UnmarshalJSON([]byte) error { return nil }
 
 // sources lists the metadata of sources and snapshots of a kind. A page of it is held, and
 // annotations can have 256 KiB: only those that are ours are kept.
-func (c *Census) sources(kind wellknown.Kind, namespaces []string) list {
-	return list{api: c.api, kind: resourceOf(kind), namespaces: namespaces, accept: metadataOnly, limit: metadataPage, partial: true, read: func(element []byte) (sighting, bool, error) {
+func (c *Census) sources(kind wellknown.Kind, namespace string) list {
+	return list{api: c.api, kind: resourceOf(kind), namespace: namespace, accept: metadataOnly, limit: metadataPage, read: func(element []byte) (sighting, bool, error) {
 		var c counted
 		if err := json.Unmarshal(element, &c); err != nil {
 			return sighting{}, false, err
@@ -279,8 +301,8 @@ func (c *Census) sources(kind wellknown.Kind, namespaces []string) list {
 }
 
 // references lists what objects of a kind mention.
-func (c *Census) references(kind schema.GroupVersionResource, namespaces []string) list {
-	return list{api: c.api, kind: kind, namespaces: namespaces, accept: whole, limit: wholePage, read: func(element []byte) (sighting, bool, error) {
+func (c *Census) references(kind schema.GroupVersionResource, namespace string) list {
+	return list{api: c.api, kind: kind, namespace: namespace, accept: whole, limit: wholePage, read: func(element []byte) (sighting, bool, error) {
 		namespace := gjson.GetBytes(element, "metadata.namespace").Str
 		if namespace == "" {
 			return sighting{}, false, fmt.Errorf("%w: its objects are in no namespace", ErrPartial)

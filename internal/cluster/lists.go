@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,12 +8,10 @@ import (
 	"io"
 	"iter"
 	"net/http"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -45,17 +42,13 @@ func newLists(config *rest.Config) (rest.Interface, error) {
 	return rest.UnversionedRESTClientFor(config)
 }
 
-// list is a list of all objects of a kind, in some namespaces or in all of them.
+// list is a list of all objects of a kind, in one namespace or in all of them.
 type list struct {
-	api        rest.Interface
-	kind       schema.GroupVersionResource
-	namespaces []string
-	accept     string
-	limit      int
-
-	// partial says that what may not be read in one of several namespaces, as when one
-	// was deleted with its Roles, may be missing. What isn't counted isn't deleted.
-	partial bool
+	api       rest.Interface
+	kind      schema.GroupVersionResource
+	namespace string
+	accept    string
+	limit     int
 
 	// read makes of an element what is kept of it, or says that it is nothing.
 	read func(element []byte) (e sighting, kept bool, err error)
@@ -66,31 +59,22 @@ type list struct {
 // conclude that something isn't there.
 func (l list) sightings(ctx context.Context) iter.Seq2[sighting, error] {
 	return func(yield func(sighting, error) bool) {
-		for _, namespace := range inOrder(l.namespaces) {
-			for following := ""; ; {
-				page, err := l.page(ctx, namespace, following)
-				if l.partial && namespace != metav1.NamespaceAll && apierrors.IsForbidden(err) {
-					break
-				}
-				if err != nil {
-					yield(sighting{}, fmt.Errorf("listing %s: %w", l.kind.GroupResource(), err))
+		for following := ""; ; {
+			page, err := l.page(ctx, following)
+			if err != nil {
+				yield(sighting{}, fmt.Errorf("listing %s: %w", l.kind.GroupResource(), err))
+				return
+			}
+			for _, e := range page.sightings {
+				if !yield(e, nil) {
 					return
 				}
-				for _, e := range page.sightings {
-					if !yield(e, nil) {
-						return
-					}
-				}
-				if following = page.following; following == "" {
-					break
-				}
+			}
+			if following = page.following; following == "" {
+				return
 			}
 		}
 	}
-}
-
-func inOrder(namespaces []string) []string {
-	return slices.SortedFunc(slices.Values(namespaces), func(a, b string) int { return cmp.Compare(order(a), order(b)) })
 }
 
 // page is a part of a list, and from where to go on.
@@ -101,10 +85,10 @@ type page struct {
 
 // page reads one page. It is read to its end before anybody looks at it, since a
 // body that is read slowly is cut off.
-func (l list) page(ctx context.Context, namespace, following string) (page, error) {
+func (l list) page(ctx context.Context, following string) (page, error) {
 	ctx, cancel := context.WithTimeout(ctx, pageTime)
 	defer cancel()
-	body, err := l.api.Get().AbsPath(l.path(namespace)).
+	body, err := l.api.Get().AbsPath(l.path()).
 		SetHeader("Accept", l.accept).
 		Param("limit", fmt.Sprint(l.limit)).
 		Param("continue", following).
@@ -116,13 +100,13 @@ func (l list) page(ctx context.Context, namespace, following string) (page, erro
 	return l.decode(body)
 }
 
-func (l list) path(namespace string) string {
+func (l list) path() string {
 	root := "/apis/" + l.kind.GroupVersion().String()
 	if l.kind.Group == "" {
 		root = "/api/" + l.kind.Version
 	}
-	if namespace != "" {
-		root += "/namespaces/" + namespace
+	if l.namespace != metav1.NamespaceAll {
+		root += "/namespaces/" + l.namespace
 	}
 	return root + "/" + l.kind.Resource
 }

@@ -99,12 +99,12 @@ func (c *Collector) Pass(ctx context.Context) error {
 }
 
 func (c *Collector) pass(ctx context.Context) error {
-	found, err := c.survey(ctx)
+	found, leftOut, err := c.survey(ctx)
 	if err != nil {
-		return c.abort(ctx, err)
+		return errors.Join(leftOut, err)
 	}
 	found.tally.report()
-	return c.clean(ctx, found.suspects)
+	return errors.Join(leftOut, c.clean(ctx, found.suspects))
 }
 
 // abort counts a pass, or the part of it that is about a namespace, which ended

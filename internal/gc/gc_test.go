@@ -35,6 +35,7 @@ type world struct {
 	writes  []string
 	version int
 	fails   map[string]error // by namespace, of what is done there
+	hidden  map[string]error // by namespace, of the look at it
 	broken  error            // of the look at everything
 }
 
@@ -90,6 +91,9 @@ func (w *world) Spaces(ctx context.Context) iter.Seq2[cluster.Space, error] {
 				if key.Namespace == namespace && !seen[namespace] {
 					seen[namespace] = true
 					space, err := w.count(namespace)
+					if w.hidden[namespace] != nil {
+						space, err = cluster.Space{Namespace: namespace}, w.hidden[namespace]
+					}
 					if !yield(space, err) {
 						return
 					}
@@ -282,6 +286,40 @@ func TestAnErrorInOneNamespaceLeavesTheOthers(t *testing.T) {
 	require.ErrorContains(t, c.Pass(t.Context()), "forbidden")
 	assert.Equal(t, []string{"mark " + names[0]}, w.writes)
 	assert.InDelta(t, 1, testutil.ToFloat64(aborted.WithLabelValues(reasonForbidden))-before, 0)
+}
+
+// TestANamespaceThatIsHidden: who may not look at one deletes nothing there, and goes
+// on; who may look at none has other trouble.
+func TestANamespaceThatIsHidden(t *testing.T) {
+	for name, test := range map[string]struct {
+		hidden  []string
+		aborted float64
+		marked  bool // in the last one
+	}{
+		"one":              {[]string{"a"}, 1, true},
+		"here and there":   {[]string{"a", "b", "d"}, 3, true},
+		"as many in a row": {[]string{"b", "c", "d"}, 3, false},
+		"all of them":      {[]string{"a", "b", "c", "d", "e"}, 3, false},
+		"the last":         {[]string{"e"}, 1, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			last := ""
+			for _, namespace := range []string{"a", "b", "c", "d", "e"} {
+				last = w.source(namespace, "app", "blue", "green")[0]
+			}
+			no := apierrors.NewForbidden(configMaps, "", errors.New("no"))
+			w.hidden = map[string]error{}
+			for _, namespace := range test.hidden {
+				w.hidden[namespace] = no
+			}
+			c, _ := w.collector()
+			before := testutil.ToFloat64(aborted.WithLabelValues(reasonForbidden))
+			require.ErrorIs(t, c.Pass(t.Context()), no)
+			assert.InDelta(t, test.aborted, testutil.ToFloat64(aborted.WithLabelValues(reasonForbidden))-before, 0)
+			assert.Equal(t, test.marked, w.objects[cluster.Key{Namespace: "e", Target: refs.Target{Kind: wellknown.ConfigMap, Name: last}}].Annotations[wellknown.UnusedSince] != "")
+		})
+	}
 }
 
 func TestManyErrorsInARowEndThePass(t *testing.T) {

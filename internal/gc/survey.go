@@ -3,6 +3,8 @@ package gc
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -26,23 +28,30 @@ type suspect struct {
 }
 
 // survey looks at everything. What it concludes is enough to mark snapshots, but
-// not to delete them: when it is through, it may be a minute old.
-func (c *Collector) survey(ctx context.Context) (survey, error) {
+// not to delete them: when it is through, it may be a minute old. Namespaces that can't
+// be looked at are left out and told of, unless they are too many in a row.
+func (c *Collector) survey(ctx context.Context) (found survey, leftOut, err error) {
 	all := survey{tally: tally{states: map[retention.State]int{}}}
+	failures := 0
 	for counted, err := range c.Census.Spaces(ctx) {
 		if err != nil {
-			return survey{}, err
+			if failures++; counted.Namespace == "" || failures == maxFailures {
+				return survey{}, leftOut, c.abort(ctx, err)
+			}
+			leftOut = errors.Join(leftOut, c.abort(ctx, fmt.Errorf("looking at namespace %s: %w", counted.Namespace, err)))
+			continue
 		}
+		failures = 0
 		used := usedIn(counted)
 		for _, f := range sorted(familiesOf(counted)) {
 			c.judge(f, used, &all)
 		}
 	}
 	if err := c.checkClock(); err != nil {
-		return survey{}, err
+		return survey{}, leftOut, c.abort(ctx, err)
 	}
 	c.seen.forget()
-	return all, nil
+	return all, leftOut, nil
 }
 
 func sorted(families map[cluster.Key]*family) []*family {
