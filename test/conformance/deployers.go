@@ -67,9 +67,14 @@ func (d deployer) run(s *space, objects []*unstructured.Unstructured, flags ...s
 	return out
 }
 
+// unvalidated has kubectl not ask whether the API server knows each field. To find out
+// whether it may, kubectl reads the whole schema of the API, each time, which takes it
+// longer than all else.
+const unvalidated = "--validate=ignore"
+
 func kubectlApply(fixed ...string) func(*space, []*unstructured.Unstructured, ...string) (said, error) {
 	return func(s *space, objects []*unstructured.Unstructured, flags ...string) (said, error) {
-		return s.tryKubectl(manifest(s.t, objects...), slices.Concat([]string{"apply", "--filename=-"}, fixed, flags)...)
+		return s.tryKubectl(manifest(s.t, objects...), slices.Concat([]string{"apply", "--filename=-", unvalidated}, fixed, flags)...)
 	}
 }
 
@@ -81,7 +86,7 @@ func kustomizeApply(s *space, objects []*unstructured.Unstructured, flags ...str
 	if err != nil {
 		return built, err
 	}
-	return s.tryKubectl(built.out, append([]string{"apply", "--filename=-"}, flags...)...)
+	return s.tryKubectl(built.out, append([]string{"apply", "--filename=-", unvalidated}, flags...)...)
 }
 
 // release is the name of every helm release.

@@ -198,7 +198,7 @@ func (s *space) applyAll(objects []*unstructured.Unstructured, flags ...string) 
 	for _, object := range objects {
 		s.inKind(object)
 	}
-	out, err := s.tryKubectl(manifest(s.t, objects...), append([]string{"apply", "--filename=-"}, flags...)...)
+	out, err := s.tryKubectl(manifest(s.t, objects...), append([]string{"apply", "--filename=-", unvalidated}, flags...)...)
 	require.NoError(s.t, err, "kubectl apply %s\n%s%s", strings.Join(flags, " "), out.out, out.err)
 	return out
 }

@@ -56,7 +56,7 @@ func twoAppliers(s *space) {
 	both := func() {
 		w.deploy()
 		s.pass() // times are in seconds
-		s.apply(partial, "--server-side", "--field-manager=labels", "--validate=false")
+		s.apply(partial, "--server-side", "--field-manager=labels")
 		s.pass()
 	}
 	both()

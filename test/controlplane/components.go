@@ -58,6 +58,10 @@ func (c *Cluster) writeComponentConfigs() error {
 	return nil
 }
 
+// gogc is from how much garbage on, in percent of what is in use, it is collected. Four times as much as by default takes
+// some hundred MB, and a tenth less of the processors.
+const gogc = "400"
+
 // components returns the processes of the control plane in the order in which they start.
 func (c *Cluster) components(o Options) []*process.Process {
 	made := make([]*process.Process, 0, 5)
@@ -75,6 +79,7 @@ func (c *Cluster) components(o Options) []*process.Process {
 			Name:     component.name,
 			Path:     c.binaries.Path(component.name),
 			Args:     component.args,
+			Env:      []string{"GOGC=" + gogc},
 			Dir:      c.Dir(),
 			Detached: o.Detached,
 		})

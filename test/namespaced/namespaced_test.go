@@ -21,6 +21,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
@@ -143,6 +144,14 @@ func TestNamespaced(t *testing.T) {
 	l.eventually(t, patience, "red is rolled out where there are rights", func(ctx context.Context) (string, bool) {
 		now := l.held(ctx, t, shop, "web")
 		return now, now == "app=red db=red"
+	})
+	l.comesBack(t, bank)
+	l.sources(t, bank, "blue")
+	l.deploy(t, bank, "web", map[string]string{wellknown.Enabled: wellknown.True})
+	l.edit(t, bank, "green")
+	l.eventually(t, patience, "green is rolled out where there are rights again", func(ctx context.Context) (string, bool) {
+		now := l.held(ctx, t, bank, "web")
+		return now, now == "app=green"
 	})
 	l.eventually(t, collectTime, "what nothing names is collected", func(ctx context.Context) (string, bool) {
 		left := l.snapshots(ctx, t, shop)
@@ -321,6 +330,18 @@ func (l *lab) rightsAreEnoughBut(t *testing.T, namespace string) []rights.Reques
 	refused = slices.DeleteFunc(refused, func(r rights.Request) bool { return namespace != "" && r.Namespace == namespace })
 	assert.Empty(t, refused, "what our programs tried without the right to")
 	return requests
+}
+
+// comesBack creates a namespace again, with the rights in it.
+func (l *lab) comesBack(t *testing.T, namespace string) {
+	t.Helper()
+	_, err := l.api.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	all, err := manifests.Namespaced([]string{namespace}, nil)
+	require.NoError(t, err)
+	roles := slices.DeleteFunc(all, func(o *unstructured.Unstructured) bool { return o.GetNamespace() != namespace })
+	require.NotEmpty(t, roles)
+	require.NoError(t, l.configpin.Apply(t.Context(), roles))
 }
 
 // eventually waits for what is wanted, and says what it saw last when it never comes.

@@ -24,8 +24,9 @@ import (
 	"github.com/configpin/configpin/internal/gc"
 )
 
-// atOnce is how many races there are at a time, each in a namespace of its own.
-const atOnce = 16
+// atOnce is how many races there are at a time, each in a namespace of its own. They
+// never wait but for the API server, so that more are no faster.
+const atOnce = 5
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -125,6 +126,9 @@ func (l *lab) everyOrder(t *testing.T) {
 	t.Run("disturbed", func(t *testing.T) {
 		for _, r := range rivals {
 			for _, p := range phases {
+				if r.deletion && p.passes == 0 {
+					continue
+				}
 				for _, stop := range stops(p) {
 					t.Run(fmt.Sprintf("%s comes before step %d of a collector that %s", r.name, stop, p.name), func(t *testing.T) {
 						t.Parallel()

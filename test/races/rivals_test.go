@@ -21,6 +21,10 @@ type rival struct {
 	// green.
 	deployed bool
 
+	// deletion says that it races with a deletion alone: with a mark it does what
+	// another rival does.
+	deletion bool
+
 	act func(ctx context.Context, h *history) error
 
 	// refused says that it may be denied, and moved that the workload may come to
@@ -41,7 +45,7 @@ var rivals = []rival{
 		}
 		return h.patch(ctx, types.MergePatchType, []byte("{}"))
 	}},
-	{name: "an apply after the content came back", deployed: true, act: func(ctx context.Context, h *history) error {
+	{name: "an apply after the content came back", deployed: true, deletion: true, act: func(ctx context.Context, h *history) error {
 		if err := h.edit(ctx, blue); err != nil {
 			return err
 		}
@@ -52,7 +56,7 @@ var rivals = []rival{
 	{name: "a restore", moved: true, act: func(ctx context.Context, h *history) error {
 		return h.create(ctx, h.pinned(h.old))
 	}},
-	{name: "a create after the content came back", act: func(ctx context.Context, h *history) error {
+	{name: "a create after the content came back", deletion: true, act: func(ctx context.Context, h *history) error {
 		if err := h.edit(ctx, blue); err != nil {
 			return err
 		}
