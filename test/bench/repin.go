@@ -28,6 +28,7 @@ func versionerFlags() []string {
 		"--settle=" + settle.String(),
 		fmt.Sprintf("--concurrency=%d", concurrency),
 		"--rollout-burst=1000000",
+		"--snapshot-burst=1000000",
 	}
 }
 
