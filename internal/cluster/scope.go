@@ -53,14 +53,3 @@ func (s Scope) kindsIn(namespace string) []wellknown.Kind {
 	}
 	return served
 }
-
-// kinds are the kinds of sources that are served anywhere.
-func (s Scope) kinds() []wellknown.Kind {
-	var served []wellknown.Kind
-	for _, kind := range wellknown.Kinds {
-		if len(s.Of(kind)) > 0 {
-			served = append(served, kind)
-		}
-	}
-	return served
-}

@@ -65,7 +65,7 @@ func NewSources(config *rest.Config, scope Scope, key func() *hashing.Key) (*Sou
 		key:       key,
 		currents:  map[Key]Current{},
 	}
-	for _, kind := range scope.kinds() {
+	for _, kind := range wellknown.Kinds {
 		s.informers[kind] = watches{}
 		for _, namespace := range scope.Of(kind) {
 			informer := metadatainformer.NewFilteredMetadataInformer(client, resourceOf(kind), namespace, 0,

@@ -73,7 +73,7 @@ func (v *View) load(ctx context.Context, targets []refs.Target) error {
 		return err
 	}
 	for i, target := range targets {
-		v.remember(target, all[i])
+		v.Facts[target], v.read[target], v.emptied[target] = all[i].fact, all[i].object, all[i].emptied
 	}
 	return nil
 }
@@ -83,10 +83,6 @@ type learned struct {
 	fact    pin.Fact
 	object  snapshot.Object
 	emptied bool
-}
-
-func (v *View) remember(target refs.Target, l learned) {
-	v.Facts[target], v.read[target], v.emptied[target] = l.fact, l.object, l.emptied
 }
 
 func (v *View) learn(ctx context.Context, target refs.Target) (learned, error) {
