@@ -245,7 +245,7 @@ func (v *Versioner) keep(ctx context.Context, key cluster.Key, source snapshot.O
 // read reads the snapshots of a source of which it can't be told from their metadata
 // whether they are what it holds.
 func (v *Versioner) read(ctx context.Context, key cluster.Key) error {
-	if !slices.ContainsFunc(v.Sources.KnownSnapshots(key), v.Sources.Unread) {
+	if key.Kind != wellknown.Secret || !slices.ContainsFunc(v.Sources.KnownSnapshots(key), v.Sources.Unread) {
 		return nil
 	}
 	return v.Objects.Labelled(ctx, key, v.Sources.SetRead)
