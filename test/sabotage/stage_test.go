@@ -65,12 +65,11 @@ func (l *lab) stage(t *testing.T, name string) *stage {
 	require.NoError(t, err)
 	s.deploy(t)
 	s.before = s.state(t)
+	patch := []byte(`{"metadata":{"annotations":{"configpin.io/versioned":"true"}}}`)
 	for _, source := range []string{"app", "extra"} {
-		patch := []byte(`{"metadata":{"annotations":{"configpin.io/versioned":"true"}}}`)
 		_, err := l.api.CoreV1().ConfigMaps(name).Patch(t.Context(), source, types.MergePatchType, patch, metav1.PatchOptions{})
 		assert.NoError(t, err)
 	}
-	patch := []byte(`{"metadata":{"annotations":{"configpin.io/versioned":"true"}}}`)
 	_, err = l.api.CoreV1().Secrets(name).Patch(t.Context(), "db", types.MergePatchType, patch, metav1.PatchOptions{})
 	assert.NoError(t, err)
 	return s
