@@ -28,6 +28,8 @@ type lab struct {
 	api     kubernetes.Interface
 	objects *cluster.Objects
 	webhook *webhook
+	shared  http.RoundTripper // of all collectors: a handshake for each would cost more than its calls
+	unmade  unmade
 	spaces  chan string // namespaces in which nobody races now
 	names   atomic.Int64
 }
@@ -45,6 +47,8 @@ func newLab(t *testing.T) *lab {
 	l.config.QPS = -1
 	l.config.WarningHandler = rest.NoWarnings{}
 	l.api, err = kubernetes.NewForConfig(l.config)
+	require.NoError(t, err)
+	l.shared, err = rest.TransportFor(l.config)
 	require.NoError(t, err)
 	l.objects, err = cluster.Connect(l.config, everything, nil)
 	require.NoError(t, err)
@@ -70,7 +74,8 @@ func (l *lab) borrow(t *testing.T) (namespace string) {
 // these transports, the first one nearest to the API server.
 func (l *lab) collector(t *testing.T, namespace string, c *clock, through ...func(http.RoundTripper) http.RoundTripper) *gc.Collector {
 	t.Helper()
-	config := rest.CopyConfig(l.config)
+	config := rest.AnonymousClientConfig(l.config) // the transport says who it is
+	config.TLSClientConfig, config.Transport = rest.TLSClientConfig{}, l.shared
 	for _, transport := range through {
 		config.Wrap(transport)
 	}

@@ -64,7 +64,7 @@ func (l *lab) playLeaders(t *testing.T, namespace string, o leaders) {
 		h.deploy(t, 0)
 	}
 	gates := [2]*gate{newGate(), newGate()}
-	one, other := l.collector(t, namespace, c, gates[0].before), l.collector(t, namespace, c, gates[1].before)
+	one, other := l.collector(t, namespace, c, l.unmade.before, gates[0].before), l.collector(t, namespace, c, l.unmade.before, gates[1].before)
 	o.phase.prepare(t, c, one, other)
 	gates[0].arm(o.stops)
 	gates[1].arm(o.other)
@@ -139,7 +139,7 @@ func (l *lab) dying(t *testing.T) {
 					ctx, cancel := context.WithCancel(t.Context())
 					defer cancel()
 					steps, doomed := 0, false
-					dying := l.collector(t, h.namespace, c, func(next http.RoundTripper) http.RoundTripper {
+					dying := l.collector(t, h.namespace, c, l.unmade.before, func(next http.RoundTripper) http.RoundTripper {
 						return roundTrip(func(request *http.Request) (*http.Response, error) {
 							step := steps
 							steps++
@@ -169,7 +169,7 @@ func (l *lab) dying(t *testing.T) {
 func (l *lab) takeOver(t *testing.T, h *history, c *clock) {
 	t.Helper()
 	there := h.snapshot(t, h.old) != nil
-	heir := l.collector(t, h.namespace, c)
+	heir := l.collector(t, h.namespace, c, l.unmade.before)
 	require.NoError(t, heir.Pass(t.Context()))
 	assert.Equal(t, there, h.snapshot(t, h.old) != nil, "it hasn't seen the mark for long")
 	c.advance(rules.Grace / 2)

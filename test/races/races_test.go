@@ -177,7 +177,7 @@ func (l *lab) play(t *testing.T, namespace string, o order) (both bool) {
 	if o.rival.deployed {
 		h.deploy(t, 0)
 	}
-	collector := l.collector(t, namespace, c, g.before)
+	collector := l.collector(t, namespace, c, l.unmade.before, g.before)
 	o.phase.prepare(t, c, collector)
 	require.Equal(t, o.phase.passes > 0, h.marked(t))
 
