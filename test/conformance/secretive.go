@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/stretchr/testify/require"
@@ -113,11 +114,15 @@ func (s *space) object(c *corev1.ConfigMap) snapshot.Object {
 	return snapshot.FromSecret(secretOf(c), s.digestKey())
 }
 
-// digestKey is the key of Secrets' digests.
+// digestKey is the key of Secrets' digests. Another scenario may have deleted it, and
+// then it is put back.
 func (s *space) digestKey() *hashing.Key {
 	s.t.Helper()
 	stored := &corev1.Secret{}
-	require.NoError(s.t, s.api.Get(s.t.Context(), client.ObjectKey{Namespace: installed, Name: wellknown.DigestKeySecret}, stored))
+	s.eventually("there is a key of Secrets' digests", func() (string, bool) {
+		err := s.api.Get(s.t.Context(), client.ObjectKey{Namespace: installed, Name: wellknown.DigestKeySecret}, stored)
+		return fmt.Sprint(err), err == nil
+	})
 	key, err := hashing.NewKey(stored.Data[wellknown.DigestKeyData])
 	require.NoError(s.t, err)
 	return key
