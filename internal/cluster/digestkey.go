@@ -100,11 +100,15 @@ func (d *DigestKey) Start(ctx context.Context) error {
 		<-ctx.Done()
 		return nil
 	}
+	said := ""
 	wait.UntilWithContext(ctx, func(ctx context.Context) {
-		if d.informer.HasSynced() && len(d.informer.GetStore().ListKeys()) == 0 {
-			if err := d.make(ctx); err != nil && ctx.Err() == nil {
-				logf.FromContext(ctx).Error(err, "Making the key of Secrets' digests")
-			}
+		if !d.informer.HasSynced() || len(d.informer.GetStore().ListKeys()) > 0 {
+			said = ""
+			return
+		}
+		if err := d.make(ctx); err != nil && ctx.Err() == nil && err.Error() != said {
+			said = err.Error() // it will be the same in a second
+			logf.FromContext(ctx).Error(err, "Making the key of Secrets' digests")
 		}
 	}, keyPoll)
 	return nil

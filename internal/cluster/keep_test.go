@@ -155,7 +155,7 @@ func TestKeep(t *testing.T) {
 		dryRun  bool
 		want    string
 		created bool
-		taken   []string
+		taken   int
 		writes  []string
 		refused string
 	}{
@@ -175,12 +175,12 @@ func TestKeep(t *testing.T) {
 		{
 			name:  "a taken name is left to whoever has it",
 			there: map[string]snapshot.Object{short.Name: squatter},
-			want:  long.Name, created: true, taken: []string{short.Name}, writes: []string{"create " + long.Name},
+			want:  long.Name, created: true, taken: 1, writes: []string{"create " + long.Name},
 		},
 		{
 			name:  "so is one that is being deleted",
 			there: map[string]snapshot.Object{short.Name: terminating},
-			want:  long.Name, created: true, taken: []string{short.Name}, writes: []string{"create " + long.Name},
+			want:  long.Name, created: true, taken: 1, writes: []string{"create " + long.Name},
 		},
 		{
 			name:    "when all names are taken, that is that",

@@ -168,9 +168,8 @@ type Kept struct {
 	Snapshot snapshot.Object
 	Created  bool
 
-	// Taken are the names that would have come first, but that something else
-	// has.
-	Taken []string
+	// Taken is how many names would have come first, but something else has them.
+	Taken int
 }
 
 // errTaken says that a snapshot's name is in use by something else. That is
@@ -190,7 +189,7 @@ func (o *Objects) Keep(ctx context.Context, source snapshot.Object, dryRun bool)
 		want := snapshot.Of(source, length)
 		found, created, err := o.ensure(ctx, want, dryRun)
 		if errors.Is(err, errTaken) {
-			kept.Taken = append(kept.Taken, want.Name)
+			kept.Taken++
 			continue
 		}
 		if err != nil {

@@ -16,15 +16,11 @@ import (
 	"github.com/configpin/configpin/internal/wellknown"
 )
 
-// maxFailures is in how many namespaces in a row something may fail before the
-// pass ends: then it isn't the namespaces.
-const maxFailures = 3
-
 // clean does what has to be done, one namespace after another. What fails in one
 // leaves the rest of it alone.
 func (c *Collector) clean(ctx context.Context, suspects []suspect) error {
 	var errs []error
-	failures := 0
+	var failures streak
 	for begin := 0; begin < len(suspects); {
 		namespace, end := suspects[begin].source.Namespace, begin
 		for end < len(suspects) && suspects[end].source.Namespace == namespace {
@@ -32,12 +28,12 @@ func (c *Collector) clean(ctx context.Context, suspects []suspect) error {
 		}
 		err := c.cleanNamespace(ctx, namespace, suspects[begin:end])
 		begin = end
+		tooMany := failures.isLong(err)
 		if err == nil {
-			failures = 0
 			continue
 		}
 		errs = append(errs, c.abort(ctx, err))
-		if failures++; failures == maxFailures || ctx.Err() != nil {
+		if tooMany || ctx.Err() != nil {
 			break
 		}
 	}

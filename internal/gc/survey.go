@@ -32,16 +32,16 @@ type suspect struct {
 // be looked at are left out and told of, unless they are too many in a row.
 func (c *Collector) survey(ctx context.Context) (found survey, leftOut, err error) {
 	all := survey{tally: tally{states: map[retention.State]int{}}}
-	failures := 0
+	var failures streak
 	for counted, err := range c.Census.Spaces(ctx) {
+		tooMany := failures.isLong(err)
 		if err != nil {
-			if failures++; counted.Namespace == "" || failures == maxFailures {
+			if counted.Namespace == "" || tooMany {
 				return survey{}, leftOut, c.abort(ctx, err)
 			}
 			leftOut = errors.Join(leftOut, c.abort(ctx, fmt.Errorf("looking at namespace %s: %w", counted.Namespace, err)))
 			continue
 		}
-		failures = 0
 		used := usedIn(counted)
 		for _, f := range sorted(familiesOf(counted)) {
 			c.judge(f, used, &all)

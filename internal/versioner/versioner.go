@@ -295,7 +295,7 @@ func (v *Versioner) renumber(ctx context.Context, key cluster.Key, source snapsh
 // tell says that a content is kept. Who may read Events isn't to learn what Secrets
 // there are, nor, by a name, when one holds again what it held before.
 func (v *Versioner) tell(source snapshot.Object, kept cluster.Kept, revision int) {
-	if len(kept.Taken) > 0 {
+	if kept.Taken > 0 {
 		v.event(source, corev1.EventTypeWarning, wellknown.ReasonNameTaken, "Something else has the name of its snapshot, which is kept under a longer one")
 	}
 	if source.Kind != wellknown.Secret {

@@ -33,7 +33,7 @@ type world struct {
 	read      map[string]bool // by UID
 	stale     bool            // the watch has seen no snapshot
 	refuses   error
-	taken     []string
+	taken     int
 	made      int
 	writes    int
 	changed   int
@@ -334,7 +334,7 @@ func TestARefusalIsToldAndTriedAgain(t *testing.T) {
 func TestATakenNameIsTold(t *testing.T) {
 	w, recorder := newWorld(), events.NewFakeRecorder(10)
 	w.source = holding("blue")
-	w.taken = []string{"app-squatted"}
+	w.taken = 1
 	_, err := w.start(recorder).Reconcile(t.Context(), app)
 	require.NoError(t, err)
 	assert.Equal(t, "Warning SnapshotNameTaken Something else has the name of its snapshot, which is kept under a longer one", <-recorder.Events)
@@ -383,7 +383,7 @@ func TestWhatIsNeverKeptIsToldAndNotTriedAgain(t *testing.T) {
 func TestATakenNameOfASecretIsToldWithoutIt(t *testing.T) {
 	w, recorder := newWorld(), events.NewFakeRecorder(10)
 	w.source = secret(secretKey(t, 1))
-	w.taken = []string{"db-squatted"}
+	w.taken = 1
 	_, err := w.start(recorder).Reconcile(t.Context(), db)
 	require.NoError(t, err)
 	require.Len(t, recorder.Events, 1)
