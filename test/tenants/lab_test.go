@@ -225,14 +225,13 @@ func await(ctx context.Context, what string, look func() (bool, error)) error {
 func awaitFor(ctx context.Context, patience time.Duration, what string, look func() (bool, error)) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("waited for %s for %s", what, patience))
 	defer cancel()
-	again := time.NewTicker(100 * time.Millisecond)
-	defer again.Stop()
 	for {
+		began := time.Now()
 		if done, err := look(); done || err != nil {
 			return err
 		}
 		select {
-		case <-again.C:
+		case <-time.After(max(100*time.Millisecond, 10*time.Since(began))): // a look at thousands is work, too
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
