@@ -81,8 +81,17 @@ func matrix(rows []row) []scenario {
 	return all
 }
 
-// rollBack deploys blue, then green, by a tool, and takes the workload back.
+// rollBack deploys blue, then green, by a tool, takes the workload back, and lets
+// everything pass that the undo may have set off.
 func (s *space) rollBack(kind string, tool deployer, uses ...use) *rolledBack {
+	s.t.Helper()
+	w := s.undone(kind, tool, uses...)
+	s.pass()
+	return w
+}
+
+// undone is rollBack for those who let everything pass later.
+func (s *space) undone(kind string, tool deployer, uses ...use) *rolledBack {
 	s.t.Helper()
 	s.need(tool)
 	w := &rolledBack{space: s, tool: tool}
@@ -143,7 +152,7 @@ func (r row) play(s *space, kind string) {
 		s.source("extra", "grey")
 		uses = append(uses, envFrom("extra"))
 	}
-	w := s.rollBack(kind, r.tool, uses...)
+	w := s.undone(kind, r.tool, uses...)
 	before := w.look()
 	require.True(s.t, before.held)
 	said := r.do(w)
