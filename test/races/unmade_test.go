@@ -11,11 +11,13 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// made are the kinds of what there is in a race: a workload, what its controllers make
-// of it, and what it names.
-var made = map[string]bool{"deployments": true, "replicasets": true, "pods": true, "configmaps": true}
+// absent are the kinds of which there is nothing in a race: its workload is a Deployment.
+var absent = map[string]bool{
+	"cronjobs": true, "statefulsets": true, "daemonsets": true, "jobs": true,
+	"replicationcontrollers": true, "controllerrevisions": true, "podtemplates": true,
+}
 
-// unmade gives lists of all other kinds the answer that the API server gave the first
+// unmade gives lists of these kinds the answer that the API server gave the first
 // time, which was that there are none. They are steps as any list, before which sides
 // stop, but two of three requests of a race would be about nothing.
 type unmade struct {
@@ -31,7 +33,7 @@ type reply struct {
 
 func (u *unmade) before(next http.RoundTripper) http.RoundTripper {
 	return roundTrip(func(request *http.Request) (*http.Response, error) {
-		if request.Method != http.MethodGet || made[path.Base(request.URL.Path)] {
+		if request.Method != http.MethodGet || !absent[path.Base(request.URL.Path)] {
 			return next.RoundTrip(request)
 		}
 		if again := u.again(request); again != nil {
