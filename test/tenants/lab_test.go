@@ -219,19 +219,20 @@ func (l *lab) names(ctx context.Context, namespace, name string, want []string) 
 
 // await looks until something is so.
 func await(ctx context.Context, what string, look func() (bool, error)) error {
-	return awaitFor(ctx, patience, what, look)
+	return awaitFor(ctx, patience, 100*time.Millisecond, what, look)
 }
 
-func awaitFor(ctx context.Context, patience time.Duration, what string, look func() (bool, error)) error {
+func awaitFor(ctx context.Context, patience, pause time.Duration, what string, look func() (bool, error)) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("waited for %s for %s", what, patience))
 	defer cancel()
+	again := time.NewTicker(pause)
+	defer again.Stop()
 	for {
-		began := time.Now()
 		if done, err := look(); done || err != nil {
 			return err
 		}
 		select {
-		case <-time.After(max(100*time.Millisecond, 10*time.Since(began))): // a look at thousands is work, too
+		case <-again.C:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -245,7 +246,7 @@ const atOnce = 8
 // all that they hold is kept and what uses them names it.
 func (l *lab) tenant(t *testing.T, namespace string, size int) {
 	t.Helper()
-	all := ofTenant()
+	all := ofTenant(t)
 	began := time.Now()
 	var sources []*corev1.ConfigMap
 	for i := range all.large {
@@ -316,7 +317,8 @@ func (l *lab) each(t *testing.T, sources []*corev1.ConfigMap, do func(ctx contex
 	require.NoError(t, group.Wait())
 }
 
-// kept waits until what each source holds is kept.
+// kept waits until what each source holds is kept. It looks once a second: a list of
+// thousands is load, too.
 func (l *lab) kept(t *testing.T, namespace string, sources []*corev1.ConfigMap, patience time.Duration) {
 	t.Helper()
 	configMaps := l.metadata.Resource(corev1.SchemeGroupVersion.WithResource("configmaps")).Namespace(namespace)
@@ -324,7 +326,7 @@ func (l *lab) kept(t *testing.T, namespace string, sources []*corev1.ConfigMap, 
 	for _, c := range sources {
 		missing[current(c)] = true
 	}
-	require.NoError(t, awaitFor(t.Context(), patience, "everything to be kept", func() (bool, error) {
+	require.NoError(t, awaitFor(t.Context(), patience, time.Second, "everything to be kept", func() (bool, error) {
 		found, err := configMaps.List(t.Context(), metav1.ListOptions{LabelSelector: wellknown.SnapshotOf})
 		if err != nil {
 			return false, err

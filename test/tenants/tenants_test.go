@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // load is what the tenant has.
@@ -23,16 +24,20 @@ type load struct {
 	patience     time.Duration // until all are kept
 }
 
-// loads are those that can be asked for. More large sources than that no cluster can
-// bear: etcd takes 2 GiB by default, and they take minutes and some 10 GiB of memory,
-// most of it the API server's.
+// loads are those that CONFIGPIN_TENANTS can ask for. "large" is more than an API server
+// on two cores bears: with their copies these are GiBs, and etcd takes 2 by default.
 var loads = map[string]load{
 	"":      {large: 60, small: 1_000, patience: 10 * time.Minute},
 	"large": {large: 700, small: 200, patience: time.Hour},
 	"many":  {large: 60, small: 10_000, patience: time.Hour},
 }
 
-func ofTenant() load { return loads[os.Getenv("CONFIGPIN_TENANTS")] }
+func ofTenant(t *testing.T) load {
+	t.Helper()
+	asked := os.Getenv("CONFIGPIN_TENANTS")
+	require.Contains(t, loads, asked, "CONFIGPIN_TENANTS is none of these")
+	return loads[asked]
+}
 
 const (
 	// largest is nearly the MiB that a ConfigMap can hold.
