@@ -50,7 +50,7 @@ vulncheck: ## known vulnerabilities in what we call; needs the network, so it's 
 ##@ Tests
 
 # Results are never taken from the cache (-count=1): it doesn't see what a test
-# builds or lists through the go command.
+# builds or lists through the go command. make check has vetted everything (-vet=off).
 #
 # Building Kubernetes, helm and the like comes first, because it says how far it is,
 # and a test that waits for it doesn't. Afterwards go test is silent while a package runs, some
@@ -58,7 +58,6 @@ vulncheck: ## known vulnerabilities in what we call; needs the network, so it's 
 # its hands off the output, or whoever reads that through a pipe would wait for it.
 test: ## all tests; the first time, this builds Kubernetes and helm, which takes minutes
 	@go run ./test/local build
-	@# make check has vetted the tests already
 	@began=$$(date +%s); \
 	( while sleep 30 >/dev/null 2>&1; do echo "... still testing, $$(( $$(date +%s) - began )) s so far"; done ) & alive=$$!; \
 	trap 'kill $$alive 2>/dev/null' EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; \
