@@ -3,7 +3,6 @@ package docs_test
 import (
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -17,6 +16,7 @@ import (
 	"github.com/configpin/configpin/manifests"
 	"github.com/configpin/configpin/test/controlplane"
 	"github.com/configpin/configpin/test/docs"
+	"github.com/configpin/configpin/test/kustomize"
 )
 
 // byKustomize matches a command about a folder of manifests.
@@ -33,12 +33,12 @@ func TestFoldersBuildWhatIsTested(t *testing.T) {
 	kubectl := builtKubectl(t)
 	base, everything := objects(t), objects(t, manifests.Secrets, manifests.DigestKey)
 	tested := map[string]map[string]map[string]any{
-		"manifests/base":                  byName(base),
-		"manifests/secrets":               byName(everything),
-		"manifests/strict":                lenient(byName(base)),
-		"manifests/components/secrets":    beyond(byName(base), byName(everything)),
-		"manifests/components/digest-key": beyond(byName(base), byName(objects(t, manifests.DigestKey))),
-		"manifests/namespaced":            byName(namespaced(t, nil, nil)),
+		"manifests/base":                  kustomize.ByName(base),
+		"manifests/secrets":               kustomize.ByName(everything),
+		"manifests/strict":                lenient(kustomize.ByName(base)),
+		"manifests/components/secrets":    beyond(kustomize.ByName(base), kustomize.ByName(everything)),
+		"manifests/components/digest-key": beyond(kustomize.ByName(base), kustomize.ByName(objects(t, manifests.DigestKey))),
+		"manifests/namespaced":            kustomize.ByName(namespaced(t, nil, nil)),
 	}
 	told := map[string]string{} // of folders, where
 	for _, d := range readersDocuments(t) {
@@ -55,7 +55,7 @@ func TestFoldersBuildWhatIsTested(t *testing.T) {
 	}
 	for folder, want := range tested {
 		assert.Contains(t, told, folder, "no document applies it: remove it from this test")
-		got := byName(kustomized(t, kubectl, root, folder))
+		got := kustomize.ByName(kustomized(t, kubectl, root, folder))
 		if folder == "manifests/strict" {
 			got = lenient(got)
 		}
@@ -86,7 +86,7 @@ func TestFoldersForSomeNamespaces(t *testing.T) {
 			built = append(built, kustomized(t, kubectl, beside, m[1])...)
 		}
 	}
-	assert.Equal(t, byName(namespaced(t, []string{"shop"}, []string{"shop"})), byName(built))
+	assert.Equal(t, kustomize.ByName(namespaced(t, []string{"shop"}, []string{"shop"})), kustomize.ByName(built))
 }
 
 func builtKubectl(t *testing.T) string {
@@ -98,11 +98,7 @@ func builtKubectl(t *testing.T) string {
 
 func kustomized(t *testing.T, kubectl, dir, folder string) []*unstructured.Unstructured {
 	t.Helper()
-	command := exec.CommandContext(t.Context(), kubectl, "kustomize", folder)
-	command.Dir, command.Stderr = dir, t.Output()
-	text, err := command.Output()
-	require.NoError(t, err, "building %s", folder)
-	found, err := manifests.Parse(text)
+	found, err := kustomize.Build(t.Context(), kubectl, dir, folder)
 	require.NoError(t, err)
 	return found
 }
@@ -112,37 +108,6 @@ func namespaced(t *testing.T, all, secrets []string) []*unstructured.Unstructure
 	found, err := manifests.Namespaced(all, secrets)
 	require.NoError(t, err)
 	return found
-}
-
-func byName(objects []*unstructured.Unstructured) map[string]map[string]any {
-	found := map[string]map[string]any{}
-	for _, o := range objects {
-		found[strings.Join([]string{o.GetKind(), o.GetNamespace(), o.GetName()}, " ")] = spaced(o.Object).(map[string]any)
-	}
-	return found
-}
-
-// spaced is a value whose texts have single spaces: kustomize adds empty lines to
-// expressions of several lines, which mean nothing there.
-func spaced(value any) any {
-	switch value := value.(type) {
-	case string:
-		return strings.Join(strings.Fields(value), " ")
-	case []any:
-		all := make([]any, len(value))
-		for i := range value {
-			all[i] = spaced(value[i])
-		}
-		return all
-	case map[string]any:
-		all := make(map[string]any, len(value))
-		for key := range value {
-			all[key] = spaced(value[key])
-		}
-		return all
-	default:
-		return value
-	}
 }
 
 // beyond are the objects that are in all and not in some.
