@@ -4,7 +4,7 @@
 # test/clients/build.
 
 .DEFAULT_GOAL := help
-.PHONY: help check format vet lint arch fmt test test-unit fuzz up down demo bench build vulncheck
+.PHONY: help check format vet lint arch fmt generate test test-unit fuzz up down demo bench build vulncheck
 
 tool := go tool -modfile=tools.mod
 
@@ -43,6 +43,10 @@ arch: ## who may import whom
 
 fmt: ## format every file
 	@$(tool) gofumpt -w .
+
+generate: ## make what is made from others: manifests from the chart, and the chart's README from its values
+	@go run ./test/chart/generate
+	@$(tool) helm-docs --chart-search-root manifests/charts --log-level warning
 
 vulncheck: ## known vulnerabilities in what we call; needs the network, so it's no part of the tests
 	@$(tool) govulncheck ./...

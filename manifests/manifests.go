@@ -10,13 +10,17 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
 )
 
-//go:embed base components namespace namespace-secrets
+//go:embed core components namespace namespace-secrets
 var files embed.FS
+
+// base is what base/kustomization.yaml puts together.
+var base = []string{"core", "components/cert-manager", "components/network-policy", "components/policies"}
 
 // Component is something that not everybody installs: a folder of manifests.
 type Component string
@@ -30,7 +34,7 @@ const (
 // Objects returns what is installed, with some components, in an order in which it
 // can be applied: namespaces first.
 func Objects(components ...Component) ([]*unstructured.Unstructured, error) {
-	folders := []string{"base"}
+	folders := slices.Clone(base)
 	for _, c := range components {
 		folders = append(folders, string(c))
 	}
@@ -133,6 +137,8 @@ func Parse(text []byte) ([]*unstructured.Unstructured, error) {
 		if err != nil {
 			return nil, err
 		}
-		objects = append(objects, object)
+		if len(object.Object) > 0 { // nothing is between two separators
+			objects = append(objects, object)
+		}
 	}
 }

@@ -17,7 +17,7 @@ var storeOutages = []scenario{
 	{"after eight seconds without the store, a change has rolled out once, and a hold holds", storeFreezes},
 }
 
-// versionerUser is who touches (manifests/base/versioner-rbac.yaml).
+// versionerUser is who touches (manifests/core/versioner-rbac.yaml).
 const versionerUser = ourUsers + "configpin-versioner"
 
 func apiServerDies(s *space) {

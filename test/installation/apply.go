@@ -24,6 +24,9 @@ func (i *Installation) Apply(ctx context.Context, objects []*unstructured.Unstru
 		return err
 	}
 	for _, object := range namespacesFirst(objects) {
+		if inPods[object.GetKind()] {
+			continue
+		}
 		object = object.DeepCopy()
 		if err := pointAt("https://"+webhookAddress, i.trusted, object); err != nil {
 			return fmt.Errorf("preparing %s %s: %w", object.GetKind(), object.GetName(), err)
@@ -44,6 +47,12 @@ func (i *Installation) Trust(ctx context.Context, authorities []byte) error {
 	return i.Apply(ctx, slices.DeleteFunc(slices.Clone(i.options.Objects), func(o *unstructured.Unstructured) bool {
 		return o.GetKind() != "MutatingWebhookConfiguration"
 	}))
+}
+
+// inPods are the kinds of what makes the programs run in Pods, and of what is about those. Here they run beside the
+// cluster, and nobody issues certificates.
+var inPods = map[string]bool{
+	"Deployment": true, "Service": true, "PodDisruptionBudget": true, "NetworkPolicy": true, "Issuer": true, "Certificate": true,
 }
 
 func namespacesFirst(objects []*unstructured.Unstructured) []*unstructured.Unstructured {

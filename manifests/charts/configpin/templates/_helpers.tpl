@@ -1,0 +1,136 @@
+{{- define "configpin.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* 53 characters and "-versioner" are what the name of a Service, and a label's value, may have. */}}
+{{- define "configpin.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 53 | trimSuffix "-" -}}
+{{- else if contains (include "configpin.name" .) .Release.Name -}}
+{{- .Release.Name | trunc 53 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name (include "configpin.name" .) | trunc 53 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "configpin.webhook" -}}{{ include "configpin.fullname" . }}-webhook{{- end -}}
+{{- define "configpin.versioner" -}}{{ include "configpin.fullname" . }}-versioner{{- end -}}
+
+{{/* What a policy calls them. */}}
+{{- define "configpin.webhookUser" -}}system:serviceaccount:{{ .Release.Namespace }}:{{ include "configpin.webhook" . }}{{- end -}}
+{{- define "configpin.versionerUser" -}}system:serviceaccount:{{ .Release.Namespace }}:{{ include "configpin.versioner" . }}{{- end -}}
+
+{{- define "configpin.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/name: {{ include "configpin.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "configpin.selector" -}}
+app.kubernetes.io/name: {{ include "configpin.name" .root }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end -}}
+
+{{- define "configpin.image" -}}
+{{- with .root.Values.image.registry }}{{ trimSuffix "/" . }}/{{ end -}}
+{{- .image.repository -}}
+{{- if .image.digest }}@{{ .image.digest }}{{ else }}:{{ default .root.Chart.AppVersion .root.Values.image.tag }}{{ end -}}
+{{- end -}}
+
+{{/* Namespaces that are never served. */}}
+{{- define "configpin.excludedNamespaces" -}}
+{{- concat (list "kube-system" "kube-public" "kube-node-lease" "cert-manager" .Release.Namespace) .Values.excludedNamespaces | uniq | join ", " -}}
+{{- end -}}
+
+{{/* Which namespaces are served, as a selector's expressions. */}}
+{{- define "configpin.namespaceExpressions" -}}
+- key: kubernetes.io/metadata.name
+  operator: NotIn
+  values: [{{ include "configpin.excludedNamespaces" . }}]
+{{- with .Values.namespaces }}
+- key: kubernetes.io/metadata.name
+  operator: In
+  values: [{{ join ", " . }}]
+{{- end }}
+{{- end -}}
+
+{{- define "configpin.servesSecrets" -}}
+{{- if or .Values.secrets.enabled .Values.secrets.namespaces }}true{{ end -}}
+{{- end -}}
+
+{{/* The flags that both programs have. */}}
+{{- define "configpin.commonArgs" -}}
+- --health-address=:{{ .port }}
+- --log-format={{ .root.Values.log.format }}
+- -v={{ .root.Values.log.level }}
+{{- with .root.Values.namespaces }}
+- --namespaces={{ join "," . }}
+{{- end }}
+{{- if .root.Values.secrets.enabled }}
+- --secrets
+{{- end }}
+{{- with .root.Values.secrets.namespaces }}
+- --secrets-namespaces={{ join "," . }}
+{{- end }}
+{{- end -}}
+
+{{/* As the Pod Security Standard "restricted" asks. */}}
+{{- define "configpin.podSecurityContext" -}}
+runAsNonRoot: true
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{- define "configpin.containerSecurityContext" -}}
+allowPrivilegeEscalation: false
+capabilities:
+  drop: [ALL]
+readOnlyRootFilesystem: true
+{{- end -}}
+
+{{- define "configpin.probes" -}}
+livenessProbe:
+  httpGet: {path: /healthz, port: health}
+  periodSeconds: 10
+  timeoutSeconds: 5
+  failureThreshold: 6
+readinessProbe:
+  httpGet: {path: /readyz, port: health}
+  periodSeconds: 5
+  timeoutSeconds: 3
+{{- end -}}
+
+{{/* Everything that is said once, and wrong together. */}}
+{{- define "configpin.check" -}}
+{{- $c := .Values.certificates -}}
+{{- if and (not $c.certManager.enabled) (not $c.secretName) -}}
+{{- fail "certificates.secretName has to be set where certificates.certManager.enabled is false: the webhook needs a certificate" -}}
+{{- end -}}
+{{- if and (not $c.certManager.enabled) (not $c.caBundle) -}}
+{{- fail "certificates.caBundle has to be set where certificates.certManager.enabled is false: the API server has to know who signed the webhook's certificate" -}}
+{{- end -}}
+{{- if and .Values.secrets.enabled .Values.secrets.namespaces -}}
+{{- fail "secrets.enabled serves the Secrets of all namespaces, secrets.namespaces those of some: set one of them" -}}
+{{- end -}}
+{{- range .Values.secrets.namespaces -}}
+{{- if and $.Values.namespaces (not (has . $.Values.namespaces)) -}}
+{{- fail (printf "secrets.namespaces has %s, which isn't served: add it to namespaces" .) -}}
+{{- end -}}
+{{- end -}}
+{{- range .Values.namespaces -}}
+{{- if has . (splitList ", " (include "configpin.excludedNamespaces" $)) -}}
+{{- fail (printf "namespaces has %s, which is never served" .) -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.webhook.hostNetwork (eq (int .Values.webhook.port) 10250) -}}
+{{- fail "webhook.port has to be another than 10250 where webhook.hostNetwork is true: the kubelet of the node has it" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The Secret of the webhook's certificate. */}}
+{{- define "configpin.certificateSecret" -}}
+{{- default (printf "%s-certificate" (include "configpin.webhook" .)) .Values.certificates.secretName -}}
+{{- end -}}

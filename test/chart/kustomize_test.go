@@ -1,0 +1,88 @@
+package chart
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/configpin/configpin/test/controlplane"
+	"github.com/configpin/configpin/test/kustomize"
+	"github.com/configpin/configpin/test/tools"
+)
+
+// TestManifestsAreUpToDate makes again what is made.
+func TestManifestsAreUpToDate(t *testing.T) {
+	t.Parallel()
+	helms(t)
+	root, err := tools.Checkout()
+	require.NoError(t, err)
+	fresh := t.TempDir()
+	command := exec.CommandContext(t.Context(), "go", "run", "./test/chart/generate", "-into="+fresh)
+	command.Dir = root
+	out, err := command.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	made := 0
+	require.NoError(t, filepath.WalkDir(fresh, func(path string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		made++
+		name, err := filepath.Rel(fresh, path)
+		require.NoError(t, err)
+		want, err := os.ReadFile(path)
+		require.NoError(t, err)
+		got, err := os.ReadFile(filepath.Join(root, "manifests", name))
+		require.NoError(t, err, "run: make generate")
+		assert.Equal(t, string(want), string(got), "manifests/%s is out of date; run: make generate", name)
+		return nil
+	}))
+	assert.Positive(t, made)
+}
+
+// TestKustomizeAndHelmInstallTheSame compares what the folders of manifests build with
+// the chart's switches.
+func TestKustomizeAndHelmInstallTheSame(t *testing.T) {
+	t.Parallel()
+	h := helms(t)[0]
+	binaries, err := controlplane.Build(t.Context(), t.Output())
+	require.NoError(t, err)
+	root, err := tools.Checkout()
+	require.NoError(t, err)
+	for folder, values := range map[string]string{
+		"manifests/base":    "",
+		"manifests/strict":  "strict: true",
+		"manifests/secrets": "secrets: {enabled: true}",
+	} {
+		t.Run(folder, func(t *testing.T) {
+			t.Parallel()
+			found, err := kustomize.Build(t.Context(), binaries.Path("kubectl"), root, folder)
+			require.NoError(t, err)
+			built := slices.DeleteFunc(objects(found), func(o *unstructured.Unstructured) bool { return o.GetKind() == "Namespace" })
+			equal(t, h.render(t, release, values), built)
+		})
+	}
+}
+
+func TestTheReadmeIsUpToDate(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("builds helm-docs")
+	}
+	root, err := tools.Checkout()
+	require.NoError(t, err)
+	command := exec.CommandContext(t.Context(), "go", "tool", "-modfile=tools.mod", "helm-docs",
+		"--dry-run", "--log-level=warning", "--chart-search-root="+filepath.Join("manifests", "charts"))
+	command.Dir, command.Stderr = root, t.Output()
+	want, err := command.Output()
+	require.NoError(t, err)
+	got, err := os.ReadFile(filepath.Join(root, "manifests", "charts", "configpin", "README.md"))
+	require.NoError(t, err)
+	assert.Equal(t, strings.TrimSpace(string(want)), strings.TrimSpace(string(got)), "it is out of date; run: make generate")
+}
