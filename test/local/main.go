@@ -17,6 +17,7 @@ import (
 	"github.com/go-logr/logr"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
+	"github.com/configpin/configpin/test/certmanager"
 	"github.com/configpin/configpin/test/clients"
 	"github.com/configpin/configpin/test/controlplane"
 	"github.com/configpin/configpin/test/tools"
@@ -27,7 +28,7 @@ const usage = `Runs configpin on a real Kubernetes control plane on this machine
 Usage:
   go run ./test/local up       start what does not run yet, and install configpin from this checkout
   go run ./test/local down     end all of it and remove its folder, .cluster
-  go run ./test/local build    only build the control plane, and the deploy tools that tests drive
+  go run ./test/local build    only build what tests run: the control plane, deploy tools, cert-manager
 
 Examples:
   go run ./test/local up && source .cluster/env && kubectl get nodes
@@ -122,5 +123,10 @@ func build(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(out, "The deploy tools are built, in %s\n", programs.Dir)
+	issuer, err := certmanager.Build(ctx, out)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "cert-manager is built, in %s\n", issuer.Dir)
 	return nil
 }
