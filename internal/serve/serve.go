@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"strings"
 	"syscall"
 
@@ -30,6 +31,9 @@ const (
 
 // errUsage marks errors about how the program was called.
 var errUsage = errors.New("see --help")
+
+// Version is what the program was released as. Builds of a release set it, by -ldflags.
+var Version = "unreleased"
 
 // Main runs a program until it is done or told to stop, and returns its exit
 // code: 2 for wrong flags, 1 for any other error. Either is told in one line.
@@ -57,6 +61,7 @@ type Flags struct {
 	scope         scopeFlags
 	logLevel      int
 	logFormat     string
+	version       bool
 	help          func(out io.Writer)
 }
 
@@ -77,10 +82,12 @@ func NewFlags(program, about, examples string) *Flags {
 	f.scope.add(f)
 	f.IntVar(&f.logLevel, "v", 0, "log `level`: 0 for what changed in the cluster, 1 for every decision")
 	f.StringVar(&f.logFormat, "log-format", "text", "log `format`: text or json")
+	f.BoolVar(&f.version, "version", false, "say which release this is, and end")
 	return f
 }
 
-// Read reads the arguments, and sets up logging.
+// Read reads the arguments, and sets up logging. Where they ask for help or the version, that
+// is printed, and the error is flag.ErrHelp.
 func (f *Flags) Read(args []string) error {
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -91,6 +98,10 @@ func (f *Flags) Read(args []string) error {
 	}
 	if f.NArg() > 0 {
 		return f.Wrong("unexpected argument %q", f.Arg(0))
+	}
+	if f.version {
+		fmt.Fprintf(os.Stdout, "%s %s (%s, %s/%s)\n", f.Name(), Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		return flag.ErrHelp
 	}
 	options := &slog.HandlerOptions{Level: slog.Level(-f.logLevel)}
 	var handler slog.Handler

@@ -59,8 +59,10 @@ func TestConnectOutsideOfAPod(t *testing.T) {
 }
 
 func TestHelpIsNoMistake(t *testing.T) {
-	err := serve.NewFlags("program", "does.", "").Read([]string{"--help"})
-	assert.ErrorIs(t, err, flag.ErrHelp)
+	for _, asked := range []string{"--help", "--version"} {
+		err := serve.NewFlags("program", "does.", "").Read([]string{asked})
+		assert.ErrorIs(t, err, flag.ErrHelp)
+	}
 }
 
 // address returns a free one. Nobody else listens below it by the time that it
