@@ -1,15 +1,18 @@
 # `make` lists the targets. Everything needs Go, git and make, and nothing else:
 # the tools are built from the modules in tools.mod, Kubernetes from those below
-# test/controlplane/build, and what people deploy with from those below
-# test/clients/build.
+# test/controlplane/build, what people deploy with from those below
+# test/clients/build, and images by release/images.
 
 .DEFAULT_GOAL := help
-.PHONY: help check format vet lint arch fmt generate test test-unit fuzz up down demo bench build vulncheck
+.PHONY: help check format vet lint arch fmt generate test test-unit e2e fuzz up down demo bench build images vulncheck
 
 tool := go tool -modfile=tools.mod
 
 # How long `make fuzz` spends on each target, as in FUZZTIME=5m.
 FUZZTIME ?= 10s
+
+# Flags for `make images`, as in IMAGES="-version 0.1.0 -registry registry.example.com -push".
+IMAGES ?=
 
 # Added to the flags of the programs that `make up`, `make demo` and `make bench`
 # start, as in CONFIGPIN_FLAGS_VERSIONER="--settle=500ms".
@@ -60,12 +63,16 @@ vulncheck: ## known vulnerabilities in what we call; needs the network, so it's 
 # and a test that waits for it doesn't. Afterwards go test is silent while a package runs, some
 # for minutes: a line every half a minute says that it is alive. The sleep keeps
 # its hands off the output, or whoever reads that through a pipe would wait for it.
-test: ## all tests; the first time, this builds Kubernetes and helm, which takes minutes
+test: ## all tests but those below test/e2e; the first time, this builds Kubernetes and helm, which takes minutes
 	@go run ./test/local build
 	@began=$$(date +%s); \
 	( while sleep 30 >/dev/null 2>&1; do echo "... still testing, $$(( $$(date +%s) - began )) s so far"; done ) & alive=$$!; \
 	trap 'kill $$alive 2>/dev/null' EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; \
-	go test -count=1 -vet=off -timeout 60m ./...
+	go test -count=1 -vet=off -timeout 60m $$(go list ./... | grep -v /test/e2e/)
+
+e2e: ## make a release, and what it takes minutes to try of an installation's life
+	@go run ./test/local build
+	@go test -count=1 -vet=off -timeout 60m -v ./test/e2e/...
 
 test-unit: ## the tests of internal/: seconds, without a cluster
 	@go test -short -timeout 5m ./internal/...
@@ -96,3 +103,6 @@ bench: ## measure it against its budgets
 
 build: ## build the programs into bin/
 	@go build -trimpath -o bin/ ./cmd/...
+
+images: ## build OCI images of them into bin/images, for amd64 and arm64 (the first time takes minutes)
+	@go run -C release/images . -into "$(CURDIR)/bin/images" $(IMAGES)

@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# Makes everything that a release has, in a folder, from the commit of its tag.
+set -euo pipefail
+
+usage() {
+	cat <<'END'
+Makes everything that a release of configpin has, from the commit of its tag.
+
+Usage:
+  release/release.sh VERSION [FOLDER]      as in 0.1.0; the folder is dist by default
+
+Examples:
+  git tag v0.1.0 && release/release.sh 0.1.0
+  SIGNING_KEY=~/.ssh/release release/release.sh 0.1.0       signed, as git signs with SSH keys
+  REGISTRY=registry.example.com release/release.sh 0.1.0    images are pushed as well
+
+It needs git and go. The same commit makes the same bytes again.
+END
+}
+
+fail() {
+	printf 'release: %s\n' "$*" >&2
+	exit 1
+}
+
+case "${1:-}" in
+-h | --help | help)
+	usage
+	exit
+	;;
+"")
+	usage >&2
+	exit 2
+	;;
+esac
+
+version="$1"
+folder="${2:-dist}"
+[[ "$version" =~ ^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$ ]] || fail "$version is no version, as 0.1.0 is one"
+cd "$(git -C "$(dirname "${BASH_SOURCE[0]}")" rev-parse --show-toplevel)"
+[[ -z "$(git status --porcelain)" ]] || fail "there are changes that aren't committed: commit them, or put them away"
+git tag --points-at HEAD | grep -Fxq "v$version" || fail "this commit hasn't the tag v$version: git tag v$version"
+for field in version appVersion; do
+	grep -Fxq "$field: $version" manifests/charts/configpin/Chart.yaml ||
+		fail "Chart.yaml hasn't $field: $version: change it, run make generate, commit, and tag that"
+done
+if [[ -n "${SIGNING_KEY:-}" && ! -r "$SIGNING_KEY" ]]; then
+	fail "the key $SIGNING_KEY can't be read"
+fi
+
+mkdir -p "$folder"
+[[ -z "$(ls -A "$folder")" ]] || fail "the folder $folder isn't empty"
+folder="$(cd "$folder" && pwd)"
+work="$(mktemp -d)"
+trap 'rm -rf "$work"' EXIT
+
+SOURCE_DATE_EPOCH="$(git log -1 --format=%ct)"
+export SOURCE_DATE_EPOCH
+push=()
+if [[ -n "${REGISTRY:-}" ]]; then
+	push=(-push)
+fi
+flags=(-trimpath -buildvcs=false)
+export CGO_ENABLED=0 GOFLAGS=''
+go run -C release/images "${flags[@]}" . -checkout "$PWD" -into "$folder" -version "$version" \
+	-registry "${REGISTRY:-localhost}" "${push[@]}"
+
+# The versions of helm and kustomize that tests use.
+helm() { go run -C test/clients/build/helm4 "${flags[@]}" helm.sh/helm/v4/cmd/helm "$@"; }
+kustomize() { go run -C test/clients/build/kustomize "${flags[@]}" sigs.k8s.io/kustomize/kustomize/v5 "$@"; }
+
+# Of the commit, with its time: what is packed is what was tagged, and the same each time.
+git archive HEAD manifests | tar -x -C "$work"
+helm package "$work/manifests/charts/configpin" --destination "$folder" >/dev/null
+for kind in base strict secrets; do
+	kustomize build "$work/manifests/$kind" >"$folder/configpin-$kind.yaml"
+done
+
+cd "$folder"
+sha256sum -- * >"$work/SHA256SUMS"
+mv "$work/SHA256SUMS" .
+if [[ -n "${SIGNING_KEY:-}" ]]; then
+	ssh-keygen -q -Y sign -f "$SIGNING_KEY" -n configpin-release SHA256SUMS
+fi
+printf 'configpin %s is in %s:\n' "$version" "$folder"
+ls
