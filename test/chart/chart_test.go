@@ -2,7 +2,7 @@
 // comes of it: with both versions of helm that people have, and as typed objects, so
 // that no field is one that Kubernetes doesn't know.
 //
-// What becomes of an installed chart is played in test/lifecycle.
+// What becomes of an installed chart is played in test/e2e/lifecycle.
 package chart
 
 import (
