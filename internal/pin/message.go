@@ -66,7 +66,8 @@ func keptWarning(source refs.Target, name string) string {
 func (c *requestCase) warnings(outcomes []Outcome) []string {
 	var warnings []string
 	written := c.request.Old == nil || c.request.New.Template.Spec != c.request.Old.Template.Spec ||
-		c.request.New.Template.Metadata != c.request.Old.Template.Metadata
+		c.request.New.Template.Metadata != c.request.Old.Template.Metadata ||
+		c.request.New.Labels[wellknown.Enabled] != c.request.Old.Labels[wellknown.Enabled] // by whoever opts it in
 	for _, outcome := range outcomes {
 		if sentence := c.warning(outcome); sentence != "" && (written || outcome.Name != outcome.old) {
 			warnings = append(warnings, sentence)

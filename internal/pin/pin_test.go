@@ -637,6 +637,18 @@ func TestWrongValues(t *testing.T) {
 	assert.Empty(t, got.Patch)
 }
 
+func TestOptingInTellsWhyNothingIsPinned(t *testing.T) {
+	old, new := written{pins: "-", refs: []string{"plain", "none"}}, written{pins: "-", refs: []string{"plain", "none"}}
+	new.labels = map[string]string{"enabled": "true"}
+	before, after := old.object(t), new.object(t)
+	facts := with(world(a1), "plain", pin.Fact{Role: pin.Plain, Invalid: "yes"})
+	assert.Equal(t, []string{
+		`configmap/plain: annotation configpin.io/versioned is "yes", not "true" or "false"`,
+		"configmap/none does not exist: its refs are left as they are",
+	}, pin.Decide(pin.Request{Old: &before, New: after}, facts).Warnings)
+	assert.Empty(t, pin.Decide(pin.Request{Old: &after, New: after}, facts).Warnings, "it was told")
+}
+
 func TestANamespaceOptsIn(t *testing.T) {
 	new := written{pins: "-", refs: []string{"app"}, bare: true}
 	got := pin.Decide(pin.Request{New: new.object(t), NamespaceEnabled: true}, world(a1))
