@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/configpin/configpin/manifests"
 	"github.com/configpin/configpin/test/controlplane"
 	"github.com/configpin/configpin/test/kustomize"
 	"github.com/configpin/configpin/test/tools"
@@ -66,6 +67,32 @@ func TestKustomizeAndHelmInstallTheSame(t *testing.T) {
 			require.NoError(t, err)
 			built := slices.DeleteFunc(objects(found), func(o *unstructured.Unstructured) bool { return o.GetKind() == "Namespace" })
 			equal(t, h.render(t, release, values), built)
+		})
+	}
+}
+
+// TestRightsInSomeNamespaces compares rights alone: which namespaces the programs serve is
+// for a flag, and for a person's own patch where helm doesn't set it.
+func TestRightsInSomeNamespaces(t *testing.T) {
+	t.Parallel()
+	h := helms(t)[0]
+	rights := func(all objects) objects {
+		return slices.DeleteFunc(all, func(o *unstructured.Unstructured) bool {
+			return !strings.HasSuffix(o.GroupVersionKind().Group, "rbac.authorization.k8s.io")
+		})
+	}
+	for values, secrets := range map[string][]string{
+		"namespaces: [bank, shop]":                                  nil,
+		"{namespaces: [bank, shop], secrets: {enabled: true}}":      {"bank", "shop"},
+		"{namespaces: [bank, shop], secrets: {namespaces: [shop]}}": {"shop"},
+	} {
+		t.Run(values, func(t *testing.T) {
+			t.Parallel()
+			found, err := manifests.Namespaced([]string{"bank", "shop"}, secrets)
+			require.NoError(t, err)
+			want := rights(h.render(t, release, values))
+			assert.NotEmpty(t, want)
+			equal(t, want, rights(found))
 		})
 	}
 }
