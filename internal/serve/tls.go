@@ -112,7 +112,7 @@ func (s *Server) Serve(ctx context.Context) error {
 		return fmt.Errorf("serving: %w", err)
 	}
 	server := &http.Server{
-		Handler:           s.Handler,
+		Handler:           partingFrom(ctx, s.Handler),
 		BaseContext:       func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 		ReadHeaderTimeout: headerTime,
 		ReadTimeout:       cmp.Or(s.ReadTime, reviewReadTime),
@@ -134,4 +134,17 @@ func (s *Server) Serve(ctx context.Context) error {
 		return fmt.Errorf("serving: %w", err)
 	}
 	return <-stopped
+}
+
+// partingFrom has callers, who keep their connections, make new ones once ctx has ended,
+// to somebody who stays. http.Server.Shutdown closes what is idle at that moment, also
+// under HTTP/2 and without a word before, and a caller's next request may be under way: the
+// API server doesn't send it again.
+func partingFrom(ctx context.Context, handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		if ctx.Err() != nil {
+			w.Header().Set("Connection", "close") // under HTTP/2, net/http sends GOAWAY instead
+		}
+		handler.ServeHTTP(w, request)
+	})
 }
