@@ -70,6 +70,11 @@ func assemble(config *rest.Config, o *options) (*program, error) {
 		}
 		runnables = append(runnables, collectorOf(collector, known.sources.Synced))
 	}
+	if o.issueFor != "" {
+		if err := issue(mgr, o); err != nil {
+			return nil, err
+		}
+	}
 	for _, runnable := range runnables {
 		if err := mgr.Add(runnable); err != nil {
 			return nil, fmt.Errorf("starting: %w", err)

@@ -31,6 +31,8 @@ type options struct {
 
 	historyLimit, secretsHistoryLimit int
 
+	issueFor, issuedDir string // see issue
+
 	concurrency   int
 	elect         bool
 	namespace     string
@@ -53,6 +55,8 @@ func addOptions(flags *serve.Flags) *options {
 	flags.IntVar(&o.historyLimit, "history-limit", 10, "how many of them are retained of each ConfigMap that doesn't say so itself")
 	flags.IntVar(&o.secretsHistoryLimit, "secrets-history-limit", 1, "how many of them are retained of each Secret that doesn't say so itself")
 	flags.Func("gc-reference-kinds", "further `kinds` that can name a snapshot, as in argoproj.io/v1alpha1/rollouts, separated by commas", o.addReferenceKinds)
+	flags.StringVar(&o.issueFor, "issue-certificate", "", "issue the certificate of the webhook with this Service, `namespace/name`, because no cert-manager does")
+	flags.StringVar(&o.issuedDir, "issued-certificate-dir", "/certs", "`folder` where that is mounted")
 	flags.IntVar(&o.concurrency, "concurrency", 16, "how many sources, and how many workloads, are handled at a time")
 	flags.BoolVar(&o.elect, "leader-elect", true, "take turns with other replicas")
 	flags.StringVar(&o.namespace, "leader-election-namespace", "", "`namespace` of the lease (default: the Pod's own)")
@@ -107,6 +111,8 @@ func (o *options) resolve(flags *serve.Flags) error {
 		return flags.Wrong("--history-limit is %d, not 0 or more", o.historyLimit)
 	case o.secretsHistoryLimit < 0:
 		return flags.Wrong("--secrets-history-limit is %d, not 0 or more", o.secretsHistoryLimit)
+	case o.issueFor != "" && !isNamespaceAndName(o.issueFor):
+		return flags.Wrong("--issue-certificate is %q, not of the form namespace/name", o.issueFor)
 	case o.concurrency < 1:
 		return flags.Wrong("--concurrency is %d, not at least 1", o.concurrency)
 	case o.leaseDuration < time.Second:
@@ -114,6 +120,11 @@ func (o *options) resolve(flags *serve.Flags) error {
 	}
 	o.gc.HistoryLimit = map[wellknown.Kind]int{wellknown.ConfigMap: o.historyLimit, wellknown.Secret: o.secretsHistoryLimit}
 	return o.resolveScope(flags)
+}
+
+func isNamespaceAndName(value string) bool {
+	namespace, name, found := strings.Cut(value, "/")
+	return found && namespace != "" && name != "" && !strings.Contains(name, "/")
 }
 
 func (o *options) resolveScope(flags *serve.Flags) error {

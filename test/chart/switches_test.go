@@ -2,6 +2,7 @@ package chart
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
@@ -311,6 +312,31 @@ versioner:
 		}),
 		func(t *testing.T, all objects) { assert.Empty(t, configuration(t, all).Annotations) },
 	)},
+	{"certificates that the versioner issues", "certificates: {certManager: {enabled: false}, selfIssued: {enabled: true}}", every(
+		none("Certificate", "Issuer"),
+		flag("versioner", "--issue-certificate=configpin-system/configpin-webhook"),
+		both(func(t *testing.T, p *corev1.PodTemplateSpec) {
+			require.Len(t, p.Spec.Volumes, 1)
+			assert.Equal(t, "configpin-webhook-certificate", p.Spec.Volumes[0].Secret.SecretName)
+			for _, item := range p.Spec.Volumes[0].Secret.Items {
+				assert.NotContains(t, item.Key, "ca", "the key of the authority is nobody's business")
+			}
+		}),
+		func(t *testing.T, all objects) {
+			secret := decode[corev1.Secret](t, all, "Secret", "configpin-webhook-certificate")
+			assert.Empty(t, secret.Data, "helm would put it back with each upgrade")
+			assert.Empty(t, configuration(t, all).Annotations)
+			for _, rule := range rules(t, all, "configpin-versioner-certificate") {
+				if slices.Contains(rule.Verbs, "update") {
+					assert.Equal(t, []string{"zz-configpin"}, rule.ResourceNames)
+				}
+			}
+			policy := decode[admissionregistrationv1.ValidatingAdmissionPolicy](t, all, "ValidatingAdmissionPolicy", "configpin-ourselves")
+			assert.True(t, slices.ContainsFunc(policy.Spec.Validations, func(v admissionregistrationv1.Validation) bool {
+				return strings.Contains(v.Expression, "variables.isCertificate")
+			}))
+		},
+	)},
 	{"who may delete snapshots", "policies: {adminGroups: [ops, configpin:admins]}", func(t *testing.T, all objects) {
 		policy := decode[admissionregistrationv1.ValidatingAdmissionPolicy](t, all, "ValidatingAdmissionPolicy", "configpin-snapshots")
 		assert.Contains(t, policy.Spec.Variables[0].Expression, "['ops', 'configpin:admins']")
@@ -363,8 +389,10 @@ var refused = map[string]string{
 	"networkPolicy: {apiServers: [api.example.com]}":                 "'api.example.com'",
 	"certificates: {certManager: {enabled: false}}":                  "certificates.secretName has to be set",
 	"certificates: {certManager: {enabled: false}, secretName: tls}": "certificates.caBundle has to be set",
-	"secrets: {enabled: true, namespaces: [shop]}":                   "set one of them",
-	"namespaces: [shop]\nsecrets: {namespaces: [bank]}":              "secrets.namespaces has bank, which isn't served",
-	"namespaces: [kube-system]":                                      "namespaces has kube-system, which is never served",
-	"webhook: {hostNetwork: true}":                                   "webhook.port has to be another than 10250",
+	"certificates: {selfIssued: {enabled: true}}":                    "certificates.certManager.enabled has to be false",
+	"certificates: {certManager: {enabled: false}, selfIssued: {enabled: true}, secretName: tls}": "leave certificates.secretName and certificates.caBundle out",
+	"secrets: {enabled: true, namespaces: [shop]}":                                                "set one of them",
+	"namespaces: [shop]\nsecrets: {namespaces: [bank]}":                                           "secrets.namespaces has bank, which isn't served",
+	"namespaces: [kube-system]":                                                                   "namespaces has kube-system, which is never served",
+	"webhook: {hostNetwork: true}":                                                                "webhook.port has to be another than 10250",
 }

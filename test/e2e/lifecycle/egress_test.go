@@ -54,11 +54,13 @@ egressSelections:
 	return []string{"--egress-selector-config-file=" + file}, err
 }
 
-// add makes an address one of those behind the Service.
+// add makes an address one of those behind the Service, if it isn't one.
 func (e *egress) add(address string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.targets = append(e.targets, address)
+	if !slices.Contains(e.targets, address) {
+		e.targets = append(e.targets, address)
+	}
 }
 
 // remove takes one away. Connections that are there go on.

@@ -48,12 +48,6 @@ const (
 	shop              = "shop"
 )
 
-// How many workloads there are, and how many of them opt in.
-const (
-	crowd   = 1000
-	optedIn = 200
-)
-
 // lab is a cluster on which configpin comes and goes.
 type lab struct {
 	t            *testing.T
@@ -64,6 +58,8 @@ type lab struct {
 	issuer       *process.Process // cert-manager
 	clients      tools.Programs
 	certificates string // the folder that the webhook's Pods have mounted
+
+	crowd, optedIn int // how many workloads there are, and how many of them opt in
 
 	started   int
 	webhooks  []*pod
@@ -183,8 +179,9 @@ func deployment(name string, enabled bool) *appsv1.Deployment {
 }
 
 // furnish makes what is there before configpin is.
-func (l *lab) furnish() {
+func (l *lab) furnish(crowd, optedIn int) {
 	l.t.Helper()
+	l.crowd, l.optedIn = crowd, optedIn
 	_, err := l.api.CoreV1().Namespaces().Create(l.t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: shop}}, metav1.CreateOptions{})
 	require.NoError(l.t, err)
 	_, err = l.api.CoreV1().ConfigMaps(shop).Create(l.t.Context(), &corev1.ConfigMap{
@@ -209,15 +206,16 @@ func (l *lab) furnish() {
 		create(deployment(writtenName(i), true))
 	}
 	require.NoError(l.t, group.Wait())
-	l.rollouts(crowd)
+	l.rollouts(0)
 }
 
 func crowdName(i int) string { return fmt.Sprint("crowd-", i) }
 
-// rollouts waits until the crowd has had this many altogether, and fails if there are
-// more.
-func (l *lab) rollouts(want int) {
+// rollouts waits until those of the crowd that opted in have had this many, and fails if
+// there are more, or others had any.
+func (l *lab) rollouts(each int) {
 	l.t.Helper()
+	want := l.crowd + each*l.optedIn
 	var got int
 	assert.Eventually(l.t, func() bool {
 		found, err := l.api.AppsV1().ReplicaSets(shop).List(l.t.Context(), metav1.ListOptions{LabelSelector: "crowd"})
@@ -235,7 +233,7 @@ func (l *lab) optIn() {
 	patch := []byte(`{"metadata": {"labels": {"configpin.io/enabled": "true"}}}`)
 	var group errgroup.Group
 	group.SetLimit(8)
-	for i := range optedIn {
+	for i := range l.optedIn {
 		group.Go(func() error {
 			_, err := l.api.AppsV1().Deployments(shop).Patch(l.t.Context(), crowdName(i), types.MergePatchType, patch, metav1.PatchOptions{})
 			return err

@@ -16,10 +16,13 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
 
 	"github.com/configpin/configpin/test/clients"
+	"github.com/configpin/configpin/test/installation"
 	"github.com/configpin/configpin/test/tools"
 )
 
@@ -36,7 +39,7 @@ func TestLifecycle(t *testing.T) {
 	previous, err := built(t.Context(), checkedOut(t, checkout), filepath.Join(t.TempDir(), "previous"))
 	require.NoError(t, err)
 	l := newLab(t)
-	l.furnish()
+	l.furnish(1000, 200)
 
 	// cert-manager is slow, for once: the API server knows of a webhook that it doesn't
 	// trust and that has no certificate.
@@ -53,10 +56,10 @@ func TestLifecycle(t *testing.T) {
 	require.NoError(t, l.serve(t.Context()))
 	l.trusted()
 	require.NoError(t, l.startVersioner(t.Context(), previous))
-	l.rollouts(crowd)
+	l.rollouts(0)
 	l.pinned()
 	l.optIn()
-	l.rollouts(crowd + optedIn)
+	l.rollouts(1)
 	pins, snapshots := l.pinned(), l.snapshots()
 
 	l.underLoad("a rolling restart", true, func() {
@@ -80,13 +83,13 @@ func TestLifecycle(t *testing.T) {
 		require.Eventually(t, func() bool { return string(l.authorities()) != string(before) }, patience, pause, "the authority is the old one")
 	}, annotating, changing, applying)
 	l.helm(clients.Helm4, "upgrade", release, present.chart())
-	l.rollouts(crowd + optedIn)
+	l.rollouts(1)
 	assert.Equal(t, pins, l.pinned())
 
 	l.underLoad("the emergency switch", false, func() {
 		l.kubectl("delete", "mutatingwebhookconfiguration", configurationName)
 	}, annotating, changing, applying)
-	l.rollouts(crowd + optedIn)
+	l.rollouts(1)
 	l.helm(clients.Helm4, "upgrade", release, present.chart())
 	l.trusted()
 	assert.Equal(t, pins, l.pinned(), "what was un-pinned meanwhile is pinned again")
@@ -96,16 +99,16 @@ func TestLifecycle(t *testing.T) {
 		require.NoError(t, l.terminateAll())
 	}, annotating, changing, applying)
 	l.isGone()
-	l.rollouts(crowd + optedIn)
+	l.rollouts(1)
 	assert.Equal(t, snapshots, l.snapshots())
 
 	l.helm(clients.Helm3, "install", release, present.chart())
 	l.begin(present)
 	assert.Equal(t, pins, l.pinned())
-	l.rollouts(crowd + optedIn)
+	l.rollouts(1)
 	assert.Equal(t, snapshots, l.snapshots(), "it goes on with what is there")
 	l.edit("red")
-	l.rollouts(crowd + 2*optedIn)
+	l.rollouts(2)
 	pins = l.pinned()
 	l.underLoad("uninstalling with helm 3", false, func() {
 		l.kubectl("delete", "mutatingwebhookconfiguration", configurationName) // helm 4 begins with it
@@ -123,7 +126,73 @@ func TestLifecycle(t *testing.T) {
 		require.NoError(t, l.terminateAll())
 	}, annotating, changing, applying)
 	l.isGone()
-	l.rollouts(crowd + 2*optedIn)
+	l.rollouts(2)
+}
+
+// TestWithoutCertManager installs where nobody but the versioner issues certificates.
+func TestWithoutCertManager(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a control plane, and takes minutes")
+	}
+	checkout, err := tools.Checkout()
+	require.NoError(t, err)
+	b, err := built(t.Context(), checkout, filepath.Join(t.TempDir(), "present"))
+	require.NoError(t, err)
+	l := newLab(t)
+	require.NoError(t, l.issuer.Stop())
+	l.furnish(40, 20)
+	l.helm(clients.Helm4, "install", release, b.chart(), "--create-namespace",
+		"--set=certificates.certManager.enabled=false,certificates.selfIssued.enabled=true")
+	require.NoError(t, l.startWebhooks(t.Context(), b))
+	require.NoError(t, l.startVersioner(t.Context(), b))
+	require.NoError(t, l.serve(t.Context()))
+	l.trusted()
+	l.pinned()
+	l.optIn()
+	l.edit("yellow")
+	l.rollouts(2)
+
+	l.underLoad("an upgrade without cert-manager", true, func() {
+		authority := l.authorities()
+		l.helm(clients.Helm4, "upgrade", release, b.chart(), "--reuse-values", "--set=log.level=1")
+		require.NoError(t, l.roll(t.Context(), b))
+		assert.Equal(t, authority, l.authorities(), "it was issued again")
+	}, annotating, changing, applying)
+	before := l.secret(certificate + "-certificate")
+	_, err = l.api.CoreV1().Secrets(installation.Namespace).Patch(t.Context(), certificate+"-certificate", types.MergePatchType,
+		[]byte(`{"data": {"tls.crt": null}}`), metav1.PatchOptions{})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		now := l.secret(certificate + "-certificate")
+		return now != "" && now != before
+	}, patience, pause, "it isn't issued again")
+	_, err = l.api.AdmissionregistrationV1().MutatingWebhookConfigurations().Patch(t.Context(), configurationName, types.JSONPatchType,
+		[]byte(`[{"op": "remove", "path": "/webhooks/0/clientConfig/caBundle"}]`), metav1.PatchOptions{})
+	require.NoError(t, err)
+	l.trusted()
+	l.rollouts(2)
+	l.mayChangeNothingElse()
+}
+
+// mayChangeNothingElse plays a versioner that somebody else has taken over.
+func (l *lab) mayChangeNothingElse() {
+	l.t.Helper()
+	config, err := l.cluster.ConfigFor(installation.VersionerUser, installation.Groups()...)
+	require.NoError(l.t, err)
+	versioner, err := kubernetes.NewForConfig(config)
+	require.NoError(l.t, err)
+	for name, change := range map[string]func(*admissionregistrationv1.MutatingWebhook){
+		"whom it calls":       func(w *admissionregistrationv1.MutatingWebhook) { w.ClientConfig.Service.Namespace = "elsewhere" },
+		"about what":          func(w *admissionregistrationv1.MutatingWebhook) { w.Rules[0].Resources = []string{"*"} },
+		"where":               func(w *admissionregistrationv1.MutatingWebhook) { w.NamespaceSelector = nil },
+		"what a failure does": func(w *admissionregistrationv1.MutatingWebhook) { w.FailurePolicy = new(admissionregistrationv1.Fail) },
+	} {
+		found, err := l.api.AdmissionregistrationV1().MutatingWebhookConfigurations().Get(l.t.Context(), configurationName, metav1.GetOptions{})
+		require.NoError(l.t, err)
+		change(&found.Webhooks[1])
+		_, err = versioner.AdmissionregistrationV1().MutatingWebhookConfigurations().Update(l.t.Context(), found, metav1.UpdateOptions{})
+		require.ErrorContains(l.t, err, "configpin-versioner has no business with UPDATE of mutatingwebhookconfiguration/zz-configpin", name)
+	}
 }
 
 // begin starts the Pods of what was installed just now.

@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -72,6 +74,9 @@ func (l *lab) program(ctx context.Context, b build, program, name, user string) 
 		p.Args = append(p.Args, "--bind-address="+p.address, "--cert-dir="+l.certificates)
 	} else {
 		p.Args = append(p.Args, "--leader-election-namespace="+installation.Namespace)
+		if slices.ContainsFunc(p.Args, func(arg string) bool { return strings.HasPrefix(arg, "--issue-certificate=") }) {
+			p.Args = append(p.Args, "--issued-certificate-dir="+l.certificates)
+		}
 	}
 	return p, nil
 }
@@ -115,7 +120,6 @@ func (l *lab) serve(ctx context.Context) error {
 		if err := p.ready(ctx); err != nil {
 			return err
 		}
-		l.egress.remove(p.address)
 		l.egress.add(p.address)
 	}
 	return nil
@@ -179,12 +183,12 @@ func (l *lab) terminateAll() error {
 	return errors.Join(errs...)
 }
 
-// mount writes the webhook's certificate where its Pods would have it, whenever
-// cert-manager writes it, until ctx ends.
+// mount writes the webhook's certificate where its Pods would have it, whenever somebody
+// issues it, until ctx ends.
 func (l *lab) mount(ctx context.Context) {
 	for {
 		secret, err := l.api.CoreV1().Secrets(installation.Namespace).Get(ctx, certificate+"-certificate", metav1.GetOptions{})
-		if err == nil {
+		if err == nil && len(secret.Data) > 0 {
 			for _, name := range []string{"tls.key", "tls.crt"} {
 				if err := replace(filepath.Join(l.certificates, name), secret.Data[name]); err != nil {
 					l.t.Errorf("mounting the certificate: %v", err)

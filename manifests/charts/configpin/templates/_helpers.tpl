@@ -106,11 +106,18 @@ readinessProbe:
 {{/* Everything that is said once, and wrong together. */}}
 {{- define "configpin.check" -}}
 {{- $c := .Values.certificates -}}
-{{- if and (not $c.certManager.enabled) (not $c.secretName) -}}
-{{- fail "certificates.secretName has to be set where certificates.certManager.enabled is false: the webhook needs a certificate" -}}
+{{- if and $c.certManager.enabled $c.selfIssued.enabled -}}
+{{- fail "certificates.certManager.enabled has to be false where certificates.selfIssued.enabled is true: one of them issues the certificate" -}}
 {{- end -}}
-{{- if and (not $c.certManager.enabled) (not $c.caBundle) -}}
-{{- fail "certificates.caBundle has to be set where certificates.certManager.enabled is false: the API server has to know who signed the webhook's certificate" -}}
+{{- if and $c.selfIssued.enabled (or $c.secretName $c.caBundle) -}}
+{{- fail "certificates.selfIssued.enabled makes the certificate and its authority: leave certificates.secretName and certificates.caBundle out" -}}
+{{- end -}}
+{{- $mine := not (or $c.certManager.enabled $c.selfIssued.enabled) -}}
+{{- if and $mine (not $c.secretName) -}}
+{{- fail "certificates.secretName has to be set where neither certificates.certManager.enabled nor certificates.selfIssued.enabled is true: the webhook needs a certificate" -}}
+{{- end -}}
+{{- if and $mine (not $c.caBundle) -}}
+{{- fail "certificates.caBundle has to be set where neither certificates.certManager.enabled nor certificates.selfIssued.enabled is true: the API server has to know who signed the webhook's certificate" -}}
 {{- end -}}
 {{- if and .Values.secrets.enabled .Values.secrets.namespaces -}}
 {{- fail "secrets.enabled serves the Secrets of all namespaces, secrets.namespaces those of some: set one of them" -}}

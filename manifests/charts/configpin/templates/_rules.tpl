@@ -84,6 +84,31 @@
 {{- end -}}
 
 {{/* A role, and whom it is given. Its name is that of the program, with a suffix. */}}
+{{- define "configpin.certificateRules" -}}
+# list, watch: notice that the certificate isn't there, or has to be replaced. Of all
+# Secrets in this namespace, as cert-controller watches them.
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [list, watch]
+# update: issue it.
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames: [{{ include "configpin.certificateSecret" . }}]
+  verbs: [update]
+{{- end -}}
+
+{{- define "configpin.authorityRules" -}}
+# list, watch: notice that the webhook configuration names another authority.
+- apiGroups: [admissionregistration.k8s.io]
+  resources: [mutatingwebhookconfigurations]
+  verbs: [list, watch]
+# update: write the authority into it.
+- apiGroups: [admissionregistration.k8s.io]
+  resources: [mutatingwebhookconfigurations]
+  resourceNames: [zz-configpin]
+  verbs: [update]
+{{- end -}}
+
 {{- define "configpin.grant" -}}
 {{- $kind := ternary "Role" "ClusterRole" (hasKey . "namespace") -}}
 apiVersion: rbac.authorization.k8s.io/v1
