@@ -35,10 +35,11 @@ func TestImages(t *testing.T) {
 	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 	defer server.Close()
 	host := strings.TrimPrefix(server.URL, "http://") + "/team"
-	o := options{checkout: filepath.Join("..", ".."), into: into, version: "9.8.7", registry: host, platforms: platform, push: true}
+	o := options{checkout: filepath.Join("..", ".."), into: into, version: "9.8.7", registry: host, platforms: platform, packages: packages, push: true}
 	require.NoError(t, run(t.Context(), o, t.Output()))
 
-	for _, program := range programs {
+	for _, folder := range packages {
+		program := filepath.Base(folder)
 		index := read(t, filepath.Join(into, program+".tar"))
 		want, err := index.Digest()
 		require.NoError(t, err)

@@ -1,5 +1,5 @@
-// Command images builds the images of both programs: OCI archives with an image for
-// each platform, and what is in each as SPDX. It needs no Docker and no registry, and
+// Command images builds images of programs, by default of both that configpin is: OCI
+// archives with an image for each platform, and what is in each as SPDX. It needs no Docker and no registry, and
 // builds the same bytes again from the same checkout.
 //
 // It is a module of its own because ko, which does the work, requires far more than
@@ -17,6 +17,7 @@ import (
 	"log"
 	"os"
 	"os/signal"
+	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -43,16 +44,19 @@ const (
 	user = "65532:65532"
 )
 
-var programs = []string{"webhook", "versioner"}
+// packages are built where no others are named.
+var packages = []string{"./cmd/webhook", "./cmd/versioner"}
 
 const usage = `Builds OCI images of configpin's programs, without Docker and without a registry.
 
 Usage:
-  go run . [flags]        in release/images; or: make images
+  go run . [flags] [PACKAGE...]        in release/images; or: make images
+
+Packages are folders of the checkout, by default ./cmd/webhook and ./cmd/versioner. An image has the name of its folder.
 
 Examples:
   go run . -version 0.1.0 -into ../../bin/images
-  go run . -registry registry.example.com -platforms linux/arm64
+  go run . -registry registry.example.com -platforms linux/arm64 ./cmd/webhook
   go run . -version 0.1.0 -registry registry.example.com/team -push
   ctr --namespace k8s.io images import ../../bin/images/webhook.tar
 
@@ -64,6 +68,7 @@ Flags:
 // options are what is built.
 type options struct {
 	checkout, into, version, registry, platforms string
+	packages                                     []string
 	push                                         bool
 }
 
@@ -73,7 +78,7 @@ func main() {
 	flag.StringVar(&o.checkout, "checkout", filepath.Join("..", ".."), "`folder` of configpin's module")
 	flag.StringVar(&o.into, "into", filepath.Join("..", "..", "bin", "images"), "`folder` to write to")
 	flag.StringVar(&o.version, "version", "unreleased", "the `version` that programs say, and tag of the images")
-	flag.StringVar(&o.registry, "registry", "localhost", "comes before the `name` of both images")
+	flag.StringVar(&o.registry, "registry", "localhost", "comes before the `name` of each image")
 	flag.StringVar(&o.platforms, "platforms", platform, "`platforms`, separated by commas")
 	flag.BoolVar(&o.push, "push", false, "write the images to the registry as well, as whom `docker login` or `crane auth login` made you")
 	flag.Usage = func() {
@@ -81,6 +86,10 @@ func main() {
 		flag.PrintDefaults()
 	}
 	flag.Parse()
+	o.packages = packages
+	if flag.NArg() > 0 {
+		o.packages = flag.Args()
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := run(ctx, o, os.Stdout); err != nil {
@@ -100,9 +109,10 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "IMAGE\tPLATFORM\tCOMPRESSED\tDIGEST")
 	var digests strings.Builder
-	for _, program := range programs {
+	for _, folder := range o.packages {
+		program := path.Base(folder)
 		fmt.Fprintf(out, "building the image of the %s for %s\n", program, o.platforms)
-		index, err := o.build(ctx, program, made)
+		index, err := o.build(ctx, folder, made)
 		if err != nil {
 			return fmt.Errorf("building the image of the %s: %w", program, err)
 		}
@@ -147,14 +157,13 @@ func created() (time.Time, error) {
 	return time.Unix(seconds, 0).UTC(), nil
 }
 
-// build makes the image of a program.
-func (o options) build(ctx context.Context, program string, made time.Time) (v1.ImageIndex, error) {
+// build makes the image of the program in a folder.
+func (o options) build(ctx context.Context, folder string, made time.Time) (v1.ImageIndex, error) {
 	platforms := strings.Split(o.platforms, ",")
 	base, err := nothing(platforms)
 	if err != nil {
 		return nil, err
 	}
-	path := module + "/cmd/" + program
 	opener, err := build.NewGo(ctx, o.checkout,
 		build.WithBaseImages(func(context.Context, string) (name.Reference, build.Result, error) {
 			reference, err := name.ParseReference("nothing")
@@ -168,7 +177,7 @@ func (o options) build(ctx context.Context, program string, made time.Time) (v1.
 		build.WithDefaultEnv([]string{"CGO_ENABLED=0", "GOWORK=off", "GOFLAGS="}),
 		build.WithDefaultFlags([]string{"-buildvcs=false", "-mod=readonly"}),
 		build.WithDefaultLdflags([]string{"-s", "-w", "-X " + module + "/internal/serve.Version=" + o.version}),
-		build.WithLabel("org.opencontainers.image.title", "configpin-"+program),
+		build.WithLabel("org.opencontainers.image.title", "configpin-"+path.Base(folder)),
 		build.WithLabel("org.opencontainers.image.version", o.version),
 		build.WithLabel("org.opencontainers.image.source", "https://"+module),
 		build.WithLabel("org.opencontainers.image.licenses", "Apache-2.0"),
@@ -178,15 +187,30 @@ func (o options) build(ctx context.Context, program string, made time.Time) (v1.
 	if err != nil {
 		return nil, err
 	}
-	result, err := opener.Build(ctx, path)
+	result, err := opener.Build(ctx, path.Join(module, folder))
 	if err != nil {
 		return nil, err
 	}
-	index, is := result.(v1.ImageIndex)
-	if !is {
-		return nil, errors.New("it isn't an index: give more than one platform")
+	return asIndex(result)
+}
+
+// asIndex makes an image for a single platform look like one for several.
+func asIndex(result build.Result) (v1.ImageIndex, error) {
+	switch result := result.(type) {
+	case v1.ImageIndex:
+		return result, nil
+	case v1.Image:
+		config, err := result.ConfigFile()
+		if err != nil {
+			return nil, err
+		}
+		return mutate.AppendManifests(mutate.IndexMediaType(empty.Index, types.OCIImageIndex), mutate.IndexAddendum{
+			Add:        result,
+			Descriptor: v1.Descriptor{Platform: config.Platform(), MediaType: types.OCIManifestSchema1},
+		}), nil
+	default:
+		return nil, fmt.Errorf("a build made a %T, which is no image", result)
 	}
-	return index, nil
 }
 
 // nothing is the image that programs are put on: an empty one for each platform. They
@@ -218,12 +242,12 @@ func archive(index v1.ImageIndex, reference, file string, made time.Time) error 
 		return err
 	}
 	defer os.RemoveAll(folder)
-	path, err := layout.Write(folder, empty.Index)
+	written, err := layout.Write(folder, empty.Index)
 	if err != nil {
 		return err
 	}
 	tag := reference[strings.LastIndex(reference, ":")+1:]
-	err = path.AppendIndex(index, layout.WithAnnotations(map[string]string{
+	err = written.AppendIndex(index, layout.WithAnnotations(map[string]string{
 		"io.containerd.image.name":          reference, // ctr reads this one
 		"org.opencontainers.image.ref.name": tag,
 	}))
