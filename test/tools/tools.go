@@ -51,6 +51,8 @@ type Tool struct {
 	Requires string
 	// Package is what to build. It may be in the build module itself.
 	Package string
+	// Tags are those of `go build`, separated by commas. Empty: none.
+	Tags string
 	// Stamp turns the version into the linker's -X settings. Nil: none.
 	Stamp func(version string) []string
 }
@@ -76,7 +78,11 @@ func (t Tool) flags(version string) []string {
 			linker += " -X " + setting
 		}
 	}
-	return []string{"-trimpath", "-buildvcs=false", "-mod=readonly", "-ldflags=" + linker}
+	flags := []string{"-trimpath", "-buildvcs=false", "-mod=readonly", "-ldflags=" + linker}
+	if t.Tags != "" {
+		flags = append(flags, "-tags="+t.Tags)
+	}
+	return flags
 }
 
 // recipes is the directory of the build modules with the versions they pin.
