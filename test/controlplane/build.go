@@ -41,13 +41,13 @@ func kubernetesTool(name string) tools.Tool {
 		Module:   "kubernetes",
 		Requires: kubernetesModule,
 		Package:  kubernetesModule + "/cmd/" + name,
-		Stamp:    stampKubernetes,
+		Stamp:    StampKubernetes,
 	}
 }
 
-// stampKubernetes gives the Kubernetes programs their version. Without it they say that they are v0.0.0-master, kubectl
+// StampKubernetes gives the Kubernetes programs their version. Without it they say that they are v0.0.0-master, kubectl
 // refuses to compare versions, and charts with a kubeVersion refuse to install.
-func stampKubernetes(version string) []string {
+func StampKubernetes(version string) []string {
 	major, rest, _ := strings.Cut(strings.TrimPrefix(version, "v"), ".")
 	minor, _, _ := strings.Cut(rest, ".")
 	return []string{

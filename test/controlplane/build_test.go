@@ -12,7 +12,7 @@ import (
 )
 
 func TestKubernetesProgramsSayTheirVersion(t *testing.T) {
-	settings := strings.Join(stampKubernetes("v1.37.2"), "\n")
+	settings := strings.Join(StampKubernetes("v1.37.2"), "\n")
 	for _, setting := range []string{
 		"k8s.io/component-base/version.gitVersion=v1.37.2",
 		"k8s.io/component-base/version.gitMajor=1\n",

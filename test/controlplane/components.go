@@ -3,6 +3,7 @@ package controlplane
 import (
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/configpin/configpin/test/controlplane/process"
 )
@@ -65,16 +66,20 @@ const gogc = "400"
 // components returns the processes of the control plane in the order in which they start.
 func (c *Cluster) components(o Options) []*process.Process {
 	made := make([]*process.Process, 0, 5)
-	for _, component := range []struct {
+	type component struct {
 		name string
 		args []string
-	}{
+	}
+	all := []component{
 		{etcd, c.etcdArgs()},
-		{apiServer, append(c.apiServerArgs(o.AuditLog), o.APIServerArgs...)},
+		{apiServer, slices.Concat(c.apiServerArgs(o.AuditLog), c.nodeArgs(), o.APIServerArgs)},
 		{controllerManager, c.controllerManagerArgs()},
 		{scheduler, c.schedulerArgs()},
-		{kwok, c.kwokArgs()},
-	} {
+	}
+	if c.nodeIP == "" {
+		all = append(all, component{kwok, c.kwokArgs()})
+	}
+	for _, component := range all {
 		made = append(made, &process.Process{
 			Name:     component.name,
 			Path:     c.binaries.Path(component.name),
@@ -145,6 +150,24 @@ func (c *Cluster) apiServerArgs(auditLog string) []string {
 		args = append(args, "--audit-log-path="+auditLog, "--audit-policy-file="+c.layout.file("audit-policy.yaml"), "--audit-log-maxsize="+auditLogSize)
 	}
 	return args
+}
+
+// nodeArgs are those that a real node needs of the API server: it calls webhooks in Pods and the kubelet directly, and
+// Pods call it at its Service, for which no kube-proxy stands in.
+func (c *Cluster) nodeArgs() []string {
+	if c.nodeIP == "" {
+		return nil
+	}
+	pki := c.layout.pki
+	return []string{
+		"--bind-address=0.0.0.0",
+		"--advertise-address=" + c.nodeIP,
+		"--enable-aggregator-routing",
+		"--kubelet-certificate-authority=" + pki("ca.crt"),
+		"--kubelet-client-certificate=" + pki("kubelet-client.crt"),
+		"--kubelet-client-key=" + pki("kubelet-client.key"),
+		"--kubelet-preferred-address-types=InternalIP",
+	}
 }
 
 func (c *Cluster) controllerManagerArgs() []string {

@@ -7,7 +7,7 @@
 //
 // It is separate from the tests that use it because `make up` gives the same cluster to people. It deliberately knows
 // nothing of configpin (test/installation does), runs no containers (kwok only says that Pods are ready, and never
-// looks at a ConfigMap), and listens on 127.0.0.1 only.
+// looks at a ConfigMap; test/node has a real node), and listens on 127.0.0.1 only, unless a real node joins.
 package controlplane
 
 import (
@@ -34,6 +34,10 @@ type Options struct {
 	Progress io.Writer
 	// Nodes is how many nodes there are at least. 0 means 3.
 	Nodes int
+	// NodeIP is the address of a real node that the caller makes join. There is no kwok then and no other node, and the
+	// API server listens on every address, at the port of its Service, so that Pods reach it: only for a network
+	// namespace of its own. Empty: none.
+	NodeIP string
 	// AuditLog is a file to which the API server writes an event, at level Metadata, for every request. Empty: none.
 	AuditLog string
 	// APIServerArgs are added to those of kube-apiserver.
@@ -52,6 +56,7 @@ type Cluster struct {
 	admin     *rest.Config
 	processes []*process.Process // in the order in which they start
 	nodes     int
+	nodeIP    string
 }
 
 // Dir is the directory of the cluster, absolute.

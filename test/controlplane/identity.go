@@ -77,7 +77,11 @@ func (c *Cluster) writeIdentities() error {
 			return err
 		}
 	}
-	return nil
+	caller, err := c.ca.client(apiServer, mastersGroup) // of kubelets
+	if err != nil {
+		return err
+	}
+	return caller.write(c.layout.pki("kubelet-client.crt"), c.layout.pki("kubelet-client.key"))
 }
 
 // openAdmin reads the administrator's kubeconfig, or makes it.

@@ -16,10 +16,12 @@ const (
 	kwok              = "kwok"
 )
 
-// serviceCIDR and its first address, which the API server gives to the Service "kubernetes".
+// serviceCIDR and its first address, which the API server gives to its own Service.
 const (
-	serviceCIDR  = "10.96.0.0/16"
-	firstService = "10.96.0.1"
+	serviceCIDR = "10.96.0.0/16"
+	// ServiceAddress is where Pods expect the API server, at servicePort.
+	ServiceAddress = "10.96.0.1"
+	servicePort    = 443
 )
 
 // layout knows where in the directory of a cluster each file is.
@@ -71,7 +73,7 @@ func (l layout) writeCertificates(cluster authority) error {
 		{
 			"apiserver", cluster, "kubernetes",
 			[]string{"localhost", "kubernetes.default", "kubernetes.default.svc"},
-			append(loopback, net.ParseIP(firstService)),
+			append(loopback, net.ParseIP(ServiceAddress)),
 		},
 		{"localhost", cluster, "localhost", nil, loopback},
 	} {

@@ -67,7 +67,9 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Progress == nil {
 		o.Progress = io.Discard
 	}
-	if o.Nodes == 0 {
+	if o.NodeIP != "" {
+		o.Nodes = 0
+	} else if o.Nodes == 0 {
 		o.Nodes = defaultNodes
 	}
 	if o.Timeout == 0 {
@@ -115,7 +117,7 @@ func (c *Cluster) startAll(ctx context.Context, missing []*process.Process, prog
 
 // open makes a Cluster of a directory: it reads what is there and writes what is missing.
 func open(o Options, binaries Binaries) (*Cluster, error) {
-	c := &Cluster{layout: layout(o.Dir), binaries: binaries, nodes: o.Nodes}
+	c := &Cluster{layout: layout(o.Dir), binaries: binaries, nodes: o.Nodes, nodeIP: o.NodeIP}
 	running, err := process.In(o.Dir)
 	if err != nil {
 		return nil, err
@@ -144,7 +146,9 @@ func (c *Cluster) openPorts(cold bool) (err error) {
 	if cold {
 		c.state.forgetTaken(portNames)
 	}
-	c.ports, err = c.state.controlPlanePorts()
+	if c.ports, err = c.state.controlPlanePorts(); err == nil && c.nodeIP != "" {
+		c.ports[apiServer] = servicePort
+	}
 	return err
 }
 
