@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/configpin/configpin/test/controlplane"
+	"github.com/configpin/configpin/test/node"
 )
 
 func down(ctx context.Context, dir string, out io.Writer) error {
@@ -21,9 +22,16 @@ func down(ctx context.Context, dir string, out io.Writer) error {
 		return err
 	}
 	defer unlock()
+	_, err = os.Stat(nodeDir(dir))
+	hadNode := err == nil
 	stopped, err := controlplane.Remove(ctx, dir, out)
 	if err != nil {
 		return err
+	}
+	if hadNode {
+		if err := node.RemoveLeftovers(); err != nil { // there are some if it was killed
+			return err
+		}
 	}
 	if len(stopped) == 0 {
 		fmt.Fprintf(out, "Nothing ran. Removed %s.\n", dir)

@@ -1,7 +1,7 @@
 // Local runs configpin on a real Kubernetes control plane on this machine, for people to try it.
 //
-// It is a command of its own because the Makefile needs one; what it does is in test/controlplane, test/clients and
-// test/installation, which the conformance tests use too.
+// It is a command of its own because the Makefile needs one; what it does is in test/controlplane, test/clients,
+// test/installation and test/node, which tests use too.
 package main
 
 import (
@@ -20,6 +20,7 @@ import (
 	"github.com/configpin/configpin/test/certmanager"
 	"github.com/configpin/configpin/test/clients"
 	"github.com/configpin/configpin/test/controlplane"
+	"github.com/configpin/configpin/test/node"
 	"github.com/configpin/configpin/test/tools"
 )
 
@@ -38,6 +39,7 @@ Environment:
   CONFIGPIN_FLAGS_WEBHOOK     flags to add to the webhook's, separated by spaces
   CONFIGPIN_FLAGS_VERSIONER   flags to add to the versioner's, separated by spaces
   CONFIGPIN_SECRETS           serve Secrets too, if this is 1
+  CONFIGPIN_NODE              if this is real: with a real kubelet and containers, installed by the chart (Linux, root, runc)
   CONFIGPIN_TOOLS_DIR         where to keep what is built (default: in the user's cache folder)
   KUBEBUILDER_ASSETS          a folder with etcd, kube-apiserver or kubectl to use instead of building them
 `
@@ -48,6 +50,9 @@ type usageError string
 func (e usageError) Error() string { return string(e) }
 
 func main() {
+	if code, done := node.Init(); done {
+		os.Exit(code)
+	}
 	logf.SetLogger(logr.Discard()) // or controller-runtime complains in the middle of the output
 	os.Exit(execute(os.Args[1:], os.Stdout, os.Stderr))
 }
@@ -85,9 +90,18 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	switch args[0] {
 	case "up":
+		real, err := hasRealNode(os.Getenv("CONFIGPIN_NODE"))
+		if err != nil {
+			return err
+		}
+		if real {
+			return inCheckout(func(dir string) error { return upWithNode(ctx, dir, out) })
+		}
 		return inCheckout(func(dir string) error { return up(ctx, dir, out) })
 	case "down":
 		return inCheckout(func(dir string) error { return down(ctx, dir, out) })
+	case nodeCommand:
+		return inCheckout(func(dir string) error { return runNode(ctx, dir, out) })
 	case "build":
 		return build(ctx, out)
 	case "help", "-h", "-help", "--help":

@@ -42,6 +42,31 @@ func TestSecretsAreServedWhereThatIsAskedFor(t *testing.T) {
 	assert.Equal(t, 2, report(t.Context(), err, &stderr))
 }
 
+func TestANodeIsRealWhereThatIsAskedFor(t *testing.T) {
+	for value, want := range map[string]bool{"real": true, "": false} {
+		got, err := hasRealNode(value)
+		require.NoError(t, err, value)
+		assert.Equal(t, want, got, "CONFIGPIN_NODE=%s", value)
+	}
+	_, err := hasRealNode("fake")
+	assert.EqualError(t, err, `local: CONFIGPIN_NODE is "fake", not real`)
+}
+
+func TestTheChartGetsWhatTheEnvironmentSays(t *testing.T) {
+	t.Setenv("CONFIGPIN_SECRETS", "1")
+	t.Setenv("CONFIGPIN_FLAGS_WEBHOOK", "")
+	t.Setenv("CONFIGPIN_FLAGS_VERSIONER", "--settle=500ms  --sweep=2s")
+	values, err := helmValues()
+	require.NoError(t, err)
+	assert.ElementsMatch(t, []string{
+		"--set=image.registry=localhost",
+		"--set=image.tag=checkout",
+		"--set=secrets.enabled=true",
+		"--set-json=webhook.extraArgs=[]",
+		`--set-json=versioner.extraArgs=["--settle=500ms","--sweep=2s"]`,
+	}, values)
+}
+
 func TestHelpGoesToStandardOutput(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, run(t.Context(), []string{"--help"}, &out))

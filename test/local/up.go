@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -32,7 +33,7 @@ Then try a ConfigMap that is versioned and a Deployment that is pinned:
   kubectl rollout status deployment/app
   kubectl rollout undo deployment/app
 
-Pods become ready but run nothing: there are no containers here. To end all of it: make down
+Pods become ready but run nothing: there are no containers here (with make up NODE=real, there are). To end all of it: make down
 `))
 
 // servesSecrets reads CONFIGPIN_SECRETS. Whoever writes 0, or no, mustn't get the
@@ -66,6 +67,9 @@ func up(ctx context.Context, dir string, out io.Writer) error {
 		return err
 	}
 	defer unlock()
+	if nodeProcess(dir).Running() {
+		return errors.New("a cluster with a real node runs here; end it with make down first")
+	}
 	cluster, err := controlplane.Start(ctx, controlplane.Options{Dir: dir, Detached: true, Progress: out})
 	if err != nil {
 		return err
