@@ -31,15 +31,19 @@ type files[T any] struct {
 	make  func(texts [][]byte) (*T, error)
 }
 
-// look reads the files, and says once what is wrong with them. Every look that
-// fails counts, so that the metric rises for as long as they are of no use.
+// look reads the files, and says once what is wrong with them, and once when nothing is
+// any more. Every look that fails counts, so that the metric rises for as long as they
+// are of no use.
 func (l *loaded[T]) look(ctx context.Context, of files[T]) {
 	err := l.read(of)
+	log, known := logf.FromContext(ctx), l.now.Load() != nil
 	if err == nil {
+		if l.said != "" {
+			log.Info("Certificates are there")
+		}
 		l.said = ""
 		return
 	}
-	log, known := logf.FromContext(ctx), l.now.Load() != nil
 	if known {
 		reloadErrors.WithLabelValues(of.label).Inc()
 	}

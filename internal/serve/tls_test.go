@@ -412,8 +412,10 @@ func TestFilesOfNoUse(t *testing.T) {
 			_, err = r.get(t, &tls.Config{RootCAs: pki.Pool(ca)})
 			assert.ErrorContains(t, err, "certificate required", "it doesn't begin to answer anybody")
 
+			there := r.log.lines("Certificates are there")
 			replace(t, test.file, repaired)
 			looked(t)
+			assert.Equal(t, there+1, r.log.lines("Certificates are there"), "it says so once")
 			repairedAt := metric(t, "configpin_certificate_reload_errors_total", test.label)
 			looked(t)
 			assert.InDelta(t, repairedAt, metric(t, "configpin_certificate_reload_errors_total", test.label), 0.5, "it rises no more")

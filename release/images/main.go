@@ -1,6 +1,6 @@
 // Command images builds images of programs, by default of both that configpin is: OCI
-// archives with an image for each platform, and what is in each as SPDX. It needs no Docker and no registry, and
-// builds the same bytes again from the same checkout.
+// archives with an image for each platform, and what is in each as SPDX. It needs no
+// Docker and no registry, and builds the same bytes again from the same checkout.
 //
 // It is a module of its own because ko, which does the work, requires far more than
 // configpin does.
