@@ -12,7 +12,7 @@ tool := go tool -modfile=tools.mod
 # How long `make fuzz` spends on each target, as in FUZZTIME=5m.
 FUZZTIME ?= 10s
 
-# Flags for `make images`, as in IMAGES="-version 0.1.0 -registry registry.example.com -push".
+# Flags for `make images`, as in IMAGES="-version 0.1.0 -push registry.example.com/team".
 IMAGES ?=
 
 # Added to the flags of the programs that `make up`, `make demo` and `make bench`

@@ -2,6 +2,9 @@ module github.com/configpin/configpin
 
 go 1.26.0
 
+// What releases are built with, and no older than any module below needs.
+toolchain go1.26.8
+
 require (
 	github.com/cert-manager/cert-manager v1.21.2
 	github.com/go-logr/logr v1.4.3

@@ -35,35 +35,39 @@ case "${1:-}" in
 esac
 
 version="$1"
-folder="${2:-dist}"
 [[ "$version" =~ ^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$ ]] || fail "$version is no version, as 0.1.0 is one"
+folder="$(realpath -m -- "${2:-dist}")"
+key="${SIGNING_KEY:+$(realpath -m -- "$SIGNING_KEY")}"
 cd "$(git -C "$(dirname "${BASH_SOURCE[0]}")" rev-parse --show-toplevel)"
+
+# What else would make other bytes.
+export LC_ALL=C CGO_ENABLED=0 GOENV=off GOFLAGS='' GOWORK=off
+unset GOAMD64 GOARM64 GOEXPERIMENT GOTOOLCHAIN
+toolchain="$(sed -n 's/^toolchain //p' go.mod)"
+[[ "$(go env GOVERSION)" == "$toolchain" || -n "${ANY_TOOLCHAIN:-}" ]] ||
+	fail "$(go env GOVERSION) would make other bytes than $toolchain, which go.mod names: install that"
+
 [[ -z "$(git status --porcelain)" ]] || fail "there are changes that aren't committed: commit them, or put them away"
 git tag --points-at HEAD | grep -Fxq "v$version" || fail "this commit hasn't the tag v$version: git tag v$version"
 for field in version appVersion; do
 	grep -Fxq "$field: $version" manifests/charts/configpin/Chart.yaml ||
 		fail "Chart.yaml hasn't $field: $version: change it, run make generate, commit, and tag that"
 done
-if [[ -n "${SIGNING_KEY:-}" && ! -r "$SIGNING_KEY" ]]; then
-	fail "the key $SIGNING_KEY can't be read"
-fi
-
 mkdir -p "$folder"
 [[ -z "$(ls -A "$folder")" ]] || fail "the folder $folder isn't empty"
-folder="$(cd "$folder" && pwd)"
+sign() { ssh-keygen -q -Y sign -f "$key" -n configpin-release "$1"; }
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
+if [[ -n "$key" ]]; then
+	echo tried >"$work/tried"
+	sign "$work/tried" || fail "the key $SIGNING_KEY can't sign"
+fi
 
 SOURCE_DATE_EPOCH="$(git log -1 --format=%ct)"
 export SOURCE_DATE_EPOCH
-push=()
-if [[ -n "${REGISTRY:-}" ]]; then
-	push=(-push)
-fi
 flags=(-trimpath -buildvcs=false)
-export CGO_ENABLED=0 GOFLAGS=''
-go run -C release/images "${flags[@]}" . -checkout "$PWD" -into "$folder" -version "$version" \
-	-registry "${REGISTRY:-localhost}" "${push[@]}"
+images() { go run -C release/images "${flags[@]}" . -checkout "$PWD" -version "$version" "$@"; }
+images -into "$folder"
 
 # The versions of helm and kustomize that tests use.
 helm() { go run -C test/clients/build/helm4 "${flags[@]}" helm.sh/helm/v4/cmd/helm "$@"; }
@@ -75,12 +79,15 @@ helm package "$work/manifests/charts/configpin" --destination "$folder" >/dev/nu
 for kind in base strict secrets; do
 	kustomize build "$work/manifests/$kind" >"$folder/configpin-$kind.yaml"
 done
+(cd "$folder" && sha256sum -- * >"$work/SHA256SUMS" && mv "$work/SHA256SUMS" .)
+if [[ -n "$key" ]]; then
+	sign "$folder/SHA256SUMS"
+fi
 
-cd "$folder"
-sha256sum -- * >"$work/SHA256SUMS"
-mv "$work/SHA256SUMS" .
-if [[ -n "${SIGNING_KEY:-}" ]]; then
-	ssh-keygen -q -Y sign -f "$SIGNING_KEY" -n configpin-release SHA256SUMS
+# Last, when nothing else can fail.
+if [[ -n "${REGISTRY:-}" ]]; then
+	images -into "$work/pushed" -push "$REGISTRY"
+	cmp "$work/pushed/digests.txt" "$folder/digests.txt" || fail "other images were pushed than are in $folder"
 fi
 printf 'configpin %s is in %s:\n' "$version" "$folder"
-ls
+ls "$folder"

@@ -29,13 +29,13 @@ import (
 const mostBytes = 40e6
 
 // TestImages builds the images, with a registry to push to. That they are the same when
-// they are built again is a test of test/release.
+// they are built again is a test of test/e2e/release.
 func TestImages(t *testing.T) {
 	into := t.TempDir()
 	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 	defer server.Close()
 	host := strings.TrimPrefix(server.URL, "http://") + "/team"
-	o := options{checkout: filepath.Join("..", ".."), into: into, version: "9.8.7", registry: host, platforms: platform, packages: packages, push: true}
+	o := options{checkout: filepath.Join("..", ".."), into: into, version: "9.8.7", push: host, platforms: platform, packages: packages}
 	require.NoError(t, run(t.Context(), o, t.Output()))
 
 	for _, folder := range packages {

@@ -39,6 +39,10 @@ const (
 	module   = "github.com/configpin/configpin"
 	platform = "linux/amd64,linux/arm64"
 
+	// nowhere comes before the names in archives: they are the same wherever they are
+	// pushed to, and no node can pull them from there.
+	nowhere = "localhost"
+
 	// user is nobody's number on any distribution: the images have no /etc/passwd, and
 	// Kubernetes can tell that a number isn't root's.
 	user = "65532:65532"
@@ -56,8 +60,8 @@ Packages are folders of the checkout, by default ./cmd/webhook and ./cmd/version
 
 Examples:
   go run . -version 0.1.0 -into ../../bin/images
-  go run . -registry registry.example.com -platforms linux/arm64 ./cmd/webhook
-  go run . -version 0.1.0 -registry registry.example.com/team -push
+  go run . -platforms linux/arm64 ./cmd/webhook
+  go run . -version 0.1.0 -push registry.example.com/team
   ctr --namespace k8s.io images import ../../bin/images/webhook.tar
 
 SOURCE_DATE_EPOCH is the time that images say they were made at, in seconds (default: 0).
@@ -67,9 +71,8 @@ Flags:
 
 // options are what is built.
 type options struct {
-	checkout, into, version, registry, platforms string
-	packages                                     []string
-	push                                         bool
+	checkout, into, version, push, platforms string
+	packages                                 []string
 }
 
 func main() {
@@ -78,9 +81,8 @@ func main() {
 	flag.StringVar(&o.checkout, "checkout", filepath.Join("..", ".."), "`folder` of configpin's module")
 	flag.StringVar(&o.into, "into", filepath.Join("..", "..", "bin", "images"), "`folder` to write to")
 	flag.StringVar(&o.version, "version", "unreleased", "the `version` that programs say, and tag of the images")
-	flag.StringVar(&o.registry, "registry", "localhost", "comes before the `name` of each image")
 	flag.StringVar(&o.platforms, "platforms", platform, "`platforms`, separated by commas")
-	flag.BoolVar(&o.push, "push", false, "write the images to the registry as well, as whom `docker login` or `crane auth login` made you")
+	flag.StringVar(&o.push, "push", "", "a `registry` to write the images to as well, as whom docker login or crane auth login made you")
 	flag.Usage = func() {
 		fmt.Fprint(flag.CommandLine.Output(), usage)
 		flag.PrintDefaults()
@@ -116,15 +118,15 @@ func run(ctx context.Context, o options, out io.Writer) error {
 		if err != nil {
 			return fmt.Errorf("building the image of the %s: %w", program, err)
 		}
-		reference := fmt.Sprintf("%s/configpin/%s:%s", o.registry, program, o.version)
+		reference := fmt.Sprintf("%s/configpin/%s:%s", nowhere, program, o.version)
 		if err := archive(index, reference, filepath.Join(o.into, program+".tar"), made); err != nil {
 			return fmt.Errorf("writing the image of the %s: %w", program, err)
 		}
 		if err := describe(table, reference, index); err != nil {
 			return fmt.Errorf("reading the image of the %s: %w", program, err)
 		}
-		if o.push {
-			if err := push(ctx, index, reference); err != nil {
+		if o.push != "" {
+			if err := push(ctx, index, fmt.Sprintf("%s/configpin/%s:%s", o.push, program, o.version)); err != nil {
 				return fmt.Errorf("pushing the image of the %s: %w", program, err)
 			}
 		}

@@ -44,7 +44,7 @@ func BuildImages(ctx context.Context, into string, progress io.Writer) error {
 	}
 	fmt.Fprintln(progress, "building images")
 	build := exec.CommandContext(ctx, "go", "run", "-C", filepath.Join(root, "release", "images"), ".",
-		"-into", into, "-registry", Registry, "-version", Tag, "-platforms", "linux/"+runtime.GOARCH,
+		"-into", into, "-version", Tag, "-platforms", "linux/"+runtime.GOARCH,
 		"./cmd/webhook", "./cmd/versioner", ReaderPackage, pausePackage)
 	build.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=")
 	if out, err := build.CombinedOutput(); err != nil {
