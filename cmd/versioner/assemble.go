@@ -71,9 +71,7 @@ func assemble(config *rest.Config, o *options) (*program, error) {
 		runnables = append(runnables, collectorOf(collector, known.sources.Synced))
 	}
 	if o.issueFor != "" {
-		if err := issue(mgr, o); err != nil {
-			return nil, err
-		}
+		runnables = append(runnables, newIssuer(config, o))
 	}
 	for _, runnable := range runnables {
 		if err := mgr.Add(runnable); err != nil {

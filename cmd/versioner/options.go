@@ -31,7 +31,7 @@ type options struct {
 
 	historyLimit, secretsHistoryLimit int
 
-	issueFor, issuedDir string // see issue
+	issueFor, issuedDir string // see issuer
 
 	concurrency   int
 	elect         bool

@@ -64,6 +64,7 @@ type lab struct {
 	started   int
 	webhooks  []*pod
 	versioner *pod
+	all       []*pod // whatever was started
 }
 
 func newLab(t *testing.T) *lab {
@@ -98,7 +99,7 @@ func newLab(t *testing.T) *lab {
 	mounted := make(chan struct{})
 	go func() {
 		defer close(mounted)
-		l.mount(mounting)
+		l.mount(mounting, t)
 	}()
 	t.Cleanup(func() {
 		stop()
@@ -110,11 +111,8 @@ func newLab(t *testing.T) *lab {
 
 // end ends the programs, and shows what they said if the test failed.
 func (l *lab) end() {
-	for _, p := range append(slices.Clone(l.webhooks), l.versioner) {
-		if p == nil {
-			continue
-		}
-		if l.t.Failed() {
+	for _, p := range l.all {
+		if l.t.Failed() && p.Running() {
 			l.t.Logf("%s says last:\n%s", p.Name, p.LogTail(20))
 		}
 		assert.NoError(l.t, p.Stop())
@@ -217,12 +215,12 @@ func (l *lab) rollouts(each int) {
 	l.t.Helper()
 	want := l.crowd + each*l.optedIn
 	var got int
-	assert.Eventually(l.t, func() bool {
+	l.until(fmt.Sprint("the crowd hasn't ", want, " ReplicaSets"), func() bool {
 		found, err := l.api.AppsV1().ReplicaSets(shop).List(l.t.Context(), metav1.ListOptions{LabelSelector: "crowd"})
 		require.NoError(l.t, err)
 		got = len(found.Items)
 		return got >= want
-	}, patience, 10*pause)
+	})
 	require.Equal(l.t, want, got, "ReplicaSets of the crowd")
 	l.t.Logf("the crowd has %d ReplicaSets", got)
 }
@@ -243,14 +241,22 @@ func (l *lab) optIn() {
 	l.pinned()
 }
 
+// until waits for something, on the test's own goroutine, so that a look may fail it.
+func (l *lab) until(what string, is func() bool) {
+	l.t.Helper()
+	for deadline := time.Now().Add(patience); !is(); <-time.After(pause) {
+		require.True(l.t, time.Now().Before(deadline), what)
+	}
+}
+
 // pinned waits until everybody who opted in is pinned, and returns to what.
 func (l *lab) pinned() []string {
 	l.t.Helper()
 	var found []string
-	require.Eventually(l.t, func() bool {
+	l.until("not everybody is pinned", func() bool {
 		found = l.pins()
 		return !slices.ContainsFunc(found, func(name string) bool { return !snapshot.MatchString(name) })
-	}, patience, 10*pause, "not everybody is pinned")
+	})
 	return found
 }
 
@@ -267,8 +273,8 @@ func (l *lab) pins() []string {
 	return slices.Compact(found)
 }
 
-// snapshots are their names and UIDs.
-func (l *lab) snapshots() map[string]types.UID {
+// kept are the names and UIDs of snapshots.
+func (l *lab) kept() map[string]types.UID {
 	l.t.Helper()
 	all, err := l.api.CoreV1().ConfigMaps(shop).List(l.t.Context(), metav1.ListOptions{LabelSelector: "configpin.io/snapshot-of"})
 	require.NoError(l.t, err)
@@ -290,7 +296,7 @@ func (l *lab) authorities() []byte {
 // trusted waits until cert-manager has told the API server whom to trust.
 func (l *lab) trusted() {
 	l.t.Helper()
-	require.Eventually(l.t, func() bool { return len(l.authorities()) > 0 }, patience, pause, "caBundle is empty")
+	l.until("caBundle is empty", func() bool { return len(l.authorities()) > 0 })
 }
 
 // renew has cert-manager issue a certificate again, as `cmctl renew` does, and waits for
@@ -299,7 +305,7 @@ func (l *lab) renew(name, secret string) {
 	l.t.Helper()
 	key := client.ObjectKey{Namespace: installation.Namespace, Name: name}
 	before := l.secret(secret)
-	require.Eventually(l.t, func() bool {
+	l.until(name+" can't be written", func() bool {
 		var c certmanagerv1.Certificate
 		require.NoError(l.t, l.objects.Get(l.t.Context(), key, &c))
 		c.Status.Conditions = append(slices.DeleteFunc(c.Status.Conditions, func(c certmanagerv1.CertificateCondition) bool {
@@ -309,8 +315,8 @@ func (l *lab) renew(name, secret string) {
 			ObservedGeneration: c.Generation, LastTransitionTime: new(metav1.Now()),
 		})
 		return l.objects.Status().Update(l.t.Context(), &c) == nil
-	}, patience, pause)
-	require.Eventually(l.t, func() bool { return l.secret(secret) != before }, patience, pause, "%s isn't issued again", name)
+	})
+	l.until(name+" isn't issued again", func() bool { return l.secret(secret) != before })
 }
 
 // secret is the certificate in a Secret.

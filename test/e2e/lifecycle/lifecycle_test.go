@@ -28,6 +28,19 @@ import (
 
 const release = "configpin"
 
+// story is what is told of an installation, and what has to stay as it was.
+type story struct {
+	*lab
+	checkout          string
+	present, previous build
+	pins              []string
+	snapshots         map[string]types.UID
+}
+
+// everyWay is all ways in which people write workloads.
+var everyWay = []kind{annotating, changing, applying}
+
+// TestLifecycle is one story: each part begins where the one before it has ended.
 func TestLifecycle(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a control plane, and takes minutes")
@@ -38,95 +51,135 @@ func TestLifecycle(t *testing.T) {
 	require.NoError(t, err)
 	previous, err := built(t.Context(), checkedOut(t, checkout), filepath.Join(t.TempDir(), "previous"))
 	require.NoError(t, err)
-	l := newLab(t)
-	l.furnish(1000, 200)
-
-	// cert-manager is slow, for once: the API server knows of a webhook that it doesn't
-	// trust and that has no certificate.
-	require.NoError(t, l.issuer.Pause())
-	l.underLoad("installing, and the first minute", false, func() {
-		l.helm(clients.Helm4, "install", release, previous.chart(), "--create-namespace")
-		require.NoError(t, l.startWebhooks(t.Context(), previous))
-		assert.Empty(t, l.authorities())
-		for _, p := range l.webhooks {
-			assert.True(t, p.Running(), "it waits for its certificate")
+	s := &story{lab: newLab(t), checkout: checkout, present: present, previous: previous}
+	s.furnish(1000, 200)
+	t.Cleanup(func() { s.t = t })
+	for _, part := range []struct {
+		name string
+		play func(*story)
+	}{
+		{"installing harms nobody, also while there is no certificate", (*story).install},
+		{"a rolling restart fails no request", (*story).restart},
+		{"an upgrade and the way back roll nothing out and fail no request", (*story).upgrade},
+		{"new certificates fail no request, where writes fail without the webhook", (*story).renewCertificates},
+		{"the emergency switch fails no request, and configpin comes back", (*story).switchOff},
+		{"helm 4 uninstalls, and workloads and snapshots stay", (*story).uninstall},
+		{"helm 3 installs, goes on with what is there, and uninstalls", (*story).withHelm3},
+		{"kustomize installs, goes on with what is there, and uninstalls", (*story).withKustomize},
+	} {
+		if !t.Run(part.name, func(t *testing.T) { s.t = t; part.play(s) }) {
+			return // what follows would fail for the same reason
 		}
-	}, annotating, changing, applying)
-	require.NoError(t, l.issuer.Resume())
-	require.NoError(t, l.serve(t.Context()))
-	l.trusted()
-	require.NoError(t, l.startVersioner(t.Context(), previous))
-	l.rollouts(0)
-	l.pinned()
-	l.optIn()
-	l.rollouts(1)
-	pins, snapshots := l.pinned(), l.snapshots()
+	}
+}
 
-	l.underLoad("a rolling restart", true, func() {
-		require.NoError(t, l.roll(t.Context(), previous))
-	}, annotating, changing, applying)
-	l.underLoad("an upgrade", true, func() {
-		l.helm(clients.Helm4, "upgrade", release, present.chart())
-		require.NoError(t, l.roll(t.Context(), present))
-	}, annotating, changing, applying)
-	l.underLoad("a downgrade", true, func() {
-		l.helm(clients.Helm4, "rollback", release, "1")
-		require.NoError(t, l.roll(t.Context(), previous))
-	}, annotating, changing, applying)
-	l.helm(clients.Helm4, "upgrade", release, present.chart(), "--set=strict=true")
-	require.NoError(t, l.roll(t.Context(), present))
-	l.underLoad("new certificates, where writes fail without the webhook", true, func() {
-		before := l.authorities()
-		l.renew(certificate, certificate+"-certificate")
-		l.renew(certificate+"-authority", certificate+"-authority")
-		l.renew(certificate, certificate+"-certificate")
-		require.Eventually(t, func() bool { return string(l.authorities()) != string(before) }, patience, pause, "the authority is the old one")
-	}, annotating, changing, applying)
-	l.helm(clients.Helm4, "upgrade", release, present.chart())
-	l.rollouts(1)
-	assert.Equal(t, pins, l.pinned())
+// install has a cert-manager that is slow, for once: the API server knows of a webhook that
+// it doesn't trust and that has no certificate.
+func (s *story) install() {
+	require.NoError(s.t, s.issuer.Pause())
+	s.underLoad("installing, and the first minute", false, func() {
+		s.helm(clients.Helm4, "install", release, s.previous.chart(), "--create-namespace")
+		require.NoError(s.t, s.startWebhooks(s.t.Context(), s.previous))
+		assert.Empty(s.t, s.authorities())
+		for _, p := range s.webhooks {
+			assert.True(s.t, p.Running(), "it waits for its certificate")
+		}
+	}, everyWay...)
+	require.NoError(s.t, s.issuer.Resume())
+	require.NoError(s.t, s.serve(s.t.Context()))
+	s.trusted()
+	require.NoError(s.t, s.startVersioner(s.t.Context(), s.previous))
+	s.rollouts(0)
+	s.pinned()
+	s.optIn()
+	s.rollouts(1)
+	s.pins, s.snapshots = s.pinned(), s.kept()
+}
 
-	l.underLoad("the emergency switch", false, func() {
-		l.kubectl("delete", "mutatingwebhookconfiguration", configurationName)
-	}, annotating, changing, applying)
-	l.rollouts(1)
-	l.helm(clients.Helm4, "upgrade", release, present.chart())
-	l.trusted()
-	assert.Equal(t, pins, l.pinned(), "what was un-pinned meanwhile is pinned again")
+func (s *story) restart() {
+	s.underLoad("a rolling restart", true, func() {
+		require.NoError(s.t, s.roll(s.t.Context(), s.previous))
+	}, everyWay...)
+	s.rollouts(1)
+}
 
-	l.underLoad("uninstalling with helm 4", false, func() {
-		l.helm(clients.Helm4, "uninstall", release)
-		require.NoError(t, l.terminateAll())
-	}, annotating, changing, applying)
-	l.isGone()
-	l.rollouts(1)
-	assert.Equal(t, snapshots, l.snapshots())
+func (s *story) upgrade() {
+	s.underLoad("an upgrade", true, func() {
+		s.helm(clients.Helm4, "upgrade", release, s.present.chart())
+		require.NoError(s.t, s.roll(s.t.Context(), s.present))
+	}, everyWay...)
+	s.underLoad("a downgrade", true, func() {
+		s.helm(clients.Helm4, "rollback", release, "1")
+		require.NoError(s.t, s.roll(s.t.Context(), s.previous))
+	}, everyWay...)
+	s.rollouts(1)
+	assert.Equal(s.t, s.pins, s.pinned())
+}
 
-	l.helm(clients.Helm3, "install", release, present.chart())
-	l.begin(present)
-	assert.Equal(t, pins, l.pinned())
-	l.rollouts(1)
-	assert.Equal(t, snapshots, l.snapshots(), "it goes on with what is there")
-	l.edit("red")
-	l.rollouts(2)
-	pins = l.pinned()
-	l.underLoad("uninstalling with helm 3", false, func() {
-		l.kubectl("delete", "mutatingwebhookconfiguration", configurationName) // helm 4 begins with it
-		l.helm(clients.Helm3, "uninstall", release)
-		require.NoError(t, l.terminateAll())
-	}, annotating, changing, applying)
-	l.isGone()
+func (s *story) renewCertificates() {
+	s.helm(clients.Helm4, "upgrade", release, s.present.chart(), "--set=strict=true")
+	require.NoError(s.t, s.roll(s.t.Context(), s.present))
+	s.underLoad("new certificates", true, func() {
+		before := s.authorities()
+		s.renew(certificate, certificate+"-certificate")
+		s.renew(certificate+"-authority", certificate+"-authority")
+		s.renew(certificate, certificate+"-certificate")
+		s.until("the authority is the old one", func() bool { return string(s.authorities()) != string(before) })
+	}, everyWay...)
+	s.helm(clients.Helm4, "upgrade", release, s.present.chart())
+	s.rollouts(1)
+	assert.Equal(s.t, s.pins, s.pinned())
+}
 
-	l.kubectl("apply", "--kustomize", filepath.Join(checkout, "manifests", "base"))
-	l.begin(present)
-	assert.Equal(t, pins, l.pinned())
-	l.underLoad("uninstalling with kustomize", false, func() {
-		l.kubectl("delete", "mutatingwebhookconfiguration", configurationName)
-		l.kubectl("delete", "--kustomize", filepath.Join(checkout, "manifests", "base"), "--ignore-not-found")
-		require.NoError(t, l.terminateAll())
-	}, annotating, changing, applying)
-	l.isGone()
-	l.rollouts(2)
+func (s *story) switchOff() {
+	s.underLoad("the emergency switch", false, func() {
+		s.kubectl("delete", "mutatingwebhookconfiguration", configurationName)
+	}, everyWay...)
+	s.rollouts(1)
+	s.helm(clients.Helm4, "upgrade", release, s.present.chart())
+	s.trusted()
+	assert.Equal(s.t, s.pins, s.pinned(), "what was un-pinned meanwhile is pinned again")
+}
+
+func (s *story) uninstall() {
+	s.underLoad("uninstalling with helm 4", false, func() {
+		s.helm(clients.Helm4, "uninstall", release)
+		require.NoError(s.t, s.terminateAll())
+	}, everyWay...)
+	s.isGone()
+	s.rollouts(1)
+	assert.Equal(s.t, s.snapshots, s.kept())
+}
+
+func (s *story) withHelm3() {
+	s.helm(clients.Helm3, "install", release, s.present.chart())
+	s.begin(s.present)
+	assert.Equal(s.t, s.pins, s.pinned())
+	s.rollouts(1)
+	assert.Equal(s.t, s.snapshots, s.kept())
+	s.edit("red")
+	s.rollouts(2)
+	s.pins = s.pinned()
+	s.underLoad("uninstalling with helm 3", false, func() {
+		s.kubectl("delete", "mutatingwebhookconfiguration", configurationName) // helm 4 begins with it
+		s.helm(clients.Helm3, "uninstall", release)
+		require.NoError(s.t, s.terminateAll())
+	}, everyWay...)
+	s.isGone()
+}
+
+func (s *story) withKustomize() {
+	base := filepath.Join(s.checkout, "manifests", "base")
+	s.kubectl("apply", "--kustomize", base)
+	s.begin(s.present)
+	assert.Equal(s.t, s.pins, s.pinned())
+	s.underLoad("uninstalling with kustomize", false, func() {
+		s.kubectl("delete", "mutatingwebhookconfiguration", configurationName)
+		s.kubectl("delete", "--kustomize", base, "--ignore-not-found")
+		require.NoError(s.t, s.terminateAll())
+	}, everyWay...)
+	s.isGone()
+	s.rollouts(2)
 }
 
 // TestWithoutCertManager installs where nobody but the versioner issues certificates.
@@ -157,21 +210,24 @@ func TestWithoutCertManager(t *testing.T) {
 		l.helm(clients.Helm4, "upgrade", release, b.chart(), "--reuse-values", "--set=log.level=1")
 		require.NoError(t, l.roll(t.Context(), b))
 		assert.Equal(t, authority, l.authorities(), "it was issued again")
-	}, annotating, changing, applying)
+	}, everyWay...)
 	before := l.secret(certificate + "-certificate")
 	_, err = l.api.CoreV1().Secrets(installation.Namespace).Patch(t.Context(), certificate+"-certificate", types.MergePatchType,
 		[]byte(`{"data": {"tls.crt": null}}`), metav1.PatchOptions{})
 	require.NoError(t, err)
-	require.Eventually(t, func() bool {
+	l.until("it isn't issued again", func() bool {
 		now := l.secret(certificate + "-certificate")
 		return now != "" && now != before
-	}, patience, pause, "it isn't issued again")
+	})
 	_, err = l.api.AdmissionregistrationV1().MutatingWebhookConfigurations().Patch(t.Context(), configurationName, types.JSONPatchType,
 		[]byte(`[{"op": "remove", "path": "/webhooks/0/clientConfig/caBundle"}]`), metav1.PatchOptions{})
 	require.NoError(t, err)
 	l.trusted()
-	l.rollouts(2)
 	l.mayChangeNothingElse()
+	require.NoError(t, l.api.CoreV1().Secrets(installation.Namespace).Delete(t.Context(), certificate+"-certificate", metav1.DeleteOptions{}))
+	require.NoError(t, l.roll(t.Context(), b), "the webhook has its certificate mounted, and the versioner does without")
+	l.edit("green")
+	l.rollouts(3)
 }
 
 // mayChangeNothingElse plays a versioner that somebody else has taken over.
@@ -181,15 +237,28 @@ func (l *lab) mayChangeNothingElse() {
 	require.NoError(l.t, err)
 	versioner, err := kubernetes.NewForConfig(config)
 	require.NoError(l.t, err)
-	for name, change := range map[string]func(*admissionregistrationv1.MutatingWebhook){
-		"whom it calls":       func(w *admissionregistrationv1.MutatingWebhook) { w.ClientConfig.Service.Namespace = "elsewhere" },
-		"about what":          func(w *admissionregistrationv1.MutatingWebhook) { w.Rules[0].Resources = []string{"*"} },
-		"where":               func(w *admissionregistrationv1.MutatingWebhook) { w.NamespaceSelector = nil },
-		"what a failure does": func(w *admissionregistrationv1.MutatingWebhook) { w.FailurePolicy = new(admissionregistrationv1.Fail) },
+	for name, change := range map[string]func(*admissionregistrationv1.MutatingWebhookConfiguration){
+		"whom it calls": func(c *admissionregistrationv1.MutatingWebhookConfiguration) {
+			c.Webhooks[1].ClientConfig.Service.Namespace = "elsewhere"
+		},
+		"about what": func(c *admissionregistrationv1.MutatingWebhookConfiguration) {
+			c.Webhooks[1].Rules[0].Resources = []string{"*"}
+		},
+		"where": func(c *admissionregistrationv1.MutatingWebhookConfiguration) { c.Webhooks[1].NamespaceSelector = nil },
+		"what a failure does": func(c *admissionregistrationv1.MutatingWebhookConfiguration) {
+			c.Webhooks[1].FailurePolicy = new(admissionregistrationv1.Fail)
+		},
+		"whether it is called": func(c *admissionregistrationv1.MutatingWebhookConfiguration) { c.Webhooks = c.Webhooks[:1] },
+		"who owns it": func(c *admissionregistrationv1.MutatingWebhookConfiguration) {
+			c.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "Namespace", Name: "gone", UID: "1"}}
+		},
+		"who holds it up": func(c *admissionregistrationv1.MutatingWebhookConfiguration) {
+			c.Finalizers = []string{"example.com/never"}
+		},
 	} {
 		found, err := l.api.AdmissionregistrationV1().MutatingWebhookConfigurations().Get(l.t.Context(), configurationName, metav1.GetOptions{})
 		require.NoError(l.t, err)
-		change(&found.Webhooks[1])
+		change(found)
 		_, err = versioner.AdmissionregistrationV1().MutatingWebhookConfigurations().Update(l.t.Context(), found, metav1.UpdateOptions{})
 		require.ErrorContains(l.t, err, "configpin-versioner has no business with UPDATE of mutatingwebhookconfiguration/zz-configpin", name)
 	}

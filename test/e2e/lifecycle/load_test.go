@@ -93,6 +93,9 @@ func (l *lab) underLoad(what string, webhook bool, play func(), ways ...kind) {
 	for _, said := range load.said {
 		l.t.Errorf("%s: %s", what, said)
 	}
+	if webhook && load.reviews.Load() == 0 {
+		l.t.Errorf("%s: nothing was reviewed", what)
+	}
 	if webhook && l.failedOpen() != before {
 		l.t.Errorf("%s: the API server went on without the webhook %d times: %s", what, l.failedOpen()-before, l.failures())
 	}
@@ -134,9 +137,11 @@ func (load *load) stop() {
 // goOn waits until a number of further writes is done.
 func (load *load) goOn(n int64) {
 	from := load.writes.Load()
-	deadline := time.Now().Add(patience)
-	for load.writes.Load() < from+n && time.Now().Before(deadline) {
-		<-time.After(pause)
+	for deadline := time.Now().Add(patience); load.writes.Load() < from+n; <-time.After(pause) {
+		if time.Now().After(deadline) {
+			load.lab.t.Errorf("only %d writes in %s", load.writes.Load()-from, patience)
+			return
+		}
 	}
 }
 

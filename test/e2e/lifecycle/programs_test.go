@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"testing"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -62,6 +63,7 @@ func (l *lab) program(ctx context.Context, b build, program, name, user string) 
 		return nil, err
 	}
 	p := &pod{Process: process.Process{Name: name, Path: filepath.Join(b.programs, program), Dir: l.cluster.Dir()}}
+	l.all = append(l.all, p)
 	if p.address, err = l.address(name); err != nil {
 		return nil, err
 	}
@@ -185,13 +187,14 @@ func (l *lab) terminateAll() error {
 
 // mount writes the webhook's certificate where its Pods would have it, whenever somebody
 // issues it, until ctx ends.
-func (l *lab) mount(ctx context.Context) {
+func (l *lab) mount(ctx context.Context, t *testing.T) {
+	t.Helper()
 	for {
 		secret, err := l.api.CoreV1().Secrets(installation.Namespace).Get(ctx, certificate+"-certificate", metav1.GetOptions{})
 		if err == nil && len(secret.Data) > 0 {
 			for _, name := range []string{"tls.key", "tls.crt"} {
 				if err := replace(filepath.Join(l.certificates, name), secret.Data[name]); err != nil {
-					l.t.Errorf("mounting the certificate: %v", err)
+					t.Errorf("mounting the certificate: %v", err)
 				}
 			}
 		}
