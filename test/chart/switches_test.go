@@ -312,6 +312,18 @@ versioner:
 		}),
 		func(t *testing.T, all objects) { assert.Empty(t, configuration(t, all).Annotations) },
 	)},
+	{
+		"certificates that the versioner issues, in some namespaces", "{namespaces: [shop], certificates: {certManager: {enabled: false}, selfIssued: {enabled: true}}}",
+		func(t *testing.T, all objects) {
+			var cluster []string
+			for _, o := range all {
+				if o.GetKind() == "ClusterRole" {
+					cluster = append(cluster, o.GetName())
+				}
+			}
+			assert.Equal(t, []string{"configpin-versioner-certificate"}, cluster)
+		},
+	},
 	{"certificates that the versioner issues", "certificates: {certManager: {enabled: false}, selfIssued: {enabled: true}}", every(
 		none("Certificate", "Issuer"),
 		flag("versioner", "--issue-certificate=configpin-system/configpin-webhook"),
@@ -337,7 +349,16 @@ versioner:
 			}))
 		},
 	)},
+	{"a rollout in the network of nodes", "webhook: {hostNetwork: true, port: 9443}", func(t *testing.T, all objects) {
+		d := decode[appsv1.Deployment](t, all, "Deployment", "configpin-webhook")
+		assert.Equal(t, 0, d.Spec.Strategy.RollingUpdate.MaxSurge.IntValue(), "there may be no node for one more")
+		assert.Equal(t, 1, d.Spec.Strategy.RollingUpdate.MaxUnavailable.IntValue())
+	}},
 	{"who may delete snapshots", "policies: {adminGroups: [ops, configpin:admins]}", func(t *testing.T, all objects) {
+		refusal := decode[admissionregistrationv1.ValidatingAdmissionPolicy](t, all, "ValidatingAdmissionPolicy", "configpin-snapshots")
+		assert.True(t, slices.ContainsFunc(refusal.Spec.Variables, func(v admissionregistrationv1.Variable) bool {
+			return strings.Contains(v.Expression, "--as-group=ops --as-group=system:masters")
+		}), "what it tells to do has to work")
 		policy := decode[admissionregistrationv1.ValidatingAdmissionPolicy](t, all, "ValidatingAdmissionPolicy", "configpin-snapshots")
 		assert.Contains(t, policy.Spec.Variables[0].Expression, "['ops', 'configpin:admins']")
 	}},
@@ -389,10 +410,14 @@ var refused = map[string]string{
 	"networkPolicy: {apiServers: [api.example.com]}":                 "'api.example.com'",
 	"certificates: {certManager: {enabled: false}}":                  "certificates.secretName has to be set",
 	"certificates: {certManager: {enabled: false}, secretName: tls}": "certificates.caBundle has to be set",
+	"certificates: {caBundle: abc}":                                  "certificates.caBundle is for where",
+	"webhook: {callers: {names: [api]}}":                             "set webhook.callers.caSecret too",
+	"secrets: {namespaces: [kube-system]}":                           "namespaces or secrets.namespaces has kube-system",
+	"nameOverride: Pins":                                             "/nameOverride",
 	"certificates: {selfIssued: {enabled: true}}":                    "certificates.certManager.enabled has to be false",
 	"certificates: {certManager: {enabled: false}, selfIssued: {enabled: true}, secretName: tls}": "leave certificates.secretName and certificates.caBundle out",
 	"secrets: {enabled: true, namespaces: [shop]}":                                                "set one of them",
 	"namespaces: [shop]\nsecrets: {namespaces: [bank]}":                                           "secrets.namespaces has bank, which isn't served",
-	"namespaces: [kube-system]":                                                                   "namespaces has kube-system, which is never served",
+	"namespaces: [kube-system]":                                                                   "namespaces or secrets.namespaces has kube-system, which is never served",
 	"webhook: {hostNetwork: true}":                                                                "webhook.port has to be another than 10250",
 }

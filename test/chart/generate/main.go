@@ -91,7 +91,7 @@ var renderings = []struct {
 }
 
 // inServed is said by what is in the namespace that is served.
-const inServed = "  namespace: " + served + "\n"
+const inServed = "  namespace: \"" + served + "\"\n"
 
 func run(ctx context.Context, into string) error {
 	root, err := tools.Checkout()
@@ -111,10 +111,14 @@ func run(ctx context.Context, into string) error {
 		if err != nil {
 			return err
 		}
+		before := len(files)
 		for _, d := range documents {
 			if name := r.file(d); name != "" {
 				files[name] = join(files[name], d.text)
 			}
+		}
+		if len(files) == before {
+			return fmt.Errorf("rendering with %q: nothing of it belongs to a file", r.values)
 		}
 	}
 	if files["components/cert-manager/certificates.yaml"], err = certificates(); err != nil {

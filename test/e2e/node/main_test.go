@@ -26,6 +26,10 @@ import (
 	"github.com/configpin/configpin/test/node"
 )
 
+// requiredVariable says that it is a failure if there can't be a node: what makes one is
+// a part of what is tested.
+const requiredVariable = "CONFIGPIN_NODE_REQUIRED"
+
 // dirVariable tells the tests inside of the node's namespaces where everything is.
 const dirVariable = "CONFIGPIN_E2E_DIR"
 
@@ -53,6 +57,9 @@ func TestMain(m *testing.M) {
 func enter(ctx context.Context, out io.Writer) (exitCode int, err error) {
 	if missing := node.Missing(ctx); missing != "" {
 		fmt.Fprintf(out, "skipped: %s\n", missing)
+		if os.Getenv(requiredVariable) != "" {
+			return 1, fmt.Errorf("%s says that a node can be here", requiredVariable)
+		}
 		return 0, nil
 	}
 	dir, err := os.MkdirTemp("", "configpin-e2e-")

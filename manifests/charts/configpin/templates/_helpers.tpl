@@ -49,11 +49,11 @@ app.kubernetes.io/component: {{ .component }}
 {{- define "configpin.namespaceExpressions" -}}
 - key: kubernetes.io/metadata.name
   operator: NotIn
-  values: [{{ include "configpin.excludedNamespaces" . }}]
+  values: {{ splitList ", " (include "configpin.excludedNamespaces" .) | toJson }}
 {{- with .Values.namespaces }}
 - key: kubernetes.io/metadata.name
   operator: In
-  values: [{{ join ", " . }}]
+  values: {{ toJson . }}
 {{- end }}
 {{- end -}}
 
@@ -112,6 +112,9 @@ readinessProbe:
 {{- if and $c.selfIssued.enabled (or $c.secretName $c.caBundle) -}}
 {{- fail "certificates.selfIssued.enabled makes the certificate and its authority: leave certificates.secretName and certificates.caBundle out" -}}
 {{- end -}}
+{{- if and $c.certManager.enabled $c.caBundle -}}
+{{- fail "certificates.caBundle is for where certificates.certManager.enabled is false: cert-manager writes it" -}}
+{{- end -}}
 {{- $mine := not (or $c.certManager.enabled $c.selfIssued.enabled) -}}
 {{- if and $mine (not $c.secretName) -}}
 {{- fail "certificates.secretName has to be set where neither certificates.certManager.enabled nor certificates.selfIssued.enabled is true: the webhook needs a certificate" -}}
@@ -127,9 +130,12 @@ readinessProbe:
 {{- fail (printf "secrets.namespaces has %s, which isn't served: add it to namespaces" .) -}}
 {{- end -}}
 {{- end -}}
-{{- range .Values.namespaces -}}
+{{- if and .Values.webhook.callers.names (not .Values.webhook.callers.caSecret) -}}
+{{- fail "webhook.callers.names says who of those with a certificate is answered: set webhook.callers.caSecret too, or anybody is" -}}
+{{- end -}}
+{{- range (concat .Values.namespaces .Values.secrets.namespaces | uniq) -}}
 {{- if has . (splitList ", " (include "configpin.excludedNamespaces" $)) -}}
-{{- fail (printf "namespaces has %s, which is never served" .) -}}
+{{- fail (printf "namespaces or secrets.namespaces has %s, which is never served" .) -}}
 {{- end -}}
 {{- end -}}
 {{- if and .Values.webhook.hostNetwork (eq (int .Values.webhook.port) 10250) -}}

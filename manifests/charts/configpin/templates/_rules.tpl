@@ -116,7 +116,7 @@ kind: {{ $kind }}
 metadata:
   name: {{ .program }}{{ .suffix }}
   {{- with .namespace }}
-  namespace: {{ . }}
+  namespace: {{ quote . }}
   {{- end }}
   labels:
     {{- include "configpin.labels" .root | nindent 4 }}
@@ -129,7 +129,7 @@ kind: {{ $kind }}Binding
 metadata:
   name: {{ .program }}{{ .suffix }}
   {{- with .namespace }}
-  namespace: {{ . }}
+  namespace: {{ quote . }}
   {{- end }}
   labels:
     {{- include "configpin.labels" .root | nindent 4 }}
