@@ -49,6 +49,11 @@ var programs = tools.Set{
 	},
 }
 
+// HelmEnvironment has helm keep what it keeps in a folder, and not in the user's.
+func HelmEnvironment(home string) []string {
+	return []string{"HELM_CACHE_HOME=" + home, "HELM_CONFIG_HOME=" + home, "HELM_DATA_HOME=" + home}
+}
+
 // stampHelm gives helm its version. Without it, helm says the one that is being worked towards, without a patch level.
 func stampHelm(module string) func(version string) []string {
 	return func(version string) []string { return []string{module + "/internal/version.version=" + version} }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/configpin/configpin/test/clients"
 )
 
 // deployer is a tool with which people bring what they declare to a cluster. Each
@@ -104,9 +106,7 @@ func helmUpgrade(path func(Clients) string) func(*space, []*unstructured.Unstruc
 }
 
 func (s *space) helm(path func(Clients) string, args ...string) (said, error) {
-	home := s.t.TempDir()
-	variables := []string{"HELM_CACHE_HOME=" + home, "HELM_CONFIG_HOME=" + home, "HELM_DATA_HOME=" + home}
-	return s.run(path(s.Clients), "", variables, append(args, "--kubeconfig="+s.Kubeconfig, "--namespace="+s.name)...)
+	return s.run(path(s.Clients), "", clients.HelmEnvironment(s.t.TempDir()), append(args, "--kubeconfig="+s.Kubeconfig, "--namespace="+s.name)...)
 }
 
 func gitops(fixed ...string) func(*space, []*unstructured.Unstructured, ...string) (said, error) {

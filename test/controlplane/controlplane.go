@@ -93,13 +93,14 @@ func (c *Cluster) Port(name string) (int, error) { return c.state.port(name) }
 func (c *Cluster) Env(folders ...string) string {
 	quoted := make([]string, 0, len(folders)+2)
 	for _, folder := range slices.Concat(folders, c.binaries.Folders()) {
-		quoted = append(quoted, shellQuote(folder))
+		quoted = append(quoted, ShellQuote(folder))
 	}
 	return fmt.Sprintf("export KUBECONFIG=%s\nexport PATH=%s:\"$PATH\"\n",
-		shellQuote(c.Kubeconfig()), strings.Join(quoted, ":"))
+		ShellQuote(c.Kubeconfig()), strings.Join(quoted, ":"))
 }
 
-func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+// ShellQuote makes one word of a text, for a shell to read.
+func ShellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 // Ready waits until every part of the control plane answers, the nodes are ready, and Pods can be created. It fails
 // early when a part has ended.

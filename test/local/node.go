@@ -176,8 +176,8 @@ func writeEnv(ctx context.Context, dir string, pid int) error {
 	if err := os.MkdirAll(binDir(dir), 0o700); err != nil {
 		return fmt.Errorf("writing the environment: %w", err)
 	}
-	script := fmt.Sprintf("#!/bin/sh\nexec nsenter --net=/proc/%d/ns/net %s \"$@\"\n", pid, quote(binaries.Path("kubectl")))
-	env := fmt.Sprintf("export KUBECONFIG=%s\nexport PATH=%s:\"$PATH\"\n", quote(filepath.Join(nodeDir(dir), "kubeconfig")), quote(binDir(dir)))
+	script := fmt.Sprintf("#!/bin/sh\nexec nsenter --net=/proc/%d/ns/net %s \"$@\"\n", pid, controlplane.ShellQuote(binaries.Path("kubectl")))
+	env := fmt.Sprintf("export KUBECONFIG=%s\nexport PATH=%s:\"$PATH\"\n", controlplane.ShellQuote(filepath.Join(nodeDir(dir), "kubeconfig")), controlplane.ShellQuote(binDir(dir)))
 	err = errors.Join(
 		os.WriteFile(filepath.Join(binDir(dir), "kubectl"), []byte(script), 0o700),
 		os.WriteFile(filepath.Join(dir, "env"), []byte(env), 0o600),
@@ -187,8 +187,6 @@ func writeEnv(ctx context.Context, dir string, pid int) error {
 	}
 	return nil
 }
-
-func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 // runInside returns when it is told to. Whatever runs then ends with it.
 func runInside(ctx context.Context, dir string, out io.Writer) error {
@@ -236,8 +234,7 @@ func helmInstall(ctx context.Context, cluster *controlplane.Cluster, out io.Writ
 		"--kubeconfig=" + cluster.Kubeconfig(), "--namespace=" + installation.Namespace, "--create-namespace", "--wait",
 	}, values...)
 	helm := exec.CommandContext(ctx, programs.Path(clients.Helm4), args...)
-	home := filepath.Join(cluster.Dir(), "helm")
-	helm.Env = append(os.Environ(), "HELM_CACHE_HOME="+home, "HELM_CONFIG_HOME="+home, "HELM_DATA_HOME="+home)
+	helm.Env = append(os.Environ(), clients.HelmEnvironment(filepath.Join(cluster.Dir(), "helm"))...)
 	if said, err := helm.CombinedOutput(); err != nil {
 		return fmt.Errorf("installing configpin: %w\n%s", err, said)
 	}

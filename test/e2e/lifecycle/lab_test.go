@@ -123,8 +123,7 @@ func (l *lab) end() {
 func (l *lab) run(program string, args ...string) string {
 	l.t.Helper()
 	command := exec.CommandContext(l.t.Context(), program, args...)
-	command.Env = append(os.Environ(), "KUBECONFIG="+l.cluster.Kubeconfig(),
-		"HELM_CACHE_HOME="+l.cluster.Dir(), "HELM_CONFIG_HOME="+l.cluster.Dir(), "HELM_DATA_HOME="+l.cluster.Dir())
+	command.Env = append(append(os.Environ(), "KUBECONFIG="+l.cluster.Kubeconfig()), clients.HelmEnvironment(l.cluster.Dir())...)
 	var errs bytes.Buffer
 	command.Stderr = &errs
 	out, err := command.Output()

@@ -146,9 +146,7 @@ func (l *lab) run(program, input string, args ...string) string {
 
 func (l *lab) command(ctx context.Context, program string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, program, args...)
-	helm := filepath.Join(l.dir, "helm")
-	cmd.Env = append(os.Environ(), "KUBECONFIG="+l.cluster.Kubeconfig(),
-		"HELM_CACHE_HOME="+helm, "HELM_CONFIG_HOME="+helm, "HELM_DATA_HOME="+helm)
+	cmd.Env = append(append(os.Environ(), "KUBECONFIG="+l.cluster.Kubeconfig()), clients.HelmEnvironment(filepath.Join(l.dir, "helm"))...)
 	return cmd
 }
 
