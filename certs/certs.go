@@ -3,9 +3,9 @@
 // months and is replaced long before it ends.
 //
 // They are typed, so that a field that cert-manager doesn't know doesn't compile.
-// manifests/components/cert-manager has them as YAML, made by `make generate`. The chart has templates,
-// because what is in it is up to values; a test compares the two. What the webhook does
-// with a certificate is in internal/serve.
+// manifests/components/cert-manager has them as YAML, made by `make generate`. The chart
+// has templates, because what is in it is up to values; a test compares the two. What the
+// webhook does with a certificate is in internal/serve.
 package certs
 
 import (

@@ -37,9 +37,6 @@ type story struct {
 	snapshots         map[string]types.UID
 }
 
-// everyWay is all ways in which people write workloads.
-var everyWay = []kind{annotating, changing, applying}
-
 // TestLifecycle is one story: each part begins where the one before it has ended.
 func TestLifecycle(t *testing.T) {
 	if testing.Short() {
@@ -84,7 +81,7 @@ func (s *story) install() {
 		for _, p := range s.webhooks {
 			assert.True(s.t, p.Running(), "it waits for its certificate")
 		}
-	}, everyWay...)
+	})
 	require.NoError(s.t, s.issuer.Resume())
 	require.NoError(s.t, s.serve(s.t.Context()))
 	s.trusted()
@@ -99,7 +96,7 @@ func (s *story) install() {
 func (s *story) restart() {
 	s.underLoad("a rolling restart", true, func() {
 		require.NoError(s.t, s.roll(s.t.Context(), s.previous))
-	}, everyWay...)
+	})
 	s.rollouts(1)
 }
 
@@ -107,11 +104,11 @@ func (s *story) upgrade() {
 	s.underLoad("an upgrade", true, func() {
 		s.helm(clients.Helm4, "upgrade", release, s.present.chart())
 		require.NoError(s.t, s.roll(s.t.Context(), s.present))
-	}, everyWay...)
+	})
 	s.underLoad("a downgrade", true, func() {
 		s.helm(clients.Helm4, "rollback", release, "1")
 		require.NoError(s.t, s.roll(s.t.Context(), s.previous))
-	}, everyWay...)
+	})
 	s.rollouts(1)
 	assert.Equal(s.t, s.pins, s.pinned())
 }
@@ -125,7 +122,7 @@ func (s *story) renewCertificates() {
 		s.renew(certificate+"-authority", certificate+"-authority")
 		s.renew(certificate, certificate+"-certificate")
 		s.until("the authority is the old one", func() bool { return string(s.authorities()) != string(before) })
-	}, everyWay...)
+	})
 	s.helm(clients.Helm4, "upgrade", release, s.present.chart())
 	s.rollouts(1)
 	assert.Equal(s.t, s.pins, s.pinned())
@@ -134,7 +131,7 @@ func (s *story) renewCertificates() {
 func (s *story) switchOff() {
 	s.underLoad("the emergency switch", false, func() {
 		s.kubectl("delete", "mutatingwebhookconfiguration", configurationName)
-	}, everyWay...)
+	})
 	s.rollouts(1)
 	s.helm(clients.Helm4, "upgrade", release, s.present.chart())
 	s.trusted()
@@ -145,7 +142,7 @@ func (s *story) uninstall() {
 	s.underLoad("uninstalling with helm 4", false, func() {
 		s.helm(clients.Helm4, "uninstall", release)
 		require.NoError(s.t, s.terminateAll())
-	}, everyWay...)
+	})
 	s.isGone()
 	s.rollouts(1)
 	assert.Equal(s.t, s.snapshots, s.kept())
@@ -164,7 +161,7 @@ func (s *story) withHelm3() {
 		s.kubectl("delete", "mutatingwebhookconfiguration", configurationName) // helm 4 begins with it
 		s.helm(clients.Helm3, "uninstall", release)
 		require.NoError(s.t, s.terminateAll())
-	}, everyWay...)
+	})
 	s.isGone()
 }
 
@@ -177,7 +174,7 @@ func (s *story) withKustomize() {
 		s.kubectl("delete", "mutatingwebhookconfiguration", configurationName)
 		s.kubectl("delete", "--kustomize", base, "--ignore-not-found")
 		require.NoError(s.t, s.terminateAll())
-	}, everyWay...)
+	})
 	s.isGone()
 	s.rollouts(2)
 }
@@ -210,7 +207,7 @@ func TestWithoutCertManager(t *testing.T) {
 		l.helm(clients.Helm4, "upgrade", release, b.chart(), "--reuse-values", "--set=log.level=1")
 		require.NoError(t, l.roll(t.Context(), b))
 		assert.Equal(t, authority, l.authorities(), "it was issued again")
-	}, everyWay...)
+	})
 	before := l.secret(certificate + "-certificate")
 	_, err = l.api.CoreV1().Secrets(installation.Namespace).Patch(t.Context(), certificate+"-certificate", types.MergePatchType,
 		[]byte(`{"data": {"tls.crt": null}}`), metav1.PatchOptions{})

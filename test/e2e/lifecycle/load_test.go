@@ -44,8 +44,10 @@ const (
 	annotating kind = iota // nothing of the template
 	changing               // the template, and no names
 	applying               // all of it, with the names of sources
-	kinds
 )
+
+// everyWay is all of them.
+var everyWay = []kind{annotating, changing, applying}
 
 func (k kind) String() string { return [...]string{"annotate", "set env", "apply"}[k] }
 
@@ -65,16 +67,16 @@ type load struct {
 	said []string // by the first that failed
 }
 
-// underLoad plays something while the cluster is written to in these ways, and reviews
+// underLoad plays something while the cluster is written to in every way, and reviews
 // are sent where there is a webhook. It fails the test for every request that was
 // refused, and, where the webhook is there all the time, for everything un-pinned.
-func (l *lab) underLoad(what string, webhook bool, play func(), ways ...kind) {
+func (l *lab) underLoad(what string, webhook bool, play func()) {
 	l.t.Helper()
 	ctx, cancel := context.WithCancel(l.t.Context())
 	load := &load{lab: l, cancel: cancel, began: time.Now(), keeps: webhook}
 	defer load.stop()
 	for i := range writers {
-		load.ended.Go(func() { load.write(ctx, i, ways[i%len(ways)]) })
+		load.ended.Go(func() { load.write(ctx, i, everyWay[i%len(everyWay)]) })
 	}
 	before := l.failedOpen()
 	if webhook {
@@ -159,7 +161,7 @@ func (load *load) write(ctx context.Context, i int, way kind) {
 	ticker := time.NewTicker(time.Second * writers / writesASecond)
 	defer ticker.Stop()
 	name := writtenName(i)
-	for n := 0; ; n++ {
+	for {
 		select {
 		case <-ctx.Done():
 			return

@@ -83,7 +83,7 @@
   verbs: [list, watch, get, create, patch, delete]
 {{- end -}}
 
-{{/* A role, and whom it is given. Its name is that of the program, with a suffix. */}}
+{{/* What the versioner may where it issues the certificate: in the release's namespace, and in the cluster. */}}
 {{- define "configpin.certificateRules" -}}
 # list, watch: notice that the certificate isn't there, or has to be replaced. Of all
 # Secrets in this namespace, as cert-controller watches them.
@@ -109,6 +109,7 @@
   verbs: [update]
 {{- end -}}
 
+{{/* A role, and whom it is given. Its name is that of the program, with a suffix. */}}
 {{- define "configpin.grant" -}}
 {{- $kind := ternary "Role" "ClusterRole" (hasKey . "namespace") -}}
 apiVersion: rbac.authorization.k8s.io/v1
