@@ -71,9 +71,11 @@ test: ## all tests but those below test/e2e; the first time, this builds Kuberne
 	trap 'kill $$alive 2>/dev/null' EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; \
 	go test -count=1 -vet=off -timeout 60m $$(go list ./... | grep -v /test/e2e/)
 
-e2e: ## make a release, and what it takes minutes to try of an installation's life
+e2e: ## make a release; what it takes minutes to try of an installation's life, and of races
 	@go run ./test/local build
-	@go test -count=1 -vet=off -timeout 60m -p 1 -v $$(go list ./test/e2e/... | grep -v /test/e2e/node)
+	@go test -count=1 -vet=off -timeout 60m -p 1 -v ./test/e2e/release ./test/e2e/lifecycle
+	@echo "playing the garbage collector against admission, in every order of their steps: five minutes"
+	@go test -count=1 -vet=off -timeout 60m ./test/e2e/races
 
 e2e-node: ## install it on a real node, and ask containers what they read (Linux, root, runc; skipped where they aren't)
 	@go test -count=1 -vet=off -timeout 60m -v ./test/e2e/node

@@ -26,7 +26,7 @@ import (
 )
 
 // world is some namespaces of sources with snapshots, and a clock. What the API
-// server makes of writes is for test/races; here it is whether they are made.
+// server makes of writes is for test/e2e/races; here it is whether they are made.
 type world struct {
 	now     time.Time
 	skew    time.Duration

@@ -32,7 +32,7 @@ func operations(t *testing.T) docs.Document {
 }
 
 // A test is named by its folder and the functions or scenarios in it, as in
-// `test/races` `TestRaces`, "a leader dies".
+// `test/e2e/races` `TestRaces`, "a leader dies".
 var (
 	testsOfFolder = regexp.MustCompile("^`(test/[\\w/]+)` ((?:(?:`Test\\w+`|\"[^\"]+\")(?:, )?)+)(?:; |$)")
 	testOfFolder  = regexp.MustCompile("`(Test\\w+)`|\"([^\"]+)\"")
@@ -60,8 +60,8 @@ func namedTests(cell string) (tests map[string][]string, understood bool) {
 func TestNamedTests(t *testing.T) {
 	t.Parallel()
 	for cell, want := range map[string]map[string][]string{
-		"`test/races` \"a leader dies\"":                     {"test/races": {"a leader dies"}},
-		"`test/races` `TestRaces`, \"two leaders\"":          {"test/races": {"TestRaces", "two leaders"}},
+		"`test/e2e/races` \"a leader dies\"":                 {"test/e2e/races": {"a leader dies"}},
+		"`test/e2e/races` `TestRaces`, \"two leaders\"":      {"test/e2e/races": {"TestRaces", "two leaders"}},
 		"`test/a` \"one, two: three\"; `test/b/c` `TestTwo`": {"test/a": {"one, two: three"}, "test/b/c": {"TestTwo"}},
 		"none":             nil,
 		"none: nobody can": nil,
@@ -70,7 +70,7 @@ func TestNamedTests(t *testing.T) {
 		assert.True(t, understood, cell)
 		assert.Equal(t, want, got, cell)
 	}
-	for _, cell := range []string{"", "`test/races`", "`test/races` and others", "nonesuch", "test/races \"a leader dies\"", "`internal/pin` `TestDecide`"} {
+	for _, cell := range []string{"", "`test/e2e/races`", "`test/e2e/races` and others", "nonesuch", "test/e2e/races \"a leader dies\"", "`internal/pin` `TestDecide`"} {
 		_, understood := namedTests(cell)
 		assert.False(t, understood, cell)
 	}
