@@ -199,7 +199,9 @@ func TestSmallBodiesBeyondTheRoomAreRefused(t *testing.T) {
 	for range room / size {
 		reader, writer := io.Pipe()
 		slow.Go(func() { post(reader) })
-		_, err := io.WriteString(writer, strings.Repeat(" ", size))
+		_, err := io.WriteString(writer, strings.Repeat(" ", size-1))
+		require.NoError(t, err)
+		_, err = io.WriteString(writer, " ") // it is read when the others have been counted
 		require.NoError(t, err)
 		ends = append(ends, writer)
 	}

@@ -1,7 +1,7 @@
 // Package conformance is the one suite about what configpin does on a real
 // cluster: it creates, edits, rolls back and breaks things as people do, and
-// looks at what the API server has stored in the end. Run takes any cluster
-// with configpin installed; the test of this package brings its own.
+// looks at what the API server has stored in the end. Run and Disturb take any cluster
+// with configpin installed; the tests of this package bring their own.
 //
 // It looks at the state of the cluster and never at calls, and it finds the refs
 // of a template by code of its own: what shares the product's walk would share its
@@ -68,8 +68,7 @@ type Target struct {
 	// what needs them is skipped.
 	Corpus string
 
-	// Operator controls configpin's programs. Without it, what needs them to be
-	// away is skipped.
+	// Operator controls configpin's programs.
 	Operator Operator
 }
 
@@ -143,9 +142,8 @@ type scenario struct {
 // lets a workload pass un-pinned, to be seen to afterwards.
 const atOnce = 6
 
-// Run runs the suite. Scenarios that leave the programs alone run in parallel, but for
-// large ones, as many as it takes whatever -parallel says, which has to be higher than
-// their number; those that stop the programs come afterwards, one by one.
+// Run plays the scenarios that leave the programs alone: in parallel but for large ones, as
+// many as it takes whatever -parallel says, which has to be higher than their number.
 func Run(t *testing.T, target Target) {
 	t.Helper()
 	c := connect(t, target)
@@ -169,21 +167,29 @@ func Run(t *testing.T, target Target) {
 			})
 		}
 	})
-	for _, s := range disturbing() {
-		t.Run(s.name, func(t *testing.T) {
-			if target.Operator == nil {
-				t.Skip("it stops configpin's programs, and this cluster has no Operator for them")
-			}
-			c.play(t, s)
-		})
-	}
 	t.Run(quiet.name, func(t *testing.T) { c.play(t, quiet) })
 	t.Run("every right is used", func(t *testing.T) {
-		if all := len(slices.Concat(large, patient(), undisturbed(), disturbing())) + 1; target.AuditLog == "" || int(c.played.Load()) < all {
+		if all := len(slices.Concat(large, patient(), undisturbed())) + 1; target.AuditLog == "" || int(c.played.Load()) < all {
 			t.Skipf("only %d of %d scenarios were played, or there is no audit log", c.played.Load(), all)
 		}
 		c.rightsAreUsed(t)
 	})
+	c.nothingElsewhere(t)
+}
+
+// Disturb plays the scenarios that stop the programs, or what they run on, one after
+// another. It needs an Operator.
+func Disturb(t *testing.T, target Target) {
+	t.Helper()
+	c := connect(t, target)
+	for _, s := range disturbing() {
+		t.Run(s.name, func(t *testing.T) { c.play(t, s) })
+	}
+	c.nothingElsewhere(t)
+}
+
+func (c *cluster) nothingElsewhere(t *testing.T) {
+	t.Helper()
 	t.Run("nothing was written elsewhere", func(t *testing.T) {
 		verdict, err := c.oracle.Elsewhere(t.Context())
 		require.NoError(t, err)

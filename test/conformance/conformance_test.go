@@ -46,9 +46,22 @@ func TestMain(m *testing.M) {
 const settle = 500 * time.Millisecond
 
 func TestConformance(t *testing.T) {
+	conformance.Run(t, target(t))
+}
+
+// TestDisturbances has a cluster of its own, since its scenarios wait most of the time, and
+// the others don't.
+func TestDisturbances(t *testing.T) {
+	conformance.Disturb(t, target(t))
+}
+
+// target starts a cluster, for a test that runs beside others.
+func target(t *testing.T) conformance.Target {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("starts a control plane")
 	}
+	t.Parallel()
 	dir := t.TempDir()
 	auditLog := filepath.Join(dir, "audit.log")
 	cluster, err := controlplane.Start(t.Context(), controlplane.Options{Dir: dir, Progress: t.Output(), AuditLog: auditLog})
@@ -57,7 +70,7 @@ func TestConformance(t *testing.T) {
 	o := install(t, cluster)
 	programs, err := clients.Build(t.Context(), t.Output())
 	require.NoError(t, err)
-	conformance.Run(t, conformance.Target{
+	return conformance.Target{
 		Config:     cluster.Config(),
 		Kubeconfig: cluster.Kubeconfig(),
 		Kubectl:    cluster.Binaries().Path("kubectl"),
@@ -73,7 +86,7 @@ func TestConformance(t *testing.T) {
 		ReferenceKind: anythingKind,
 		Corpus:        os.Getenv("CONFIGPIN_CORPUS"),
 		Operator:      o,
-	})
+	}
 }
 
 // argoIgnores are read from the document, so that what it says is what is tested.
