@@ -95,7 +95,7 @@ func (v *View) learn(ctx context.Context, target refs.Target) (learned, error) {
 	}
 	l := learned{fact: pin.Fact{Role: pin.Absent}}
 	if found {
-		l.fact, l.object = factOf(object), object
+		l.fact, l.object = pin.FactOf(object), object
 		l.emptied = l.fact.Role != pin.Source || v.held.Add(int64(object.ContentSize())) > maxHeld
 	}
 	if l.emptied {
@@ -121,24 +121,6 @@ func inParallel(ctx context.Context, n int, f func(ctx context.Context, i int) e
 		group.Go(func() error { return f(ctx, i) })
 	}
 	return group.Wait()
-}
-
-// factOf tells what an object with its content is. The name of a source's
-// current snapshot is taken to be the first that it can have; Keep finds out.
-func factOf(object snapshot.Object) pin.Fact {
-	if source, digest, verified := snapshot.Verified(object); verified {
-		return pin.Fact{Role: pin.Snapshot, Of: source, Digest: digest}
-	}
-	versioned, invalid := snapshot.Versioned(object)
-	if !versioned {
-		return pin.Fact{Role: pin.Plain, Invalid: invalid}
-	}
-	digest := object.Digest(object.Name).String()
-	return pin.Fact{
-		Role:    pin.Source,
-		Digest:  digest,
-		Current: snapshot.Name(object.Name, digest[:snapshot.Lengths[0]]),
-	}
 }
 
 // Keep makes sure that the snapshots which outcomes name exist, and aren't
@@ -235,5 +217,5 @@ func (v *View) whole(ctx context.Context, target refs.Target) (object snapshot.O
 	if !found {
 		return snapshot.Object{}, pin.Fact{Role: pin.Absent}, done, nil
 	}
-	return object, factOf(object), done, nil
+	return object, pin.FactOf(object), done, nil
 }

@@ -114,11 +114,11 @@ func (c *requestCase) outcomes() []Outcome {
 			Name:     answer.name,
 			Observed: answer.observed,
 			Reason:   answer.reason,
-			in:       s.in,
+			In:       s.in,
+			Live:     s.live,
+			Problem:  c.facts[source].Problem,
+			Held:     answer.name != s.live && s.live != "" && c.offered(source, answer.observed),
 			old:      s.old,
-			live:     s.live,
-			held:     answer.name != s.live && s.live != "" && c.offered(source, answer.observed),
-			problem:  c.facts[source].Problem,
 		}
 	}
 	return outcomes

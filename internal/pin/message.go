@@ -109,7 +109,7 @@ func (c *requestCase) warning(o Outcome) string {
 	case ReasonRestored:
 		return c.waitingWarning(o)
 	case ReasonRolledBack:
-		if o.held {
+		if o.Held {
 			return c.heldWarning(o)
 		}
 	}
@@ -134,7 +134,7 @@ func (c *requestCase) heldWarning(o Outcome) string {
 
 // waitingWarning tells that a restored workload came before its snapshot.
 func (c *requestCase) waitingWarning(o Outcome) string {
-	if c.facts[refs.Target{Kind: o.Source.Kind, Name: o.Name}].Role != Absent || o.Name == o.live {
+	if c.facts[refs.Target{Kind: o.Source.Kind, Name: o.Name}].Role != Absent || o.Name == o.Live {
 		return ""
 	}
 	kind := c.request.New.Kind
@@ -146,10 +146,10 @@ func (c *requestCase) waitingWarning(o Outcome) string {
 
 func (c *requestCase) unavailableWarning(o Outcome) string {
 	switch {
-	case o.problem != "" && o.old != "":
-		return warn("%s: no snapshot can be made; %s is kept: %s", o.Source, o.Name, o.problem)
-	case o.problem != "":
-		return warn("%s: no snapshot can be made, so it is not pinned: %s", o.Source, o.problem)
+	case o.Problem != "" && o.old != "":
+		return warn("%s: no snapshot can be made; %s is kept: %s", o.Source, o.Name, o.Problem)
+	case o.Problem != "":
+		return warn("%s: no snapshot can be made, so it is not pinned: %s", o.Source, o.Problem)
 	case o.old != "":
 		return keptWarning(o.Source, o.Name)
 	case o.Source.Kind == wellknown.Secret: // as in warnings
@@ -174,7 +174,7 @@ func (c *requestCase) denial(outcomes []Outcome) string {
 		if outcome.Reason == ReasonGone {
 			return fmt.Sprintf("%s can't be rolled back to %s: there is no such snapshot of %s any more. "+
 				"Choose another revision (kubectl rollout history %s), or apply a template that names %q to use what it holds now.",
-				object, outcome.in, outcome.Source, object, outcome.Source.Name)
+				object, outcome.In, outcome.Source, object, outcome.Source.Name)
 		}
 	}
 	return ""

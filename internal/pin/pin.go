@@ -16,6 +16,7 @@ import (
 	"gomodules.xyz/jsonpatch/v2"
 
 	"github.com/configpin/configpin/internal/refs"
+	"github.com/configpin/configpin/internal/snapshot"
 	"github.com/configpin/configpin/internal/workload"
 )
 
@@ -78,6 +79,25 @@ func (f Fact) offered(suffix string) bool {
 	return suffix != "" && f.Role == Source && strings.HasPrefix(f.Digest, suffix)
 }
 
+// FactOf tells what an object is, from it and what it holds. The name of a source's
+// current snapshot is taken to be the first that it can have: whoever makes it finds
+// out.
+func FactOf(object snapshot.Object) Fact {
+	if source, digest, verified := snapshot.Verified(object); verified {
+		return Fact{Role: Snapshot, Of: source, Digest: digest}
+	}
+	versioned, invalid := snapshot.Versioned(object)
+	if !versioned {
+		return Fact{Role: Plain, Invalid: invalid}
+	}
+	digest := object.Digest(object.Name).String()
+	return Fact{
+		Role:    Source,
+		Digest:  digest,
+		Current: snapshot.Name(object.Name, digest[:snapshot.Lengths[0]]),
+	}
+}
+
 // Facts are what is known of the objects that a request has to do with.
 type Facts map[refs.Target]Fact
 
@@ -112,9 +132,18 @@ type Outcome struct {
 	// Reason tells which rule decided.
 	Reason Reason
 
-	in, old, live string
-	held          bool
-	problem       string
+	// In is what the template says, before anything is done about it.
+	In string
+
+	// Live is the snapshot of what the source holds now. It is empty where that
+	// can't be told, or made: then Problem says why, if anything is known of it.
+	Live    string
+	Problem string
+
+	// Held says that the refs will name something else than Live, on purpose.
+	Held bool
+
+	old string
 }
 
 // Pinned says whether the refs will name a snapshot.
@@ -181,4 +210,4 @@ func Wanted(r Request, facts Facts) []refs.Target {
 }
 
 // Moves says whether a ref will name something else than the template says.
-func (o Outcome) Moves() bool { return o.Name != o.in }
+func (o Outcome) Moves() bool { return o.Name != o.In }
