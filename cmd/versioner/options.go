@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -72,15 +71,12 @@ const (
 )
 
 func (o *options) addReferenceKinds(value string) error {
-	for kind := range strings.SplitSeq(value, ",") {
-		parts := strings.Split(kind, "/")
-		if len(parts) == 2 { // the core group has no name
-			parts = slices.Insert(parts, 0, "")
+	for text := range strings.SplitSeq(value, ",") {
+		kind, err := cluster.ParseKind(text)
+		if err != nil {
+			return err
 		}
-		if len(parts) != 3 || parts[1] == "" || parts[2] == "" {
-			return fmt.Errorf("%q is not group/version/resource", kind)
-		}
-		o.referenceKinds = append(o.referenceKinds, schema.GroupVersionResource{Group: parts[0], Version: parts[1], Resource: parts[2]})
+		o.referenceKinds = append(o.referenceKinds, kind)
 	}
 	return nil
 }

@@ -149,10 +149,10 @@ func (c *Census) count(ctx context.Context, p part) iter.Seq2[Space, error] {
 		var lists cursors
 		defer lists.stop()
 		for _, kind := range p.kinds {
-			lists.sources = append(lists.sources, newCursor(c.sources(kind, p.namespace).sightings(ctx)))
+			lists.sources = append(lists.sources, newCursor(c.sources(kind, p.namespace).all(ctx)))
 		}
 		for _, kind := range c.kinds {
-			lists.references = append(lists.references, newCursor(c.references(kind, p.namespace).sightings(ctx)))
+			lists.references = append(lists.references, newCursor(c.references(kind, p.namespace).all(ctx)))
 		}
 		for {
 			space, found, err := lists.next()
@@ -281,28 +281,32 @@ type ignored struct{}
 // UnmarshalJSON implements json.Unmarshaler.
 func (ignored) UnmarshalJSON([]byte) error { return nil }
 
-// sources lists the metadata of sources and snapshots of a kind. A page of it is held, and
-// annotations can have 256 KiB: only those that are ours are kept.
-func (c *Census) sources(kind wellknown.Kind, namespace string) list {
-	return list{api: c.api, kind: resourceOf(kind), namespace: namespace, accept: metadataOnly, limit: metadataPage, read: func(element []byte) (sighting, bool, error) {
-		var c counted
-		if err := json.Unmarshal(element, &c); err != nil {
-			return sighting{}, false, err
-		}
-		m := &c.Metadata.ObjectMeta
-		m.Labels = pick(m.Labels, wellknown.SnapshotOf)
-		if m.Labels == nil && pick(m.Annotations, wellknown.Versioned, wellknown.HistoryLimit) == nil {
-			return sighting{}, false, nil
-		}
-		m.Annotations = pick(m.Annotations, wellknown.Versioned, wellknown.HistoryLimit,
-			wellknown.Source, wellknown.Digest, wellknown.DigestKey, wellknown.Size, wellknown.Revision, wellknown.UnusedSince)
-		return sighting{namespace: m.Namespace, object: snapshot.FromMetadata(kind, m)}, true, nil
+// sources lists the metadata of sources and snapshots of a kind.
+func (c *Census) sources(kind wellknown.Kind, namespace string) list[sighting] {
+	return list[sighting]{api: c.api, kind: resourceOf(kind), namespace: namespace, accept: metadataOnly, limit: metadataPage, read: func(element []byte) (sighting, bool, error) {
+		object, err := metadataOf(kind, element)
+		ours := object.Labels != nil || pick(object.Annotations, wellknown.Versioned, wellknown.HistoryLimit) != nil
+		return sighting{namespace: object.Namespace, object: object}, ours, err
 	}}
 }
 
+// metadataOf reads the metadata of a source or snapshot. A page of it is held, and
+// annotations can have 256 KiB: only those that are ours are kept.
+func metadataOf(kind wellknown.Kind, element []byte) (snapshot.Object, error) {
+	var c counted
+	if err := json.Unmarshal(element, &c); err != nil {
+		return snapshot.Object{}, err
+	}
+	m := &c.Metadata.ObjectMeta
+	m.Labels = pick(m.Labels, wellknown.SnapshotOf)
+	m.Annotations = pick(m.Annotations, wellknown.Versioned, wellknown.HistoryLimit,
+		wellknown.Source, wellknown.Digest, wellknown.DigestKey, wellknown.Size, wellknown.Revision, wellknown.UnusedSince)
+	return snapshot.FromMetadata(kind, m), nil
+}
+
 // references lists what objects of a kind mention.
-func (c *Census) references(kind schema.GroupVersionResource, namespace string) list {
-	return list{api: c.api, kind: kind, namespace: namespace, accept: whole, limit: wholePage, read: func(element []byte) (sighting, bool, error) {
+func (c *Census) references(kind schema.GroupVersionResource, namespace string) list[sighting] {
+	return list[sighting]{api: c.api, kind: kind, namespace: namespace, accept: whole, limit: wholePage, read: func(element []byte) (sighting, bool, error) {
 		namespace := gjson.GetBytes(element, "metadata.namespace").Str
 		if namespace == "" {
 			return sighting{}, false, fmt.Errorf("%w: its objects are in no namespace", ErrPartial)

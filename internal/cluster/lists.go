@@ -42,30 +42,36 @@ func newLists(config *rest.Config) (rest.Interface, error) {
 	return rest.UnversionedRESTClientFor(config)
 }
 
-// list is a list of all objects of a kind, in one namespace or in all of them.
-type list struct {
+// Selector says which objects are wanted, as kubectl's flags of these names do. The zero
+// Selector wants all.
+type Selector struct{ Labels, Fields string }
+
+// list is a list of all objects of a kind, in one namespace or in all of them. E is
+// what is kept of each.
+type list[E any] struct {
 	api       rest.Interface
 	kind      schema.GroupVersionResource
 	namespace string
+	selector  Selector
 	accept    string
 	limit     int
 
 	// read makes of an element what is kept of it, or says that it is nothing.
-	read func(element []byte) (e sighting, kept bool, err error)
+	read func(element []byte) (e E, kept bool, err error)
 }
 
-// sightings reads the list page by page, as it is asked for more, in the order of
+// all reads the list page by page, as it is asked for more, in the order of
 // namespaces. It says with an error when it doesn't know of all: then nobody may
 // conclude that something isn't there.
-func (l list) sightings(ctx context.Context) iter.Seq2[sighting, error] {
-	return func(yield func(sighting, error) bool) {
+func (l list[E]) all(ctx context.Context) iter.Seq2[E, error] {
+	return func(yield func(E, error) bool) {
 		for following := ""; ; {
 			page, err := l.page(ctx, following)
 			if err != nil {
-				yield(sighting{}, fmt.Errorf("listing %s: %w", l.kind.GroupResource(), err))
+				yield(*new(E), fmt.Errorf("listing %s: %w", l.kind.GroupResource(), err))
 				return
 			}
-			for _, e := range page.sightings {
+			for _, e := range page.elements {
 				if !yield(e, nil) {
 					return
 				}
@@ -78,37 +84,40 @@ func (l list) sightings(ctx context.Context) iter.Seq2[sighting, error] {
 }
 
 // page is a part of a list, and from where to go on.
-type page struct {
-	sightings []sighting
+type page[E any] struct {
+	elements  []E
 	following string
 }
 
 // page reads one page. It is read to its end before anybody looks at it, since a
 // body that is read slowly is cut off.
-func (l list) page(ctx context.Context, following string) (page, error) {
+func (l list[E]) page(ctx context.Context, following string) (page[E], error) {
 	ctx, cancel := context.WithTimeout(ctx, pageTime)
 	defer cancel()
-	body, err := l.api.Get().AbsPath(l.path()).
+	body, err := l.api.Get().AbsPath(pathOf(l.kind, l.namespace)).
 		SetHeader("Accept", l.accept).
+		Param("labelSelector", l.selector.Labels).
+		Param("fieldSelector", l.selector.Fields).
 		Param("limit", fmt.Sprint(l.limit)).
 		Param("continue", following).
 		Stream(ctx)
 	if err != nil {
-		return page{}, err
+		return page[E]{}, err
 	}
 	defer body.Close() //nolint:errcheck // it was read, or is of no use
 	return l.decode(body)
 }
 
-func (l list) path() string {
-	root := "/apis/" + l.kind.GroupVersion().String()
-	if l.kind.Group == "" {
-		root = "/api/" + l.kind.Version
+// pathOf is where the objects of a kind are, in one namespace or in all.
+func pathOf(kind schema.GroupVersionResource, namespace string) string {
+	root := "/apis/" + kind.GroupVersion().String()
+	if kind.Group == "" {
+		root = "/api/" + kind.Version
 	}
-	if l.namespace != metav1.NamespaceAll {
-		root += "/namespaces/" + l.namespace
+	if namespace != metav1.NamespaceAll {
+		root += "/namespaces/" + namespace
 	}
-	return root + "/" + l.kind.Resource
+	return root + "/" + kind.Resource
 }
 
 // ErrPartial says that an answer isn't a list, or not all of it, or not one that
@@ -116,7 +125,7 @@ func (l list) path() string {
 var ErrPartial = errors.New("the answer is not a complete list")
 
 // decode reads a list element by element: whole, some are large.
-func (l list) decode(body io.Reader) (read page, err error) {
+func (l list[E]) decode(body io.Reader) (read page[E], err error) {
 	decoder := json.NewDecoder(body)
 	var kind string
 	var metadata struct {
@@ -132,7 +141,7 @@ func (l list) decode(body io.Reader) (read page, err error) {
 			return decoder.Decode(&metadata)
 		case "items":
 			elements = true
-			read.sightings, err = l.elements(decoder)
+			read.elements, err = l.elements(decoder)
 			return err
 		default:
 			return decoder.Decode(&json.RawMessage{})
@@ -140,21 +149,21 @@ func (l list) decode(body io.Reader) (read page, err error) {
 	})
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return page{}, fmt.Errorf("%w: it was cut off", ErrPartial)
+		return page[E]{}, fmt.Errorf("%w: it was cut off", ErrPartial)
 	case err != nil:
-		return page{}, err
+		return page[E]{}, err
 	case !elements, !strings.HasSuffix(kind, "List"):
-		return page{}, fmt.Errorf("%w: it is a %q", ErrPartial, kind)
+		return page[E]{}, fmt.Errorf("%w: it is a %q", ErrPartial, kind)
 	case metadata.Continue == "" && metadata.RemainingItemCount > 0:
-		return page{}, fmt.Errorf("%w: %d elements are missing", ErrPartial, metadata.RemainingItemCount)
+		return page[E]{}, fmt.Errorf("%w: %d elements are missing", ErrPartial, metadata.RemainingItemCount)
 	}
 	read.following = metadata.Continue
 	return read, nil
 }
 
 // elements reads the elements of a list, or a null.
-func (l list) elements(decoder *json.Decoder) ([]sighting, error) {
-	var read []sighting
+func (l list[E]) elements(decoder *json.Decoder) ([]E, error) {
+	var read []E
 	begin, err := decoder.Token()
 	if err != nil || begin == nil {
 		return nil, err

@@ -106,39 +106,58 @@ func (o *Objects) Annotate(ctx context.Context, object snapshot.Object, annotati
 	return annotated, nil
 }
 
-// contentPage is how many snapshots are read at a time with what they hold, which
-// can be a MiB each.
+// contentPage is how many objects are read at a time with what they hold, which can be
+// a MiB each.
 const contentPage = 16
 
 // Labelled calls f with each object that is labelled as a snapshot of a source,
 // with what it holds. It has to be verified: anybody can label anything.
 func (o *Objects) Labelled(ctx context.Context, source Key, f func(snapshot.Object)) error {
-	options := metav1.ListOptions{
-		LabelSelector: wellknown.SnapshotOf + "=" + snapshot.LabelValue(source.Name),
-		Limit:         contentPage,
+	selector := wellknown.SnapshotOf + "=" + snapshot.LabelValue(source.Name)
+	if err := o.eachContent(ctx, source.Kind, source.Namespace, selector, contentPage, f); err != nil {
+		return fmt.Errorf("listing the snapshots of %s: %w", source, err)
 	}
+	return nil
+}
+
+// Contents calls f with each object of a kind, in one namespace or in all, whose labels
+// a selector fits, with what it holds.
+func (o *Objects) Contents(ctx context.Context, kind wellknown.Kind, namespace, selector string, f func(snapshot.Object)) error {
+	if err := o.eachContent(ctx, kind, namespace, selector, wholePage, f); err != nil {
+		return fmt.Errorf("listing %s: %w", kind.Resource(), err)
+	}
+	return nil
+}
+
+// pageBytes is how much a page of contents shall hold: enough that 10,000 small ones are
+// some dozens of pages.
+const pageBytes = 4 << 20
+
+// eachContent reads page by page. The first is a small one; how large the others may be,
+// and at most most, is judged by the one before.
+func (o *Objects) eachContent(ctx context.Context, kind wellknown.Kind, namespace, selector string, most int64, f func(snapshot.Object)) error {
+	options := metav1.ListOptions{LabelSelector: selector, Limit: min(contentPage, most)}
 	for {
-		following, err := o.labelledPage(ctx, source, options, f)
-		if err != nil {
-			return fmt.Errorf("listing the snapshots of %s: %w", source, err)
-		}
-		if following == "" {
-			return nil
+		size, following, err := o.contentPage(ctx, kind, namespace, options, f)
+		if err != nil || following == "" {
+			return err
 		}
 		options.Continue = following
+		options.Limit = min(most, max(contentPage, options.Limit*pageBytes/int64(size+1)))
 	}
 }
 
-func (o *Objects) labelledPage(ctx context.Context, source Key, options metav1.ListOptions, f func(snapshot.Object)) (following string, err error) {
+func (o *Objects) contentPage(ctx context.Context, kind wellknown.Kind, namespace string, options metav1.ListOptions, f func(snapshot.Object)) (size int, following string, err error) {
 	if err := o.listing.Acquire(ctx, 1); err != nil {
-		return "", err
+		return 0, "", err
 	}
 	defer o.listing.Release(1)
-	objects, following, err := o.kinds[source.Kind].list(ctx, source.Namespace, options)
+	objects, following, err := o.kinds[kind].list(ctx, namespace, options)
 	for _, object := range objects {
+		size += object.ContentSize()
 		f(object)
 	}
-	return following, err
+	return size, following, err
 }
 
 // Remove deletes a snapshot. It fails with a conflict if the snapshot was written

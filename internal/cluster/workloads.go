@@ -9,12 +9,9 @@ import (
 	"slices"
 	"strings"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
@@ -43,7 +40,7 @@ type Workloads struct {
 	informers map[*workload.Kind]watches
 	optedIn   optedIn
 	metadata  metadata.Interface
-	rest      map[*workload.Kind]rest.Interface
+	patches   *Patches
 }
 
 // entry is what is kept of a workload: of its template, nothing but the targets
@@ -68,14 +65,13 @@ func NewWorkloads(config *rest.Config, scope Scope) (*Workloads, error) {
 		informers: map[*workload.Kind]watches{},
 		optedIn:   newOptedIn(metadataReader, scope.Namespaces),
 		metadata:  metadataReader,
-		rest:      map[*workload.Kind]rest.Interface{},
+	}
+	if w.patches, err = NewPatches(config, wellknown.FieldManager); err != nil {
+		return nil, err
 	}
 	for _, kind := range workload.Kinds {
 		if kind.Frozen {
 			continue
-		}
-		if w.rest[kind], err = clientFor(config, kind); err != nil {
-			return nil, fmt.Errorf("connecting to the cluster for %s: %w", kind.Resource, err)
 		}
 		w.informers[kind] = watches{}
 		for _, namespace := range scope.Namespaces {
@@ -116,16 +112,6 @@ func onlyLabelled(options *metav1.ListOptions) {
 
 func resource(kind *workload.Kind) schema.GroupVersionResource {
 	return schema.GroupVersionResource{Group: kind.Group, Version: kind.Version, Resource: kind.Resource}
-}
-
-// clientFor returns a client that hands out answers as they came.
-func clientFor(config *rest.Config, kind *workload.Kind) (rest.Interface, error) {
-	config = rest.CopyConfig(config)
-	config.GroupVersion = &schema.GroupVersion{Group: kind.Group, Version: kind.Version}
-	config.APIPath = "/apis"
-	config.ContentType, config.AcceptContentTypes = runtime.ContentTypeJSON, runtime.ContentTypeJSON
-	config.NegotiatedSerializer = serializer.NewCodecFactory(runtime.NewScheme()).WithoutConversion()
-	return rest.RESTClientFor(config)
 }
 
 // toEntry reduces a workload to its entry. It comes as the type that our version
@@ -359,41 +345,9 @@ func (w *Workloads) Sources(of Workload) []Key {
 	return keys
 }
 
-// Touched is a workload as it is stored after a touch.
-type Touched struct {
-	Object workload.Object
-
-	// Warnings are those that came with the answer: what admission said it did.
-	Warnings []string
-}
-
-// Touch sends a workload through admission by a patch that changes nothing. An
-// empty patch leaves no entry in managedFields, so it takes nobody's ownership.
+// Touch sends a workload through admission.
 func (w *Workloads) Touch(ctx context.Context, of Workload) (Touched, error) {
-	result := w.rest[of.Kind].Patch(types.MergePatchType).
-		Namespace(of.Namespace).Resource(of.Kind.Resource).Name(of.Name).
-		Param("fieldManager", wellknown.FieldManager).
-		Body([]byte("{}")).Do(ctx)
-	raw, err := result.Raw()
-	if err != nil {
-		return Touched{}, fmt.Errorf("touching %s: %w", of, said(raw, err))
-	}
-	object, err := of.Kind.Read(string(raw))
-	touched := Touched{Object: object}
-	for _, warning := range result.Warnings() {
-		touched.Warnings = append(touched.Warnings, warning.Text)
-	}
-	return touched, err
-}
-
-// said returns the error that the API server described. A client that decodes no
-// answers doesn't decode this one either.
-func said(raw []byte, err error) error {
-	var status metav1.Status
-	if json.Unmarshal(raw, &status) == nil && status.Kind == "Status" && status.Message != "" {
-		return &apierrors.StatusError{ErrStatus: status}
-	}
-	return err
+	return w.patches.Touch(ctx, of, false)
 }
 
 // Unstamped lists, live, the workloads of opted-in namespaces that carry no

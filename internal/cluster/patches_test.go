@@ -23,10 +23,9 @@ func TestTouchSaysWhoRefuses(t *testing.T) {
 	}))
 	defer server.Close()
 	deployments := workload.Lookup("apps", "Deployment")
-	client, err := clientFor(&rest.Config{Host: server.URL}, deployments)
+	patches, err := NewPatches(&rest.Config{Host: server.URL}, "somebody")
 	require.NoError(t, err)
-	w := &Workloads{rest: map[*workload.Kind]rest.Interface{deployments: client}}
-	_, err = w.Touch(t.Context(), Workload{deployments, "shop", "web"})
+	_, err = patches.Touch(t.Context(), Workload{deployments, "shop", "web"}, false)
 	require.EqualError(t, err, "touching Deployment/shop/web: policy 'x' says no")
 	assert.True(t, apierrors.IsForbidden(err))
 }

@@ -1,0 +1,45 @@
+package cluster
+
+import (
+	"context"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/metadata/metadatainformer"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/configpin/configpin/internal/wellknown"
+	"github.com/configpin/configpin/internal/workload"
+)
+
+// Changes says when a source, a snapshot or a workload of a namespace, or of all, may
+// have changed. What may not be watched isn't.
+func (r *Reader) Changes(ctx context.Context, namespace string) <-chan struct{} {
+	changed := make(chan struct{}, 1)
+	say := func(any) {
+		select {
+		case changed <- struct{}{}:
+		default: // somebody is about to look anyway
+		}
+	}
+	var kinds []schema.GroupVersionResource
+	for _, kind := range wellknown.Kinds {
+		kinds = append(kinds, resourceOf(kind))
+	}
+	for _, kind := range workload.Kinds {
+		kinds = append(kinds, resource(kind))
+	}
+	for _, kind := range kinds {
+		watchAny(ctx, metadatainformer.NewFilteredMetadataInformer(r.metadata, kind, namespace, 0, nil, nil).Informer(), say)
+	}
+	return changed
+}
+
+func watchAny(ctx context.Context, informer cache.SharedIndexInformer, say func(any)) {
+	_ = informer.SetWatchErrorHandlerWithContext(func(context.Context, *cache.Reflector, error) {}) // it isn't running yet
+	_, _ = informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc:    say,
+		UpdateFunc: func(_, now any) { say(now) },
+		DeleteFunc: say,
+	})
+	go informer.RunWithContext(ctx)
+}

@@ -1,0 +1,142 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/tidwall/gjson"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/rest"
+
+	"github.com/configpin/configpin/internal/snapshot"
+	"github.com/configpin/configpin/internal/wellknown"
+	"github.com/configpin/configpin/internal/workload"
+)
+
+// Reader reads objects, live, for somebody who looks once and goes. Unlike the
+// programs, it may be allowed to read some of them and not others: errors are those of
+// the API server (apierrors.IsForbidden).
+type Reader struct {
+	api      rest.Interface
+	metadata metadata.Interface
+}
+
+// NewReader returns a Reader of the cluster at config.
+func NewReader(config *rest.Config) (*Reader, error) {
+	api, err := newLists(config)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to the cluster: %w", err)
+	}
+	client, err := metadata.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to the cluster: %w", err)
+	}
+	return &Reader{api, client}, nil
+}
+
+// Workload returns the JSON of a workload. It fails with NotFound where there is none.
+func (r *Reader) Workload(ctx context.Context, of Workload) (string, error) {
+	raw, err := r.One(ctx, resource(of.Kind), of.Namespace, of.Name)
+	return string(raw), err
+}
+
+// One returns the JSON of an object; in no namespace if that is empty. It fails with
+// NotFound where there is none.
+func (r *Reader) One(ctx context.Context, kind schema.GroupVersionResource, namespace, name string) ([]byte, error) {
+	raw, err := r.api.Get().AbsPath(pathOf(kind, namespace), name).SetHeader("Accept", whole).Do(ctx).Raw()
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", kind.GroupResource(), said(raw, err))
+	}
+	return raw, nil
+}
+
+// May says whether somebody has a right, in one namespace or in all. To ask that takes a
+// right of its own.
+func (r *Reader) May(ctx context.Context, user, verb string, kind schema.GroupVersionResource, namespace string) (bool, error) {
+	review := authorizationv1.SubjectAccessReview{
+		TypeMeta: metav1.TypeMeta{APIVersion: authorizationv1.SchemeGroupVersion.String(), Kind: "SubjectAccessReview"},
+		Spec: authorizationv1.SubjectAccessReviewSpec{User: user, ResourceAttributes: &authorizationv1.ResourceAttributes{
+			Namespace: namespace, Verb: verb, Group: kind.Group, Resource: kind.Resource,
+		}},
+	}
+	body, err := json.Marshal(review)
+	if err != nil {
+		return false, fmt.Errorf("asking for the rights of %s: %w", user, err)
+	}
+	raw, err := r.api.Post().AbsPath("/apis/"+authorizationv1.SchemeGroupVersion.String()+"/subjectaccessreviews").
+		SetHeader("Content-Type", whole).SetHeader("Accept", whole).Body(body).Do(ctx).Raw()
+	if err != nil {
+		return false, fmt.Errorf("asking for the rights of %s: %w", user, said(raw, err))
+	}
+	return gjson.GetBytes(raw, "status.allowed").Bool(), nil
+}
+
+// Every returns the JSON of each object of a resource, in one namespace or in all. No
+// more than a page of them is held. An error is the last that comes.
+func (r *Reader) Every(ctx context.Context, kind schema.GroupVersionResource, namespace string, wanted Selector) iter.Seq2[[]byte, error] {
+	return list[[]byte]{
+		api: r.api, kind: kind, namespace: namespace, selector: wanted, accept: whole, limit: wholePage,
+		read: func(element []byte) ([]byte, bool, error) { return bytes.Clone(element), true, nil },
+	}.all(ctx)
+}
+
+// Workloads returns the JSON of each workload of a kind.
+func (r *Reader) Workloads(ctx context.Context, kind *workload.Kind, namespace string, wanted Selector) iter.Seq2[[]byte, error] {
+	return r.Every(ctx, resource(kind), namespace, wanted)
+}
+
+// Metadata returns the metadata of each source or snapshot of a kind, as far as it is
+// ours.
+func (r *Reader) Metadata(ctx context.Context, kind wellknown.Kind, namespace string, wanted Selector) iter.Seq2[snapshot.Object, error] {
+	return list[snapshot.Object]{
+		api: r.api, kind: resourceOf(kind), namespace: namespace, selector: wanted, accept: metadataOnly, limit: metadataPage,
+		read: func(element []byte) (snapshot.Object, bool, error) {
+			object, err := metadataOf(kind, element)
+			return object, err == nil, err
+		},
+	}.all(ctx)
+}
+
+// EnabledNamespaces are those that opt in what is written in them.
+func (r *Reader) EnabledNamespaces(ctx context.Context) ([]string, error) {
+	wanted := Selector{Labels: wellknown.Enabled + "=" + wellknown.True}
+	var found []string
+	for element, err := range r.Every(ctx, namespacesResource, metav1.NamespaceAll, wanted) {
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, gjson.GetBytes(element, "metadata.name").Str)
+	}
+	return found, nil
+}
+
+// NamespaceEnabled says whether a namespace opts in what is written in it.
+func (r *Reader) NamespaceEnabled(ctx context.Context, name string) (bool, error) {
+	raw, err := r.One(ctx, namespacesResource, metav1.NamespaceAll, name)
+	if err != nil {
+		return false, err
+	}
+	labels := gjson.GetBytes(raw, "metadata.labels").Map()
+	return labels[wellknown.Enabled].Str == wellknown.True, nil
+}
+
+// ParseKind reads the name of a kind as in argoproj.io/v1alpha1/rollouts. The core group
+// has no name.
+func ParseKind(text string) (schema.GroupVersionResource, error) {
+	parts := strings.Split(text, "/")
+	if len(parts) == 2 {
+		parts = slices.Insert(parts, 0, "")
+	}
+	if len(parts) != 3 || parts[1] == "" || parts[2] == "" {
+		return schema.GroupVersionResource{}, fmt.Errorf("%q is not group/version/resource", text)
+	}
+	return schema.GroupVersionResource{Group: parts[0], Version: parts[1], Resource: parts[2]}, nil
+}
