@@ -44,18 +44,20 @@ var layers = []layer{
 	{name: "pin", pure: true, may: []string{"refs", "snapshot", "wellknown", "workload"}},
 	{name: "retention", pure: true, may: []string{"snapshot", "wellknown"}},
 
+	{name: "inspect", pure: true, may: core},
+
 	{name: "cluster", may: core},
 
 	{name: "admission", may: belowEdges},
 	{name: "versioner", may: belowEdges},
 	{name: "rollout", may: belowEdges},
 	{name: "gc", may: belowEdges},
-	{name: "cli", may: belowEdges},
+	{name: "cli", may: append([]string{"inspect"}, belowEdges...)},
 
 	{name: "serve"}, // beside them all: what only programs need
 }
 
-// core is everything below internal/cluster.
+// core is what decides.
 var core = []string{"hashing", "pin", "refs", "retention", "snapshot", "wellknown", "workload"}
 
 // belowEdges is everything below the packages that programs are made of.

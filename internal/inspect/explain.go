@@ -1,0 +1,206 @@
+package inspect
+
+import (
+	"cmp"
+	"encoding/json"
+	"maps"
+	"slices"
+
+	"github.com/configpin/configpin/internal/hashing"
+	"github.com/configpin/configpin/internal/pin"
+	"github.com/configpin/configpin/internal/refs"
+	"github.com/configpin/configpin/internal/snapshot"
+	"github.com/configpin/configpin/internal/wellknown"
+	"github.com/configpin/configpin/internal/workload"
+)
+
+// Occasion is something that may happen to a workload or to its sources.
+type Occasion string
+
+// The occasions.
+const (
+	Apply   Occasion = "apply"   // the same manifest is applied once more
+	Deploy  Occasion = "deploy"  // a manifest with another template is applied
+	Restart Occasion = "restart" // the template gets an annotation, as by kubectl rollout restart
+	Edit    Occasion = "edit"    // one source gets another content
+	Resume  Occasion = "resume"  // somebody gives up every hold
+	OptIn   Occasion = "opt-in"  // somebody opts it in
+	Undo    Occasion = "undo"    // one source is taken to another snapshot
+)
+
+// Prospect is what would come of an occasion.
+type Prospect struct {
+	Occasion Occasion `json:"occasion"`
+
+	// Edited is the source that gets another content.
+	Edited string `json:"edited,omitempty"`
+
+	// Rolls says that the template changes, so that its Pods are replaced.
+	Rolls bool `json:"rolls"`
+
+	// Denied is why the request would be refused.
+	Denied string `json:"denied,omitempty"`
+
+	Results  []Result `json:"results"`
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+// Result is what would become of one source.
+type Result struct {
+	Source string     `json:"source"`
+	From   string     `json:"from"`
+	To     string     `json:"to"`
+	Reason pin.Reason `json:"reason"`
+
+	// New says that To is the snapshot of a content that isn't known yet.
+	New bool `json:"new,omitempty"`
+}
+
+// Prospects are what would come of the occasions that concern a workload.
+func (s Subject) Prospects(known *Index) []Prospect {
+	if why, _ := s.Enabled(); why != "" {
+		return []Prospect{s.prospect(OptIn, s.OptedIn(), known)}
+	}
+	request := s.Request().Read()
+	facts := known.Facts(request)
+	now := pin.Decide(request, facts)
+	applied := s.declared(now)
+	if s.Kind.Frozen {
+		return []Prospect{s.prospect(Apply, applied, known)}
+	}
+	prospects := []Prospect{
+		s.prospect(Apply, applied, known),
+		s.prospect(Deploy, annotated(applied), known),
+		s.prospect(Restart, annotated(s.Object), known),
+	}
+	for _, outcome := range now.Outcomes {
+		if facts[outcome.Source].Role == pin.Source {
+			prospects = append(prospects, s.edited(outcome.Source, known))
+		}
+	}
+	if slices.ContainsFunc(now.Outcomes, func(o pin.Outcome) bool { return o.Held }) {
+		prospects = append(prospects, s.prospect(Resume, s.labelled(wellknown.Resume), known))
+	}
+	return prospects
+}
+
+// Taken is what would come of taking one source of a workload to another snapshot.
+func (s Subject) Taken(source refs.Target, name string, known *Index) Prospect {
+	return s.prospect(Undo, s.Named(source, name, known), known)
+}
+
+// OptedIn is the workload as somebody writes it who opts it in.
+func (s Subject) OptedIn() workload.Object { return s.labelled(wellknown.Enabled) }
+
+// labelled is the workload with a label that says true.
+func (s Subject) labelled(key string) workload.Object {
+	object := s.Object
+	object.Labels = map[string]string{}
+	maps.Copy(object.Labels, s.Labels)
+	object.Labels[key] = wellknown.True
+	return object
+}
+
+// declared is the workload as its manifest most likely says it: with the names of
+// sources.
+func (s Subject) declared(now pin.Decision) workload.Object {
+	sources := map[refs.Target]string{}
+	for _, outcome := range now.Outcomes {
+		sources[refs.Target{Kind: outcome.Source.Kind, Name: outcome.In}] = outcome.Source.Name
+	}
+	object := s.Object
+	object.Template.Spec = refs.Rewrite(s.Template.Spec, refs.Walk(s.Template.Spec), func(ref refs.Ref) string {
+		return cmp.Or(sources[ref.Target], ref.Name)
+	})
+	return object
+}
+
+// annotated is a workload with another template: by an annotation that has nothing to
+// do with us.
+func annotated(object workload.Object) workload.Object {
+	metadata := map[string]any{}
+	if object.Template.Metadata != "" {
+		_ = json.Unmarshal([]byte(object.Template.Metadata), &metadata) // valid, or it would not have been read
+	}
+	annotations, _ := metadata["annotations"].(map[string]any)
+	if annotations == nil {
+		annotations = map[string]any{}
+	}
+	annotations["kubectl.kubernetes.io/restartedAt"] = "now"
+	metadata["annotations"] = annotations
+	text, _ := json.Marshal(metadata) // it was unmarshalled
+	object.Template.Metadata = string(text)
+	return object
+}
+
+func (s Subject) prospect(occasion Occasion, written workload.Object, known *Index) Prospect {
+	request := s.Request()
+	request.New = written
+	request = request.Read()
+	return s.tell(Prospect{Occasion: occasion}, request, known.Facts(request))
+}
+
+// edited is what comes of another content of a source: it is offered to the workload
+// as it is.
+func (s Subject) edited(source refs.Target, known *Index) Prospect {
+	request := s.Request().Read()
+	facts := known.Facts(request)
+	fact := facts[source]
+	fact.Digest = hashing.Name(fact.Digest) // of no content that there was
+	fact.Current = snapshot.Name(source.Name, fact.Digest[:snapshot.Lengths[0]])
+	facts[source] = fact
+	p := s.tell(Prospect{Occasion: Edit, Edited: source.String()}, request, facts)
+	p.Results = slices.DeleteFunc(p.Results, func(r Result) bool { return r.Source != source.String() && r.From == r.To })
+	for i, result := range p.Results {
+		if result.To == fact.Current {
+			p.Results[i].To, p.Results[i].New = "", true
+		}
+	}
+	p.Warnings = nil // nobody sees those of a touch
+	return p
+}
+
+func (s Subject) tell(p Prospect, request pin.Request, facts pin.Facts) Prospect {
+	decision := pin.Decide(request, facts)
+	p.Denied, p.Warnings = decision.Denied, decision.Warnings
+	if decision.Denied != "" {
+		return p
+	}
+	p.Rolls = foreignTemplate(request)
+	before := map[refs.Target]string{}
+	for _, outcome := range pin.Decide(pin.Request{New: s.OptedIn(), Old: &s.Object}, facts).Outcomes {
+		before[outcome.Source] = outcome.In
+	}
+	for _, o := range decision.Outcomes {
+		from := cmp.Or(before[o.Source], o.In)
+		p.Rolls = p.Rolls || o.Name != from
+		p.Results = append(p.Results, Result{Source: o.Source.String(), From: from, To: o.Name, Reason: o.Reason})
+	}
+	return p
+}
+
+// foreignTemplate says whether the template differs in more than names.
+func foreignTemplate(request pin.Request) bool {
+	return request.New.Template.Metadata != request.Old.Template.Metadata
+}
+
+// Because says, of each reason, why the decision is as it is.
+var Because = map[pin.Reason]string{
+	pin.ReasonFrozen:       "the template of a Job can't change",
+	pin.ReasonSeenAgain:    "it is our own answer, seen again",
+	pin.ReasonAmbiguous:    "the template names several snapshots of it, and did before",
+	pin.ReasonExcluded:     "the template excludes it",
+	pin.ReasonNotVersioned: "it is not versioned",
+	pin.ReasonGone:         "that snapshot does not exist",
+	pin.ReasonResumed:      "somebody gives up the hold",
+	pin.ReasonRestored:     "a new workload keeps the snapshot that it names",
+	pin.ReasonCreated:      "a new workload gets what the source holds",
+	pin.ReasonRolledBack:   "the template names another snapshot",
+	pin.ReasonDeployed:     "a changed template names the source: what is declared wins",
+	pin.ReasonUndone:       "another source is rolled back, and the undo must find its revision",
+	pin.ReasonManual:       "only deploys change its pins",
+	pin.ReasonHeld:         "it was taken back on purpose, and the source hasn't changed since",
+	pin.ReasonReapplied:    "an unchanged template names the source",
+	pin.ReasonTouched:      "it follows what the source holds",
+	pin.ReasonUnavailable:  "what the source holds can't be pinned",
+}

@@ -1,0 +1,69 @@
+package inspect_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/configpin/configpin/internal/inspect"
+	"github.com/configpin/configpin/internal/pin"
+	"github.com/configpin/configpin/internal/snapshot"
+	"github.com/configpin/configpin/internal/wellknown"
+)
+
+func TestProspects(t *testing.T) {
+	t.Parallel()
+	app := source("app", "two")
+	known := []snapshot.Object{app, kept(source("app", "one"), 1), kept(app, 2)}
+	one, two := nameOf("app", "one"), nameOf("app", "two")
+	manual := pinned("one", "one")
+	manual.labels[wellknown.Rollout] = wellknown.RolloutManual
+	type row struct {
+		to     string
+		rolls  bool
+		reason pin.Reason
+	}
+	for _, test := range []struct {
+		name    string
+		written deployment
+		want    map[inspect.Occasion]row
+	}{
+		{"current", pinned("two", "two"), map[inspect.Occasion]row{
+			inspect.Apply:   {two, false, pin.ReasonReapplied},
+			inspect.Deploy:  {two, true, pin.ReasonDeployed},
+			inspect.Restart: {two, true, pin.ReasonTouched},
+			inspect.Edit:    {"", true, pin.ReasonTouched},
+		}},
+		{"held", pinned("one", "two"), map[inspect.Occasion]row{
+			inspect.Apply:   {one, false, pin.ReasonHeld},
+			inspect.Deploy:  {two, true, pin.ReasonDeployed},
+			inspect.Restart: {one, true, pin.ReasonHeld},
+			inspect.Edit:    {"", true, pin.ReasonTouched},
+			inspect.Resume:  {two, true, pin.ReasonResumed},
+		}},
+		{"manual", manual, map[inspect.Occasion]row{
+			inspect.Apply:   {one, false, pin.ReasonManual},
+			inspect.Deploy:  {two, true, pin.ReasonDeployed},
+			inspect.Restart: {one, true, pin.ReasonManual},
+			inspect.Edit:    {one, false, pin.ReasonManual},
+		}},
+		{"not opted in", deployment{names: []string{"app"}, labels: map[string]string{wellknown.Enabled: "false"}}, map[inspect.Occasion]row{
+			inspect.OptIn: {two, true, pin.ReasonReapplied},
+		}},
+		{"a Job", deployment{kind: "Job", names: []string{one}, pins: "configmap/app=" + one}, map[inspect.Occasion]row{
+			inspect.Apply: {one, false, pin.ReasonFrozen},
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			got := map[inspect.Occasion]row{}
+			for _, p := range test.written.subject(t).Prospects(index(known...)) {
+				assert.Empty(t, p.Denied)
+				assert.Len(t, p.Results, 1)
+				got[p.Occasion] = row{p.Results[0].To, p.Rolls, p.Results[0].Reason}
+				assert.NotEmpty(t, inspect.Because[p.Results[0].Reason])
+			}
+			assert.Equal(t, test.want, got)
+		})
+	}
+}

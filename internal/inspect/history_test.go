@@ -1,0 +1,151 @@
+package inspect_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/configpin/configpin/internal/inspect"
+	"github.com/configpin/configpin/internal/snapshot"
+	"github.com/configpin/configpin/internal/wellknown"
+)
+
+func TestHistory(t *testing.T) {
+	t.Parallel()
+	one, two, three := source("app", "one"), source("app", "two"), source("app", "three")
+	two.Data["colour"] = "blue"
+	three.Data["colour"] = "blue"
+	three.Annotations[wellknown.KubernetesChangeCause] = "third time lucky"
+	history := inspect.History{Kind: wellknown.ConfigMap, Source: "app"}
+	history.Add(kept(two, 5))
+	history.Add(kept(one, 2))
+	forged := kept(three, 9)
+	forged.Data = map[string]string{"word": "forged"}
+	history.Add(forged)
+	history.Live(three)
+
+	revisions := history.Revisions()
+	require.Len(t, revisions, 3)
+	assert.Equal(t, []int{2, 5, 0}, []int{revisions[0].Number, revisions[1].Number, revisions[2].Number})
+	assert.Empty(t, revisions[0].Keys.String())
+	assert.Equal(t, "+colour ~word", revisions[1].Keys.String())
+	assert.Equal(t, "~word", revisions[2].Keys.String())
+	assert.Equal(t, []bool{false, false, true}, []bool{revisions[0].Current, revisions[1].Current, revisions[2].Current})
+	assert.Empty(t, revisions[2].Snapshot, "nobody has kept it")
+	assert.Equal(t, "third time lucky", revisions[2].ChangeCause)
+
+	history.Add(kept(three, 6))
+	revisions = history.Revisions()
+	require.Len(t, revisions, 3)
+	assert.Equal(t, snapshot.Of(three, 12).Name, revisions[2].Snapshot)
+	assert.True(t, revisions[2].Current)
+}
+
+func TestHistoryOfASecretShowsNoDigest(t *testing.T) {
+	t.Parallel()
+	secret := source("db", "one")
+	secret.Kind, secret.Key = wellknown.Secret, newKey(t, "k")
+	history := inspect.History{Kind: wellknown.Secret, Source: "db"}
+	history.Add(kept(secret, 1))
+	assert.Empty(t, history.Revisions()[0].Digest)
+}
+
+func TestHistoryOfWhatIsNotVersioned(t *testing.T) {
+	t.Parallel()
+	history := inspect.History{Kind: wellknown.ConfigMap, Source: "app"}
+	plain := source("app", "one")
+	plain.Annotations = nil
+	history.Live(plain)
+	assert.Empty(t, history.Revisions())
+}
+
+// The keys that are told are those in which values differ, whichever way one looks.
+func TestChangesAreThoseThatDiffer(t *testing.T) {
+	t.Parallel()
+	values := rapid.MapOfN(rapid.StringMatching("[a-d]"), rapid.SampledFrom([]string{"", "x", "y"}), 0, 4)
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := source("app", ""), source("app", "")
+		a.Data, b.Data = values.Draw(t, "a"), values.Draw(t, "b")
+		want := map[string]bool{}
+		for _, key := range []string{"a", "b", "c", "d"} {
+			was, hadIt := a.Data[key]
+			is, hasIt := b.Data[key]
+			if hadIt != hasIt || was != is {
+				want[key] = true
+			}
+		}
+		got := map[string]bool{}
+		for _, change := range inspect.Changes(a, b) {
+			got[change.Key] = true
+		}
+		assert.Equal(t, want, got)
+
+		keys := inspect.ContentOf(b, "app").Since(inspect.ContentOf(a, "app"))
+		assert.Len(t, want, len(keys.Added)+len(keys.Changed)+len(keys.Removed))
+		back := inspect.ContentOf(a, "app").Since(inspect.ContentOf(b, "app"))
+		assert.Equal(t, keys.Added, back.Removed)
+		assert.Equal(t, keys.Changed, back.Changed)
+	})
+}
+
+func TestChangesTellTextFromOther(t *testing.T) {
+	t.Parallel()
+	for value, binary := range map[string]bool{
+		"a line\n":          false,
+		"windows\r\n\tline": false,
+		"äöü":               false,
+		"\x1b[31mred":       true,
+		"over\rwritten":     true,
+		"\xff\xfe":          true,
+		"a\x00b":            true,
+		"next\u0085line":    true,
+	} {
+		was, is := source("app", "word"), source("app", value)
+		changes := inspect.Changes(was, is)
+		require.Len(t, changes, 1)
+		assert.Equal(t, binary, changes[0].Binary, "%q", value)
+	}
+}
+
+func TestUsers(t *testing.T) {
+	t.Parallel()
+	one, two := nameOf("app", "one"), nameOf("app", "two")
+	users := inspect.NewUsers([]string{one, two})
+	element := func(name, owner, mention string) []byte {
+		owners := ""
+		if owner != "" {
+			owners = fmt.Sprintf(`"ownerReferences": [{"controller": true, "uid": %q}],`, owner)
+		}
+		return fmt.Appendf(nil, `{"metadata": {%s "name": %q, "uid": "u-%s"}, "spec": {"x": %q}}`, owners, name, name, mention)
+	}
+	users.Add("replicasets.apps", element("web-1", "u-web", one))
+	users.Add("pods", element("web-2-x", "u-web-2", two))
+	users.Add("deployments.apps", element("web", "", two))
+	users.Add("deployments.apps", element("other", "", "app"))
+
+	var words []string
+	for _, user := range users.Of(two) {
+		words = append(words, user.Short())
+	}
+	assert.Equal(t, []string{"deployment/web", "pod/web-2-x"}, words)
+	require.Len(t, users.Of(one), 1)
+	assert.Equal(t, inspect.Past, users.Of(one)[0].Role())
+	assert.Equal(t, "replicaset.apps/web-1", users.Of(one)[0].String())
+	assert.Empty(t, users.Of("app"))
+}
+
+func ExampleHistory() {
+	history := inspect.History{Kind: wellknown.ConfigMap, Source: "app"}
+	history.Add(kept(source("app", "one"), 1))
+	history.Add(kept(source("app", "two"), 2))
+	history.Live(source("app", "two"))
+	for _, revision := range history.Revisions() {
+		fmt.Printf("%d %s %t %q\n", revision.Number, revision.Snapshot, revision.Current, revision.Keys)
+	}
+	// Output:
+	// 1 app-ea6ro3l2hrhv false ""
+	// 2 app-cnfqghi4ft08 true "~word"
+}

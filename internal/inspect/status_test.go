@@ -1,0 +1,210 @@
+package inspect_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/configpin/configpin/internal/hashing"
+	"github.com/configpin/configpin/internal/inspect"
+	"github.com/configpin/configpin/internal/refs"
+	"github.com/configpin/configpin/internal/snapshot"
+	"github.com/configpin/configpin/internal/wellknown"
+)
+
+func TestStatus(t *testing.T) {
+	t.Parallel()
+	app := source("app", "two")
+	all := []snapshot.Object{app, kept(source("app", "one"), 1), kept(app, 2)}
+	misspelt := source("app", "two")
+	misspelt.Annotations = map[string]string{wellknown.Versioned: "yes"}
+	unversioned := source("app", "two")
+	unversioned.Annotations = nil
+	label := func(d deployment, key, value string) deployment {
+		d.labels[key] = value
+		return d
+	}
+	for _, test := range []struct {
+		name    string
+		written deployment
+		known   []snapshot.Object
+		state   inspect.State
+		reason  string
+		ok      bool
+	}{
+		{name: "it names what its source holds", written: pinned("two", "two"), known: all, state: inspect.Current, ok: true},
+		{name: "it was taken back", written: pinned("one", "two"), known: all, state: inspect.Held, ok: true},
+		{
+			name: "it is behind", written: pinned("one", "one"), known: all,
+			state: inspect.Settling, reason: "to be pinned to " + nameOf("app", "two"),
+		},
+		{
+			name: "it was never pinned", written: deployment{names: []string{"app"}}, known: all,
+			state: inspect.Settling, reason: "to be pinned to " + nameOf("app", "two"),
+		},
+		{
+			name: "only deploys move it", written: label(pinned("one", "one"), wellknown.Rollout, wellknown.RolloutManual), known: all,
+			state: inspect.Manual, reason: "configpin.io/rollout is manual", ok: true,
+		},
+		{
+			name: "its snapshot is gone", written: pinned("one", "two"), known: []snapshot.Object{app, kept(app, 2)},
+			state: inspect.Missing, reason: "new Pods can't start",
+		},
+		{
+			name: "its snapshot is gone, and is what the source holds", written: pinned("two", "two"), known: []snapshot.Object{app},
+			state: inspect.Missing, reason: "to be made again",
+		},
+		{
+			name: "its source is gone", written: pinned("two", "two"), known: []snapshot.Object{kept(app, 2)},
+			state: inspect.Kept, reason: "the source does not exist",
+		},
+		{
+			name: "its source isn't versioned any more", written: pinned("two", "two"), known: []snapshot.Object{unversioned, kept(app, 2)},
+			state: inspect.Kept, reason: "not versioned", ok: true,
+		},
+		{name: "it is excluded", written: deployment{names: []string{"app"}, exclude: "configmap/app"}, known: all, state: inspect.Unpinned, reason: "excluded", ok: true},
+		{name: "it isn't versioned", written: deployment{names: []string{"app"}}, known: []snapshot.Object{unversioned}, state: inspect.Unpinned, reason: "not versioned", ok: true},
+		{
+			name: "its annotation is misspelt", written: deployment{names: []string{"app"}}, known: []snapshot.Object{misspelt},
+			state: inspect.Unpinned, reason: `annotation configpin.io/versioned is "yes", not "true" or "false"`,
+		},
+		{name: "it names nothing that is there", written: deployment{names: []string{"app"}}, state: inspect.Unpinned, reason: "it does not exist"},
+		{
+			name: "it isn't opted in", written: deployment{names: []string{"app"}, labels: map[string]string{wellknown.Enabled: "false"}}, known: all,
+			state: inspect.Unpinned, reason: "not opted in", ok: true,
+		},
+		{
+			name: "it was opted out while admission was away", written: label(pinned("two", "two"), wellknown.Enabled, "false"), known: all,
+			state: inspect.Kept, reason: "not opted in",
+		},
+		{
+			name: "nobody can tell whether it is opted in", written: deployment{names: []string{"app"}, labels: map[string]string{wellknown.Enabled: "yes"}}, known: all,
+			state: inspect.Unpinned, reason: `label configpin.io/enabled is "yes", not "true" or "false"`,
+		},
+		{
+			name: "it is a Job of before a change", written: deployment{kind: "Job", names: []string{nameOf("app", "one")}, pins: "configmap/app=" + nameOf("app", "one")}, known: all,
+			state: inspect.Kept, reason: "the template of a Job can't change", ok: true,
+		},
+		{
+			name: "it names several snapshots", written: deployment{names: []string{nameOf("app", "one"), nameOf("app", "two")}}, known: all,
+			state: inspect.Kept, reason: "the template names several snapshots of it",
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			found := test.written.subject(t).Status(index(test.known...))
+			require.Len(t, found, 1)
+			assert.Equal(t, "configmap/app", found[0].Source)
+			assert.Equal(t, test.state, found[0].State)
+			assert.Equal(t, test.reason, found[0].Reason)
+			assert.Equal(t, test.ok, found[0].OK)
+		})
+	}
+}
+
+func TestStatusTellsRevisions(t *testing.T) {
+	t.Parallel()
+	app := source("app", "two")
+	found := pinned("one", "two").subject(t).Status(index(app, kept(source("app", "one"), 1), kept(app, 2)))
+	require.Len(t, found, 1)
+	assert.Equal(t, nameOf("app", "one"), found[0].Pinned)
+	assert.Equal(t, 1, found[0].PinnedRevision)
+	assert.Equal(t, nameOf("app", "two"), found[0].Live)
+	assert.Equal(t, 2, found[0].LiveRevision)
+}
+
+// What can't be read is never guessed at.
+func TestStatusOfWhatIsHidden(t *testing.T) {
+	t.Parallel()
+	app := source("app", "two")
+	for _, test := range []struct {
+		name   string
+		hidden refs.Target
+	}{
+		{"the source", refs.Target{Kind: wellknown.ConfigMap, Name: "app"}},
+		{"the snapshot", refs.Target{Kind: wellknown.ConfigMap, Name: nameOf("app", "two")}},
+		{"all of the kind", refs.Target{Kind: wellknown.ConfigMap}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			known := index(app, kept(app, 2))
+			known.Hide(test.hidden, "you may not read it")
+			found := pinned("two", "two").subject(t).Status(known)
+			require.Len(t, found, 1)
+			assert.Equal(t, inspect.Unknown, found[0].State)
+			assert.Equal(t, "you may not read it", found[0].Reason)
+			assert.False(t, found[0].OK)
+		})
+	}
+}
+
+func TestStatusWhereSecretsAreNotServed(t *testing.T) {
+	t.Parallel()
+	subject := deployment{secret: "db"}.subject(t)
+	subject.Serves = func(kind wellknown.Kind) string {
+		if kind == wellknown.Secret {
+			return "Secrets are not served"
+		}
+		return ""
+	}
+	found := subject.Status(index())
+	require.Len(t, found, 1)
+	assert.Equal(t, inspect.Unpinned, found[0].State)
+	assert.Equal(t, "Secrets are not served", found[0].Reason)
+	assert.True(t, found[0].OK)
+}
+
+// Whoever may not read the key of the digests still sees which snapshot is what the
+// Secret holds: by any key, equal contents have equal digests.
+func TestStatusOfSecretsByAnotherKey(t *testing.T) {
+	t.Parallel()
+	theirs, ours := newKey(t, "t"), newKey(t, "o")
+	secret := func(word string, key *hashing.Key) snapshot.Object {
+		o := source("db", word)
+		o.Kind, o.Type, o.Key = wellknown.Secret, "Opaque", key
+		return o
+	}
+	one, two := kept(secret("one", theirs), 1), kept(secret("two", theirs), 2)
+	written := deployment{
+		secret: two.Name, pins: "secret/db=" + two.Name,
+		labels: map[string]string{snapshot.ObservedLabel(wellknown.Secret, "db"): snapshot.Suffix(two.Name)},
+	}
+	byOurs := func(o snapshot.Object) snapshot.Object { o.Key = ours; return o }
+	found := written.subject(t).Status(index(secret("two", ours), byOurs(one), byOurs(two)))
+	require.Len(t, found, 1)
+	assert.Equal(t, inspect.Current, found[0].State)
+	assert.Equal(t, 2, found[0].LiveRevision)
+
+	found = written.subject(t).Status(index(secret("one", ours), byOurs(one), byOurs(two)))
+	require.Len(t, found, 1)
+	assert.Equal(t, inspect.Settling, found[0].State)
+	assert.Equal(t, 1, found[0].LiveRevision)
+}
+
+func TestSince(t *testing.T) {
+	t.Parallel()
+	app := source("app", "two")
+	subject := pinned("one", "two").subject(t)
+	subject.ManagedFields = `[
+		{"manager": "helm", "time": "2026-11-20T10:00:00Z", "fieldsV1": {"f:spec": {"f:replicas": {}}}},
+		{"manager": "kubectl-rollout", "time": "2026-11-28T14:03:00Z", "fieldsV1": {"f:spec": {"f:template": {"f:metadata": {"f:annotations": {"f:configpin.io/pins": {}}}}}}}]`
+	known := index(app, kept(source("app", "one"), 1), kept(app, 2))
+
+	told := time.Date(2026, 11, 28, 13, 0, 0, 0, time.UTC)
+	found := subject.Status(known)
+	message := "configmap/app is held at " + nameOf("app", "one") + "; to end it, label the deployment configpin.io/resume=true"
+	holds := map[string]time.Time{}
+	for _, hold := range inspect.HoldsTold(message) {
+		holds[hold] = told
+	}
+	inspect.Since(found, holds, subject.Object)
+	assert.Equal(t, told, found[0].HeldSince)
+	assert.False(t, found[0].HeldBefore)
+
+	found = subject.Status(known)
+	inspect.Since(found, nil, subject.Object)
+	assert.Equal(t, time.Date(2026, 11, 28, 14, 3, 0, 0, time.UTC), found[0].HeldSince)
+	assert.True(t, found[0].HeldBefore)
+}
