@@ -48,8 +48,9 @@ arch: ## who may import whom
 fmt: ## format every file
 	@$(tool) gofumpt -w .
 
-generate: ## make what is made from others: manifests from the chart, and the chart's README from its values
+generate: ## make what is made from others: manifests from the chart, its README from its values, the plugin's reference
 	@go run ./test/chart/generate
+	@go run ./test/plugin/generate
 	@$(tool) helm-docs --chart-search-root manifests/charts --log-level warning
 
 vulncheck: ## known vulnerabilities in what we call; needs the network, so it's no part of the tests

@@ -81,6 +81,7 @@ func TestCommands(t *testing.T) {
 type reader struct {
 	api        client.Client
 	kubectl    string
+	plugins    string // the folder of kubectl's
 	kubeconfig string
 	cache      string // of kubectl's discovery
 }
@@ -111,8 +112,11 @@ func newReader(t *testing.T) *reader {
 	config.WarningHandler = rest.NoWarnings{}
 	api, err := client.New(config, client.Options{})
 	require.NoError(t, err)
+	plugins := t.TempDir()
+	require.NoError(t, installation.BuildPlugin(t.Context(), plugins))
 	return &reader{
 		api:        api,
+		plugins:    plugins,
 		kubectl:    cluster.Binaries().Path("kubectl"),
 		kubeconfig: cluster.Kubeconfig(),
 		cache:      t.TempDir(),
@@ -153,7 +157,7 @@ func (r *reader) begin(t *testing.T, document string) *shell {
 			"KUBECACHEDIR="+r.cache,
 			"USER=reader", // as whom commands impersonate a group
 			"VARIABLES="+filepath.Join(t.TempDir(), "variables"),
-			"PATH="+filepath.Dir(r.kubectl)+string(os.PathListSeparator)+os.Getenv("PATH")),
+			"PATH="+strings.Join([]string{r.plugins, filepath.Dir(r.kubectl), os.Getenv("PATH")}, string(os.PathListSeparator))),
 	}
 }
 

@@ -98,6 +98,18 @@ func (i *Installation) versionerArgs(name string) ([]string, error) {
 // Programs is the folder of the built programs.
 func (i *Installation) Programs() string { return filepath.Join(i.options.Dir, "bin") }
 
+// Plugin is the name of the kubectl plugin, which kubectl finds on the PATH.
+const Plugin = "kubectl-configpin"
+
+// BuildPlugin builds the kubectl plugin into a folder, from the checkout around the working directory.
+func BuildPlugin(ctx context.Context, folder string) error {
+	root, err := tools.Checkout()
+	if err != nil {
+		return err
+	}
+	return goBuild(ctx, root, "./cmd/"+Plugin, filepath.Join(folder, Plugin), nil)
+}
+
 // build builds the programs from the checkout around the working directory.
 func (i *Installation) build(ctx context.Context) error {
 	root, err := tools.Checkout()

@@ -90,6 +90,9 @@ func up(ctx context.Context, dir string, out io.Writer) error {
 	if err := i.StartWebhook(ctx); err != nil {
 		return err
 	}
+	if err := installation.BuildPlugin(ctx, i.Programs()); err != nil {
+		return err
+	}
 	if err := os.WriteFile(cluster.EnvFile(), []byte(cluster.Env(i.Programs())), 0o600); err != nil {
 		return fmt.Errorf("writing the environment: %w", err)
 	}

@@ -1,0 +1,464 @@
+package cli
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/tidwall/gjson"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/inspect"
+	"github.com/configpin/configpin/internal/wellknown"
+	"github.com/configpin/configpin/internal/workload"
+)
+
+func (p *program) check() *cobra.Command {
+	var out output
+	command := &cobra.Command{
+		Use:   "check",
+		Short: "Find out whether the installation is healthy",
+		Long: `Look at the webhook and its certificate, the versioner, the policies, the rights of both
+programs, other webhooks, and all opted-in workloads. Each line says what was found, and
+what to do about it. It ends with 1 if anything is wrong.
+
+Whether the webhook answers is tried by a dry run, in the namespace of --namespace: for
+that you need the right to create Deployments there. What you may not read is UNKNOWN.`,
+		Example: examples(`
+%[1]s check
+%[1]s check -n shop -o json`),
+		Args: noArgs,
+		RunE: p.run(func(ctx context.Context, s *session, _ []string) error {
+			if err := out.check(); err != nil {
+				return err
+			}
+			namespace, err := p.place(false)
+			if err != nil {
+				return err
+			}
+			c := &checkup{session: s, namespace: namespace, now: time.Now()}
+			c.all(ctx)
+			if err := c.print(out); err != nil {
+				return err
+			}
+			if slices.ContainsFunc(c.findings, func(f finding) bool { return f.Result == problem }) {
+				return errNo
+			}
+			return nil
+		}),
+	}
+	out.addFlags(command)
+	return command
+}
+
+// result is what a look at one thing says of it.
+type result string
+
+const (
+	fine    result = "OK"
+	problem result = "PROBLEM"
+	unknown result = "UNKNOWN"
+)
+
+// finding is a line of the check.
+type finding struct {
+	About  string `json:"about"`
+	Result result `json:"result"`
+	Says   string `json:"says"`
+
+	// Do is what to do about it.
+	Do string `json:"do,omitempty"`
+}
+
+// checkup collects findings.
+type checkup struct {
+	*session
+	namespace string
+	now       time.Time
+	findings  []finding
+}
+
+func (c *checkup) add(about string, r result, do, says string, values ...any) {
+	c.findings = append(c.findings, finding{about, r, fmt.Sprintf(says, values...), do})
+}
+
+// unread adds that something can't be read, or isn't there.
+func (c *checkup) unread(about string, err error, missing string) {
+	switch {
+	case apierrors.IsNotFound(err):
+		c.add(about, problem, missing, "there is none")
+	case apierrors.IsForbidden(err):
+		c.add(about, unknown, "", "you may not read it")
+	default:
+		c.add(about, unknown, "", "%v", cause(err))
+	}
+}
+
+func (c *checkup) all(ctx context.Context) {
+	c.configuration(ctx)
+	c.answers(ctx)
+	c.certificate(ctx)
+	c.program(ctx, "webhook")
+	c.program(ctx, "versioner")
+	c.leader(ctx)
+	c.policies(ctx)
+	c.rights(ctx)
+	c.workloads(ctx)
+}
+
+func (c *checkup) print(out output) error {
+	if out.format != formatTable && out.format != formatWide {
+		return out.print(c.Out, answer{report: map[string]any{"findings": c.findings}})
+	}
+	width := 0
+	for _, f := range c.findings {
+		width = max(width, len(f.About))
+	}
+	colours := map[result]string{fine: green, problem: red, unknown: yellow}
+	for _, f := range c.findings {
+		fmt.Fprintf(c.Out, "%s  %-*s  %s\n", paint(c.coloured(), colours[f.Result], fmt.Sprintf("%-7s", f.Result)), width, f.About, f.Says)
+		if f.Do != "" {
+			fmt.Fprintf(c.Out, "%9s%*s-> %s\n", "", width+2, "", f.Do)
+		}
+	}
+	return nil
+}
+
+// Kinds that are looked at.
+var (
+	mutating     = schema.GroupVersionResource{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "mutatingwebhookconfigurations"}
+	policies     = schema.GroupVersionResource{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingadmissionpolicies"}
+	bindings     = schema.GroupVersionResource{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingadmissionpolicybindings"}
+	certificates = schema.GroupVersionResource{Group: "cert-manager.io", Version: "v1", Resource: "certificates"}
+	leases       = schema.GroupVersionResource{Group: "coordination.k8s.io", Version: "v1", Resource: "leases"}
+)
+
+// What an installation calls its parts (manifests/).
+const (
+	configurationName = "zz-configpin"
+	leaseName         = "configpin-versioner"
+)
+
+// configuration looks at what has the API server call the webhook, and at whom it calls
+// afterwards.
+func (c *checkup) configuration(ctx context.Context) {
+	const about = "webhook configuration"
+	raw, err := c.reader.One(ctx, mutating, metav1.NamespaceAll, configurationName)
+	if err != nil {
+		c.unread(about, err, "install configpin; without its webhook, nothing is pinned")
+		return
+	}
+	bundle := gjson.GetBytes(raw, "webhooks.0.clientConfig.caBundle").Str
+	if bundle == "" {
+		c.add(about, problem, "see that cert-manager runs, and its CA injector, and the Certificates in "+c.home, "it has no caBundle, so the API server trusts nobody")
+		return
+	}
+	c.add(about, fine, "", "%s, failurePolicy %s", configurationName, gjson.GetBytes(raw, "webhooks.0.failurePolicy").Str)
+	c.authority(bundle)
+	c.rivals(ctx)
+}
+
+// authority looks at how long the API server trusts whom it trusts.
+func (c *checkup) authority(bundle string) {
+	const about = "certificate authority"
+	text, err := base64.StdEncoding.DecodeString(bundle)
+	last := time.Time{}
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if certificate, err := x509.ParseCertificate(block.Bytes); err == nil && certificate.NotAfter.After(last) {
+			last = certificate.NotAfter
+		}
+	}
+	if err != nil || last.IsZero() {
+		c.add(about, problem, "see the caBundle of "+configurationName, "it can't be read")
+		return
+	}
+	c.expires(about, last, 7)
+}
+
+// expires adds how long a certificate is good for. One that is renewed in time has more
+// than least days.
+func (c *checkup) expires(about string, last time.Time, least int) {
+	days := int(last.Sub(c.now).Hours() / 24)
+	switch {
+	case !last.After(c.now):
+		c.add(about, problem, "see why it was not renewed: kubectl describe certificate -n "+c.home, "it expired %s", last.UTC().Format(time.RFC3339))
+	case days < least:
+		c.add(about, problem, "see why it was not renewed: kubectl describe certificate -n "+c.home, "it expires in %d days", days)
+	default:
+		c.add(about, fine, "", "good for %d days", days)
+	}
+}
+
+// rivals are webhooks that see workloads after ours, and so templates that are pinned.
+func (c *checkup) rivals(ctx context.Context) {
+	const about = "other webhooks"
+	var after []string
+	for element, err := range c.reader.Every(ctx, mutating, metav1.NamespaceAll, cluster.Selector{}) {
+		if err != nil {
+			c.unread(about, err, "")
+			return
+		}
+		name := gjson.GetBytes(element, "metadata.name").Str
+		if name > configurationName && seesWorkloads(element) {
+			after = append(after, name)
+		}
+	}
+	if len(after) > 0 {
+		c.add(about, problem, "give them names that sort before "+configurationName+", so that what they change is not taken for a deploy", "after ours comes %s", strings.Join(after, ", "))
+		return
+	}
+	c.add(about, fine, "", "none that changes workloads comes after ours")
+}
+
+func seesWorkloads(configuration []byte) bool {
+	sees := false
+	for _, rule := range gjson.GetBytes(configuration, "webhooks.#.rules|@flatten").Array() {
+		for _, kind := range workload.Kinds {
+			sees = sees || has(rule.Get("apiGroups"), kind.Group) && has(rule.Get("resources"), kind.Resource)
+		}
+	}
+	return sees
+}
+
+func has(list gjson.Result, value string) bool {
+	return slices.ContainsFunc(list.Array(), func(element gjson.Result) bool {
+		return element.Str == value || element.Str == "*" || element.Str == "*/*"
+	})
+}
+
+// nonesuch is a ConfigMap that isn't there: admission says so of a workload that names it.
+const nonesuch = "configpin-check-nonesuch"
+
+// probe is a workload that nobody wants.
+const probe = `{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "configpin-check", "labels": {"configpin.io/enabled": "true"}},
+	"spec": {"replicas": 0, "selector": {"matchLabels": {"app": "configpin-check"}}, "template": {"metadata": {"labels": {"app": "configpin-check"}},
+	"spec": {"securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}}, "containers": [{"name": "check", "image": "nonesuch",
+	"securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}}, "envFrom": [{"configMapRef": {"name": "` + nonesuch + `"}}]}]}}}}`
+
+// answers tries whether the API server reaches the webhook.
+func (c *checkup) answers(ctx context.Context) {
+	const about = "webhook answers"
+	if slices.Contains(wellknown.UntouchedNamespaces, c.namespace) {
+		c.add(about, unknown, "say --namespace with one of your own", "it is never asked about namespace %s", c.namespace)
+		return
+	}
+	patches, err := c.patches(true)
+	if err != nil {
+		c.add(about, unknown, "", "%v", err)
+		return
+	}
+	began := time.Now()
+	touched, err := patches.Probe(ctx, workload.Lookup("apps", "Deployment"), c.namespace, []byte(probe))
+	took := time.Since(began).Round(time.Millisecond)
+	switch {
+	case apierrors.IsForbidden(err):
+		c.add(about, unknown, "say --namespace with one in which you may create Deployments", "%v", cause(err))
+	case err != nil:
+		c.add(about, problem, "see the Pods and logs of the webhook in namespace "+c.home, "%v", cause(err))
+	case !slices.ContainsFunc(touched.Warnings, func(text string) bool { return strings.Contains(text, nonesuch) }):
+		c.add(about, problem, "see the Pods and logs of the webhook in namespace "+c.home+", its Service and NetworkPolicy; what is written meanwhile is pinned later", "a dry run in namespace %s passed without it", c.namespace)
+	default:
+		c.add(about, fine, "", "a dry run in namespace %s took %s", c.namespace, took)
+	}
+}
+
+// certificate looks at what the webhook shows, as cert-manager tells.
+func (c *checkup) certificate(ctx context.Context) {
+	const about = "webhook certificate"
+	found := false
+	for element, err := range c.reader.Every(ctx, certificates, c.home, cluster.Selector{}) {
+		if apierrors.IsNotFound(err) {
+			break
+		}
+		if err != nil {
+			c.unread(about, err, "")
+			return
+		}
+		object := gjson.ParseBytes(element)
+		if object.Get("spec.isCA").Bool() {
+			continue
+		}
+		found = true
+		last, err := time.Parse(time.RFC3339, object.Get("status.notAfter").Str)
+		if err != nil {
+			c.add(about, problem, "kubectl describe certificate -n "+c.home+" "+object.Get("metadata.name").Str, "it was not issued yet")
+			continue
+		}
+		c.expires(about, last, 1)
+	}
+	if !found {
+		c.add(about, unknown, "see the metric configpin_certificate_expiry_days, or its Secret", "no Certificate of cert-manager is in namespace %s", c.home)
+	}
+}
+
+// program looks at the Deployment of one of our programs.
+func (c *checkup) program(ctx context.Context, component string) {
+	about := component + " runs"
+	found := false
+	selector := cluster.Selector{Labels: "app.kubernetes.io/name=configpin,app.kubernetes.io/component=" + component}
+	for element, err := range c.reader.Every(ctx, deployments, c.home, selector) {
+		if err != nil {
+			c.unread(about, err, "")
+			return
+		}
+		found = true
+		object := gjson.ParseBytes(element)
+		wanted, ready := object.Get("spec.replicas").Int(), object.Get("status.readyReplicas").Int()
+		if ready < wanted || wanted == 0 {
+			c.add(about, problem, "kubectl describe pods -n "+c.home+" -l "+selector.Labels, "%d of %d Pods are ready", ready, wanted)
+			continue
+		}
+		c.add(about, fine, "", "%d of %d Pods are ready", ready, wanted)
+	}
+	if !found {
+		c.add(about, problem, "install configpin, or say with --configpin-namespace where it is", "there is no such Deployment in namespace %s", c.home)
+	}
+}
+
+// leader looks at which versioner leads.
+func (c *checkup) leader(ctx context.Context) {
+	const about = "versioner leads"
+	raw, err := c.reader.One(ctx, leases, c.home, leaseName)
+	if err != nil {
+		c.unread(about, err, "see the logs of the versioner")
+		return
+	}
+	spec := gjson.GetBytes(raw, "spec")
+	renewed, err := time.Parse(time.RFC3339, spec.Get("renewTime").Str)
+	holder := spec.Get("holderIdentity").Str
+	lasts := time.Duration(spec.Get("leaseDurationSeconds").Int()) * time.Second
+	switch {
+	case err != nil, holder == "":
+		c.add(about, problem, "see the logs of the versioner", "none does")
+	case c.now.Sub(renewed) > lasts+clockDifference:
+		c.add(about, problem, "see the logs of the versioner; until one leads, changes are pinned at deploys only", "%s did until %s", holder, renewed.UTC().Format(time.RFC3339))
+	default:
+		c.add(about, fine, "", "%s", holder)
+	}
+}
+
+// clockDifference is how far the clock here may be from that of the versioner's node.
+const clockDifference = time.Minute
+
+// policyNames are those that come with configpin.
+var policyNames = []string{"configpin-keep-pins", "configpin-ourselves", "configpin-snapshots"}
+
+func (c *checkup) policies(ctx context.Context) {
+	for _, name := range policyNames {
+		about := "policy " + strings.TrimPrefix(name, "configpin-")
+		_, err := c.reader.One(ctx, policies, metav1.NamespaceAll, name)
+		if err == nil {
+			_, err = c.reader.One(ctx, bindings, metav1.NamespaceAll, name)
+		}
+		switch {
+		case apierrors.IsNotFound(err):
+			c.add(about, problem, "install it again, with configpin's manifests; docs/policies.md says what it is for", "the policy or its binding is missing")
+		case err != nil:
+			c.unread(about, err, "")
+		default:
+			c.add(about, fine, "", "in place")
+		}
+	}
+}
+
+// needed are rights without which a program doesn't do its work.
+var needed = []struct {
+	program, group, resource string
+	verbs                    []string
+}{
+	{"webhook", "", "configmaps", []string{"get", "create", "patch"}},
+	{"versioner", "", "configmaps", []string{"list", "watch", "get", "create", "patch", "delete"}},
+	{"versioner", "apps", "deployments", []string{"list", "watch", "patch"}},
+	{"versioner", "apps", "statefulsets", []string{"list", "watch", "patch"}},
+	{"versioner", "apps", "daemonsets", []string{"list", "watch", "patch"}},
+	{"versioner", "batch", "cronjobs", []string{"list", "watch", "patch"}},
+	{"versioner", "apps", "replicasets", []string{"list"}},
+	{"versioner", "apps", "controllerrevisions", []string{"list"}},
+	{"versioner", "", "pods", []string{"list"}},
+}
+
+// rights asks the API server whether both programs may do what they have to.
+func (c *checkup) rights(ctx context.Context) {
+	const about = "rights"
+	missing := map[string][]string{}
+	for _, namespace := range c.readSettings(ctx).namespaces {
+		for _, need := range needed {
+			for _, verb := range need.verbs {
+				user := "system:serviceaccount:" + c.home + ":configpin-" + need.program
+				may, err := c.reader.May(ctx, user, verb, schema.GroupVersionResource{Group: need.group, Resource: need.resource}, namespace)
+				if err != nil {
+					c.unread(about, err, "")
+					return
+				}
+				if !may {
+					what := need.program + " may not %s " + need.resource
+					missing[what] = append(missing[what], verb)
+				}
+			}
+		}
+	}
+	if len(missing) > 0 {
+		var sentences []string
+		for _, what := range slices.Sorted(maps.Keys(missing)) {
+			sentences = append(sentences, fmt.Sprintf(what, strings.Join(missing[what], ", ")))
+		}
+		c.add(about, problem, "apply configpin's ClusterRoles, or Roles, and their bindings again", "the %s", strings.Join(sentences, "; the "))
+		return
+	}
+	c.add(about, fine, "", "both programs may do what they have to")
+}
+
+// maxTold is how many workloads a finding names.
+const maxTold = 5
+
+// workloads looks at all that are opted in.
+func (c *checkup) workloads(ctx context.Context) {
+	const about = "workloads"
+	report, err := c.statusOf(ctx, metav1.NamespaceAll, nil)
+	if err != nil {
+		c.unread(about, err, "")
+		return
+	}
+	c.add(about, fine, "", "%s", strings.TrimSuffix(report.Summary.String(), "."))
+	for _, row := range []struct {
+		about string
+		state inspect.State
+		do    string
+	}{
+		{"stale pins", inspect.Settling, "if they stay like this, see the Events of one: kubectl describe"},
+		{"dangling pins", inspect.Missing, "deploy them again, or kubectl configpin undo to a revision that is there"},
+		{"unreadable", inspect.Unknown, ""},
+	} {
+		var names []string
+		for _, w := range report.Workloads {
+			if slices.ContainsFunc(w.Refs, func(r inspect.Ref) bool { return r.State == row.state }) {
+				names = append(names, w.Namespace+"/"+w.String())
+			}
+		}
+		switch {
+		case len(names) == 0 && row.state == inspect.Unknown:
+		case len(names) == 0:
+			c.add(row.about, fine, "", "none")
+		default:
+			more := ""
+			if len(names) > maxTold {
+				names, more = names[:maxTold], fmt.Sprintf(" and %d more", len(names)-maxTold)
+			}
+			found := problem
+			if row.state == inspect.Unknown {
+				found = unknown
+			}
+			c.add(row.about, found, row.do, "%s%s", strings.Join(names, ", "), more)
+		}
+	}
+}

@@ -1,0 +1,307 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/tidwall/gjson"
+	"gomodules.xyz/jsonpatch/v2"
+	"k8s.io/utils/ptr"
+
+	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/pin"
+	"github.com/configpin/configpin/internal/wellknown"
+	"github.com/configpin/configpin/internal/workload"
+)
+
+// pace is how a command goes through many workloads.
+type pace struct {
+	everywhere bool
+	every      time.Duration
+	dry        dryRun
+	yes        bool
+}
+
+func (o *pace) addFlags(command *cobra.Command) {
+	command.Flags().BoolVarP(&o.everywhere, "all-namespaces", "A", false, "go through all namespaces")
+	command.Flags().DurationVar(&o.every, "every", time.Second, "how long to wait after each workload that rolls out")
+	command.Flags().BoolVarP(&o.yes, "yes", "y", false, "don't ask")
+	o.dry.addFlag(command)
+}
+
+func (o *pace) check() error {
+	if o.every < 0 {
+		return fmt.Errorf("--every is %s, not 0 or more", o.every)
+	}
+	return o.dry.check()
+}
+
+func (p *program) adopt() *cobra.Command {
+	var at pace
+	command := &cobra.Command{
+		Use:   "adopt (--namespace NAMESPACE | --all-namespaces)",
+		Short: "Have every opted-in workload pinned now",
+		Long: `Send every opted-in workload of a namespace through admission, one after another: those that
+were written before their namespace was opted in, or while configpin was away, are pinned
+now, and not when they are written next. A workload that is pinned already stays as it is.
+Those that aren't roll out once.`,
+		Example: examples(`
+kubectl label namespace shop configpin.io/enabled=true
+%[1]s adopt -n shop
+%[1]s adopt -n shop --every 30s
+%[1]s adopt --all-namespaces --dry-run=server`),
+		Args: noArgs,
+		RunE: p.run(func(ctx context.Context, s *session, _ []string) error {
+			if err := at.check(); err != nil {
+				return err
+			}
+			if !at.everywhere && ptr.Deref(p.flags.Namespace, "") == "" {
+				return errors.New("say which with --namespace, or --all-namespaces: each workload may roll out")
+			}
+			namespace, err := p.place(at.everywhere)
+			if err != nil {
+				return err
+			}
+			return s.adopt(ctx, namespace, at)
+		}),
+	}
+	at.addFlags(command)
+	return command
+}
+
+func (s *session) adopt(ctx context.Context, namespace string, at pace) error {
+	all, err := s.everyWorkload(ctx, namespace, func(f found) bool {
+		why, _ := f.Enabled()
+		return why == ""
+	})
+	if err != nil {
+		return err
+	}
+	return s.goThrough(ctx, all, at, "pin", s.touchOne)
+}
+
+// touchOne sends one workload through admission.
+func (s *session) touchOne(ctx context.Context, patches *cluster.Patches, of cluster.Workload, dry dryRun) (step, error) {
+	f, err := s.read(ctx, of)
+	if err != nil {
+		return step{}, err
+	}
+	decision := pin.Decide(f.Request().Read(), f.known.Facts(f.Request()))
+	if len(decision.Patch) == 0 {
+		return step{said: "as it should be"}, nil
+	}
+	if dry == dryRunClient {
+		return step{said: sentence(decision), rolls: slices.ContainsFunc(decision.Outcomes, pin.Outcome.Moves)}, nil
+	}
+	touched, err := patches.Touch(ctx, of, dry == dryRunServer)
+	if err != nil {
+		return step{}, err
+	}
+	if behind(f, touched.Object) {
+		return step{}, fmt.Errorf("sending it through admission changed nothing: %w", errUnanswered)
+	}
+	return step{said: sentence(decision), rolls: slices.ContainsFunc(decision.Outcomes, pin.Outcome.Moves)}, nil
+}
+
+// errUnanswered says that admission wasn't there.
+var errUnanswered = errors.New("is the webhook reachable? see kubectl configpin check")
+
+// behind says whether a workload still isn't what it should be.
+func behind(f found, now workload.Object) bool {
+	subject := f.Subject
+	subject.Object = now
+	return len(pin.Decide(subject.Request().Read(), f.known.Facts(subject.Request())).Patch) > 0
+}
+
+// sentence says what a decision does to pins.
+func sentence(decision pin.Decision) string {
+	var words []string
+	for _, o := range decision.Outcomes {
+		if o.Moves() {
+			words = append(words, fmt.Sprintf("%s: %s -> %s", o.Source, o.In, o.Name))
+		}
+	}
+	if len(words) == 0 {
+		return "its labels are put right"
+	}
+	return strings.Join(words, ", ")
+}
+
+func (p *program) unpin() *cobra.Command {
+	var at pace
+	command := &cobra.Command{
+		Use:   "unpin (WORKLOAD... | --namespace NAMESPACE --all | --all-namespaces)",
+		Short: "Put the names of sources back, and opt out",
+		Long: `Opt workloads out (configpin.io/enabled=false): their templates name ConfigMaps and Secrets
+again, as their manifests do, and configpin's keys are taken off. Each rolls out once, and
+reads from then on whatever its sources hold. For instance before configpin is uninstalled
+for good; running workloads don't need it, since snapshots stay.
+
+It works without configpin running, too. A pin whose source is gone is kept, because it is
+the only content that is left.`,
+		Example: examples(`
+%[1]s unpin deployment/web
+%[1]s unpin --all -n shop --every 30s
+%[1]s unpin --all-namespaces --dry-run=client`),
+		ValidArgsFunction: p.completeWorkloads,
+	}
+	var all bool
+	command.RunE = p.run(func(ctx context.Context, s *session, args []string) error {
+		if err := at.check(); err != nil {
+			return err
+		}
+		namespace, err := p.place(at.everywhere)
+		if err != nil {
+			return err
+		}
+		if some := len(args) > 0; some == (all || at.everywhere) {
+			return errors.New("name workloads, or say --all or --all-namespaces")
+		}
+		named, err := workloadArgs(namespace, one(args))
+		if err != nil {
+			return err
+		}
+		if len(named) == 0 {
+			named, err = s.everyWorkload(ctx, namespace, func(f found) bool { return pinnedSomehow(f.Object) })
+			if err != nil {
+				return err
+			}
+		}
+		return s.goThrough(ctx, named, at, "unpin", s.unpinOne)
+	})
+	command.Flags().BoolVar(&all, "all", false, "unpin every workload of the namespace")
+	at.addFlags(command)
+	return command
+}
+
+// pinnedSomehow says whether a workload carries anything of ours that unpinning takes off.
+func pinnedSomehow(o workload.Object) bool {
+	return o.Template.Annotations[wellknown.Pins] != "" || o.Labels[wellknown.Enabled] == wellknown.True
+}
+
+// unpinOne opts one workload out, and writes at once what admission would make of that:
+// so it makes no difference whether admission is there.
+func (s *session) unpinOne(ctx context.Context, patches *cluster.Patches, of cluster.Workload, dry dryRun) (step, error) {
+	if of.Kind.Frozen {
+		return step{said: "left as it is: the template of a Job can't change"}, nil
+	}
+	f, err := s.read(ctx, of)
+	if err != nil {
+		return step{}, err
+	}
+	out := f.Subject
+	out.Labels = map[string]string{}
+	for key, value := range f.Labels {
+		out.Labels[key] = value
+	}
+	out.Labels[wellknown.Enabled] = wellknown.False
+	request := pin.Request{New: out.Object, Old: &f.Object}
+	if err := s.learn(ctx, of.Namespace, request.Read(), f.known); err != nil {
+		return step{}, err
+	}
+	decision := pin.Decide(request.Read(), f.known.Facts(request))
+	operations := []jsonpatch.Operation{jsonpatch.NewOperation("add", "/metadata/labels/"+strings.ReplaceAll(wellknown.Enabled, "/", "~1"), wellknown.False)}
+	if !f.HasLabels {
+		operations = []jsonpatch.Operation{jsonpatch.NewOperation("add", "/metadata/labels", map[string]string{wellknown.Enabled: wellknown.False})}
+	}
+	operations = append(operations, decision.Patch...)
+	done := step{said: "opted out", rolls: len(decision.Patch) > 0}
+	if len(decision.Warnings) > 0 {
+		done.said += "; " + strings.Join(decision.Warnings, "; ")
+	}
+	if dry == dryRunClient {
+		return done, nil
+	}
+	_, err = patches.Apply(ctx, of, gjson.Get(f.raw, "metadata.resourceVersion").Str, operations, dry == dryRunServer)
+	return done, err
+}
+
+// everyWorkload are the opted-in workloads whose template can change and that somebody
+// wants.
+func (s *session) everyWorkload(ctx context.Context, namespace string, wanted func(found) bool) ([]cluster.Workload, error) {
+	everything := newSurvey(s, namespace)
+	if err := everything.readNamespaces(ctx); err != nil {
+		return nil, err
+	}
+	var all []cluster.Workload
+	err := everything.workloads(ctx, func(f found) error {
+		if !f.Kind.Frozen && wanted(f) {
+			all = append(all, cluster.Workload{Kind: f.Kind, Namespace: strings.Clone(f.Namespace), Name: strings.Clone(f.Name)})
+		}
+		return nil
+	})
+	return all, err
+}
+
+// step is what became of one workload.
+type step struct {
+	said  string
+	rolls bool
+}
+
+// maxFailures is how many workloads in a row may fail for one reason until nobody waits
+// for the others to.
+const maxFailures = 5
+
+// goThrough does something to one workload after another, and says how far it is.
+func (s *session) goThrough(ctx context.Context, all []cluster.Workload, at pace, verb string,
+	do func(context.Context, *cluster.Patches, cluster.Workload, dryRun) (step, error),
+) error {
+	if len(all) == 0 {
+		fmt.Fprintln(s.Out, "There is no workload to "+verb+".")
+		return nil
+	}
+	if at.dry == dryRunNone && len(all) > 1 {
+		question := fmt.Sprintf("%s %d workloads? Those that change roll out, one every %s at most.", strings.ToUpper(verb[:1])+verb[1:], len(all), at.every)
+		if err := s.confirm(at.yes, question); err != nil {
+			return err
+		}
+	}
+	patches, err := s.patches(true)
+	if err != nil {
+		return err
+	}
+	rolled, failed, inARow := 0, 0, 0
+	for i, of := range all {
+		name := of.Namespace + "/" + lower(of.Kind) + "/" + of.Name
+		progress := fmt.Sprintf("[%*d/%d] ", len(fmt.Sprint(len(all))), i+1, len(all))
+		done, err := do(ctx, patches, of, at.dry)
+		if err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			fmt.Fprintf(s.ErrOut, "%s%s: error: %v\n", progress, name, err)
+			if failed, inARow = failed+1, inARow+1; inARow == maxFailures {
+				return fmt.Errorf("%d workloads in a row failed; %d of %d are done", inARow, i+1-failed, len(all))
+			}
+			continue
+		}
+		inARow = 0
+		fmt.Fprintf(s.Out, "%s%s: %s%s\n", progress, name, done.said, at.dry.suffix())
+		if !done.rolls {
+			continue
+		}
+		if rolled++; at.dry != dryRunNone || i == len(all)-1 {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(at.every):
+		}
+	}
+	roll := "are rolling out"
+	if at.dry != dryRunNone {
+		roll = "would roll out"
+	}
+	fmt.Fprintf(s.Out, "%d of %d workloads %s%s.\n", rolled, len(all), roll, at.dry.suffix())
+	if failed > 0 {
+		return fmt.Errorf("%d of %d workloads failed", failed, len(all))
+	}
+	return nil
+}

@@ -1,0 +1,170 @@
+package cli
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/tidwall/gjson"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/rest"
+
+	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/hashing"
+	"github.com/configpin/configpin/internal/refs"
+	"github.com/configpin/configpin/internal/wellknown"
+)
+
+// session is a connection to the cluster, by the rights of whoever runs the program.
+type session struct {
+	*program
+	config  *rest.Config
+	reader  *cluster.Reader
+	objects *cluster.Objects
+
+	key       *hashing.Key
+	sharedKey bool      // key is that of the programs
+	settings  *settings // once they were read
+	noted     map[string]bool
+}
+
+func (p *program) connect() (*session, error) {
+	config, err := p.flags.ToRESTConfig()
+	if err != nil {
+		return nil, err
+	}
+	s := &session{program: p, config: config, noted: map[string]bool{}}
+	if s.reader, err = cluster.NewReader(config); err != nil {
+		return nil, err
+	}
+	contents := rest.CopyConfig(config)
+	contents.ContentType = "application/vnd.kubernetes.protobuf"
+	s.objects, err = cluster.Connect(contents, cluster.Scope{Namespaces: cluster.Everywhere, Secrets: cluster.Everywhere}, s.digestKey)
+	return s, err
+}
+
+// run has a command work with a connection.
+func (p *program) run(f func(ctx context.Context, s *session, args []string) error) func(*cobra.Command, []string) error {
+	return func(command *cobra.Command, args []string) error {
+		s, err := p.connect()
+		if err != nil {
+			return err
+		}
+		return f(command.Context(), s, args)
+	}
+}
+
+// note tells, once, of something that isn't the answer.
+func (s *session) note(format string, values ...any) {
+	text := fmt.Sprintf(format, values...)
+	if !s.noted[text] {
+		s.noted[text] = true
+		fmt.Fprintln(s.ErrOut, "note:", text)
+	}
+}
+
+// digestKey is the key of Secrets' digests. Hardly anybody may read that: whoever may
+// not compares contents by a key of their own, which serves as well as long as nobody
+// wants to know the name of a snapshot that isn't there.
+func (s *session) digestKey() *hashing.Key { return s.key }
+
+func (s *session) readDigestKey(ctx context.Context) {
+	if s.key != nil {
+		return
+	}
+	var key [hashing.KeySize]byte
+	_, _ = rand.Read(key[:])         // never fails
+	own, _ := hashing.NewKey(key[:]) // it has the size
+	s.key = own                      // to read the Secret with
+	object, found, err := s.objects.Read(ctx, s.home, refs.Target{Kind: wellknown.Secret, Name: wellknown.DigestKeySecret})
+	if err != nil || !found {
+		return
+	}
+	if shared, err := hashing.NewKey([]byte(object.Data[wellknown.DigestKeyData])); err == nil {
+		s.key, s.sharedKey = shared, true
+	}
+}
+
+// settings are those of the versioner, as far as they matter to others.
+type settings struct {
+	why                 string                        // they aren't known; empty if they are
+	namespaces, secrets []string                      // as of cluster.Scope
+	kinds               []schema.GroupVersionResource // beyond cluster.ReferenceKinds
+}
+
+var deployments = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}
+
+// versionerSelector finds the versioner's Deployment.
+const versionerSelector = "app.kubernetes.io/name=configpin,app.kubernetes.io/component=versioner"
+
+// readSettings reads them off the versioner's Deployment.
+func (s *session) readSettings(ctx context.Context) settings {
+	if s.settings != nil {
+		return *s.settings
+	}
+	s.settings = &settings{
+		why:        fmt.Sprintf("there is no configpin in namespace %s: say with --configpin-namespace where it is", s.home),
+		namespaces: cluster.Everywhere, secrets: cluster.Everywhere,
+	}
+	for element, err := range s.reader.Every(ctx, deployments, s.home, cluster.Selector{Labels: versionerSelector}) {
+		if err != nil {
+			s.settings.why = fmt.Sprintf("the settings of configpin can't be read (%v)", cause(err))
+			return *s.settings
+		}
+		s.settings = settingsOf(element)
+	}
+	return *s.settings
+}
+
+func settingsOf(deployment []byte) *settings {
+	read := &settings{namespaces: cluster.Everywhere}
+	all := false
+	for _, arg := range gjson.GetBytes(deployment, "spec.template.spec.containers.#.args|@flatten").Array() {
+		flag, value, _ := strings.Cut(strings.TrimLeft(arg.Str, "-"), "=")
+		switch flag {
+		case "namespaces":
+			read.namespaces = strings.Split(value, ",")
+		case "secrets":
+			all = value != "false"
+		case "secrets-namespaces":
+			read.secrets = strings.Split(value, ",")
+		case "gc-reference-kinds":
+			for kind := range strings.SplitSeq(value, ",") {
+				if parsed, err := cluster.ParseKind(kind); err == nil { // or the versioner would not run
+					read.kinds = append(read.kinds, parsed)
+				}
+			}
+		}
+	}
+	if all {
+		read.secrets = read.namespaces
+	}
+	return read
+}
+
+// unserved says why sources of a kind aren't served in a namespace, or nothing where
+// they are.
+func (s settings) unserved(kind wellknown.Kind, namespace string) string {
+	scope := cluster.Scope{Namespaces: s.namespaces, Secrets: s.secrets}
+	switch {
+	case slices.Contains(wellknown.UntouchedNamespaces, namespace) || !scope.Serves(wellknown.ConfigMap, namespace):
+		return "configpin does not serve this namespace"
+	case !scope.Serves(kind, namespace):
+		return "Secrets are not served"
+	default:
+		return ""
+	}
+}
+
+// cause is what an error of the API server says, without what we were doing.
+func cause(err error) error {
+	if status := (*apierrors.StatusError)(nil); errors.As(err, &status) {
+		return status
+	}
+	return err
+}

@@ -1,0 +1,354 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tidwall/gjson"
+	"golang.org/x/sync/errgroup"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/inspect"
+	"github.com/configpin/configpin/internal/pin"
+	"github.com/configpin/configpin/internal/refs"
+	"github.com/configpin/configpin/internal/snapshot"
+	"github.com/configpin/configpin/internal/wellknown"
+	"github.com/configpin/configpin/internal/workload"
+)
+
+// found is a workload, as it was read, and what is known of its namespace.
+type found struct {
+	inspect.Subject
+	known *inspect.Index
+	raw   string
+}
+
+// subject makes of a workload what can be judged.
+func (s *session) subject(ctx context.Context, object workload.Object, namespaceEnabled bool) inspect.Subject {
+	served := s.readSettings(ctx)
+	return inspect.Subject{
+		Object:           object,
+		NamespaceEnabled: namespaceEnabled,
+		Serves: func(kind wellknown.Kind) string {
+			if kind == wellknown.Secret && served.why != "" {
+				s.note("Secrets are taken to be served: %s", served.why)
+			}
+			return served.unserved(kind, object.Namespace)
+		},
+	}
+}
+
+// read reads one workload, and the objects that a decision about it asks for.
+func (s *session) read(ctx context.Context, of cluster.Workload) (found, error) {
+	raw, err := s.reader.Workload(ctx, of)
+	if err != nil {
+		return found{}, err
+	}
+	object, err := of.Kind.Read(raw)
+	if err != nil {
+		return found{}, err
+	}
+	enabled, err := s.reader.NamespaceEnabled(ctx, of.Namespace)
+	if err != nil {
+		if !apierrors.IsForbidden(err) {
+			return found{}, err
+		}
+		s.note("you may not read namespace %s: it is taken not to opt in what is in it", of.Namespace)
+	}
+	f := found{s.subject(ctx, object, enabled), &inspect.Index{}, raw}
+	request := f.Request()
+	request.New = f.OptedIn() // to say also what would become of one that isn't
+	return f, s.learn(ctx, of.Namespace, request.Read(), f.known)
+}
+
+// learn reads what a decision about a request asks for, one object after another.
+func (s *session) learn(ctx context.Context, namespace string, request pin.Request, known *inspect.Index) error {
+	facts := pin.Facts{}
+	for {
+		targets := pin.Wanted(request, facts)
+		if len(targets) == 0 {
+			return nil
+		}
+		for _, target := range targets {
+			if err := s.learnOf(ctx, cluster.Key{Namespace: namespace, Target: target}, known); err != nil {
+				return err
+			}
+			facts[target] = known.Fact(target)
+		}
+	}
+}
+
+func (s *session) learnOf(ctx context.Context, key cluster.Key, known *inspect.Index) error {
+	if key.Kind == wellknown.Secret {
+		s.readDigestKey(ctx)
+	}
+	object, there, err := s.objects.Read(ctx, key.Namespace, key.Target)
+	if apierrors.IsForbidden(err) {
+		known.Hide(key.Target, "you may not read it")
+		return nil
+	}
+	if err != nil || !there {
+		return err
+	}
+	known.Add(object)
+	if known.Fact(key.Target).Role != pin.Source {
+		return nil
+	}
+	err = s.addSnapshots(ctx, key.Kind, key.Namespace, wellknown.SnapshotOf+"="+snapshot.LabelValue(key.Name), func(string) *inspect.Index { return known })
+	if apierrors.IsForbidden(err) {
+		s.note("you may not list %s in namespace %s, so revisions are unknown", key.Kind.Resource(), key.Namespace)
+		return nil
+	}
+	return err
+}
+
+// addSnapshots reads snapshots that a selector of labels fits. Of a Secret by a key that
+// isn't ours, nothing can be told without what it holds.
+func (s *session) addSnapshots(ctx context.Context, kind wellknown.Kind, namespace, selector string, index func(namespace string) *inspect.Index) error {
+	if kind == wellknown.Secret && !s.sharedKey {
+		return s.objects.Contents(ctx, kind, namespace, selector, func(o snapshot.Object) { index(o.Namespace).Add(o) })
+	}
+	for object, err := range s.reader.Metadata(ctx, kind, namespace, cluster.Selector{Labels: selector}) {
+		if err != nil {
+			return err
+		}
+		index(object.Namespace).AddClaimed(object)
+	}
+	return nil
+}
+
+// survey is what there is in a namespace, or in all of them.
+type survey struct {
+	*session
+	namespace string
+	indexes   map[string]*inspect.Index
+	hidden    map[wellknown.Kind]string
+	enabled   map[string]bool // namespaces that opt in what is in them
+	unlisted  []string        // kinds of workloads that may not be listed
+}
+
+func newSurvey(s *session, namespace string) *survey {
+	return &survey{session: s, namespace: namespace, indexes: map[string]*inspect.Index{}, hidden: map[wellknown.Kind]string{}, enabled: map[string]bool{}}
+}
+
+// survey reads all sources and snapshots of a namespace, or of all.
+func (s *session) survey(ctx context.Context, namespace string) (*survey, error) {
+	v := newSurvey(s, namespace)
+	if err := v.readNamespaces(ctx); err != nil {
+		return nil, err
+	}
+	for _, kind := range wellknown.Kinds {
+		if kind == wellknown.Secret {
+			if served := s.readSettings(ctx); len(served.secrets) == 0 {
+				continue
+			}
+			s.readDigestKey(ctx)
+		}
+		err := v.readSources(ctx, kind)
+		if apierrors.IsForbidden(err) {
+			v.hide(kind, "you may not list "+kind.Resource())
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return v, nil
+}
+
+func (v *survey) readNamespaces(ctx context.Context) (err error) {
+	var enabled []string
+	if v.namespace == metav1.NamespaceAll {
+		enabled, err = v.reader.EnabledNamespaces(ctx)
+	} else if is, err2 := v.reader.NamespaceEnabled(ctx, v.namespace); is || err2 != nil {
+		enabled, err = []string{v.namespace}, err2
+	}
+	if apierrors.IsForbidden(err) {
+		v.note("you may not read namespaces: they are taken not to opt in what is in them")
+		return nil
+	}
+	for _, name := range enabled {
+		v.enabled[name] = true
+	}
+	return err
+}
+
+func (v *survey) index(namespace string) *inspect.Index {
+	index := v.indexes[namespace]
+	if index == nil {
+		index = &inspect.Index{}
+		for kind, why := range v.hidden {
+			index.Hide(refs.Target{Kind: kind}, why)
+		}
+		v.indexes[namespace] = index
+	}
+	return index
+}
+
+func (v *survey) hide(kind wellknown.Kind, why string) {
+	v.hidden[kind] = why
+	for _, index := range v.indexes {
+		index.Hide(refs.Target{Kind: kind}, why)
+	}
+}
+
+// notSnapshots selects what can be a source.
+const notSnapshots = "!" + wellknown.SnapshotOf
+
+// readSources reads the sources and snapshots of a kind. Contents are most of it, so that
+// only those of sources are read: one after another where they are few among many, as
+// Secrets among releases of helm, and else in one go.
+func (v *survey) readSources(ctx context.Context, kind wellknown.Kind) error {
+	if err := v.addSnapshots(ctx, kind, v.namespace, wellknown.SnapshotOf, v.index); err != nil {
+		return err
+	}
+	var sources []cluster.Key
+	all := 0
+	for object, err := range v.reader.Metadata(ctx, kind, v.namespace, cluster.Selector{Labels: notSnapshots}) {
+		if err != nil {
+			return err
+		}
+		all++
+		if versioned, _ := snapshot.Versioned(object); versioned {
+			sources = append(sources, cluster.Key{Namespace: object.Namespace, Target: refs.Target{Kind: kind, Name: object.Name}})
+			continue
+		}
+		v.index(object.Namespace).Add(object) // it is plain, whatever it holds
+	}
+	if len(sources)*fewAmong >= all {
+		return v.objects.Contents(ctx, kind, v.namespace, notSnapshots, func(o snapshot.Object) { v.index(o.Namespace).Add(o) })
+	}
+	var mutex sync.Mutex
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(readers)
+	for _, key := range sources {
+		group.Go(func() error {
+			object, there, err := v.objects.Read(ctx, key.Namespace, key.Target)
+			if err != nil || !there {
+				return err
+			}
+			mutex.Lock()
+			defer mutex.Unlock()
+			v.index(key.Namespace).Add(object)
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+const (
+	// fewAmong is how many objects it pays to read beside each that is wanted, to read
+	// them in one go: a request of its own costs as much as some more of a list.
+	fewAmong = 8
+
+	// readers is how many objects are read at a time.
+	readers = 16
+)
+
+// workloads calls f with the opted-in workloads, those of a kind in the order of their
+// names.
+func (v *survey) workloads(ctx context.Context, f func(found) error) error {
+	labelled := cluster.Selector{Labels: wellknown.Enabled}
+	unlabelled := cluster.Selector{Labels: "!" + wellknown.Enabled}
+	for _, kind := range workload.Kinds {
+		if err := v.each(ctx, kind, v.namespace, labelled, f); err != nil {
+			return err
+		}
+		for namespace := range v.enabled {
+			if err := v.each(ctx, kind, namespace, unlabelled, f); err != nil {
+				return err
+			}
+		}
+	}
+	where := "namespace " + v.namespace
+	if v.namespace == metav1.NamespaceAll {
+		where = "all namespaces: say --namespace with one of yours"
+	}
+	switch {
+	case len(v.unlisted) == len(workload.Kinds):
+		return fmt.Errorf("you may not list workloads in %s", where)
+	case len(v.unlisted) > 0:
+		v.note("you may not list %s in %s; what there is of them is left out", strings.Join(v.unlisted, ", "), where)
+	}
+	return nil
+}
+
+func (v *survey) each(ctx context.Context, kind *workload.Kind, namespace string, wanted cluster.Selector, f func(found) error) error {
+	for element, err := range v.reader.Workloads(ctx, kind, namespace, wanted) {
+		if apierrors.IsForbidden(err) {
+			if !slices.Contains(v.unlisted, kind.Resource) {
+				v.unlisted = append(v.unlisted, kind.Resource)
+			}
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		object, err := kind.Read(string(element))
+		if err != nil {
+			return err
+		}
+		if object.Copied() || object.Terminating || slices.Contains(wellknown.UntouchedNamespaces, object.Namespace) || kind.Frozen && finished(element) {
+			continue
+		}
+		if err := f(found{v.subject(ctx, object, v.enabled[object.Namespace]), v.index(object.Namespace), string(element)}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// finished says whether a Job is over.
+func finished(job []byte) bool {
+	over := false
+	gjson.GetBytes(job, "status.conditions").ForEach(func(_, condition gjson.Result) bool {
+		kind := condition.Get("type").Str
+		over = over || condition.Get("status").Str == "True" && (kind == "Complete" || kind == "Failed")
+		return !over
+	})
+	return over
+}
+
+var events = schema.GroupVersionResource{Group: "events.k8s.io", Version: "v1", Resource: "events"}
+
+// readHolds reads when holds were told of, by workload. Events are kept for an hour, most
+// often, so most holds aren't among them.
+func (s *session) readHolds(ctx context.Context, namespace string) map[string]map[string]time.Time {
+	told := map[string]map[string]time.Time{}
+	for element, err := range s.reader.Every(ctx, events, namespace, cluster.Selector{Fields: "reason=" + wellknown.ReasonRollbackHeld}) {
+		if err != nil {
+			return told // what Events don't say, managedFields do, less exactly
+		}
+		event := gjson.ParseBytes(element)
+		at := latest(event.Get("eventTime").Str, event.Get("series.lastObservedTime").Str)
+		uid := event.Get("regarding.uid").Str
+		if told[uid] == nil {
+			told[uid] = map[string]time.Time{}
+		}
+		for _, hold := range inspect.HoldsTold(event.Get("note").Str) {
+			if at.After(told[uid][hold]) {
+				told[uid][hold] = at
+			}
+		}
+	}
+	return told
+}
+
+func latest(times ...string) time.Time {
+	var last time.Time
+	for _, text := range times {
+		if at, err := time.Parse(time.RFC3339Nano, text); err == nil && at.After(last) {
+			last = at
+		}
+	}
+	return last
+}
+
+func lower(kind *workload.Kind) string { return strings.ToLower(kind.Kind) }

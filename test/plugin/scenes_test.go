@@ -1,0 +1,429 @@
+package plugin
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// together are scenes that leave configpin alone, each in a namespace of its own.
+var together = map[string]func(*shell){
+	"story":        story,
+	"wrong-input":  wrongInput,
+	"secrets":      secrets,
+	"rights":       rights,
+	"adopt":        adoptAndUnpin,
+	"tree":         tree,
+	"contents":     contents,
+	"forms":        forms,
+	"states":       states,
+	"several-refs": severalRefs,
+	"watch":        watch,
+	"picture":      picture,
+}
+
+const app = `
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: app
+  annotations: {configpin.io/versioned: "true", kubernetes.io/change-cause: the first}
+data:
+  colour: blue
+  motto: |
+    Keep calm
+    and carry on
+`
+
+// deployment refers to sources by envFrom.
+func deployment(name string, labels string, refs ...string) string {
+	var from strings.Builder
+	for _, ref := range refs {
+		kind, name, _ := strings.Cut(ref, "/")
+		field := map[string]string{"configmap": "configMapRef", "secret": "secretRef"}[kind]
+		fmt.Fprintf(&from, "            - {%s: {name: %s}}\n", field, name)
+	}
+	return fmt.Sprintf(`---
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: %[1]s
+  labels: {%[2]s}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: %[1]s}}
+  template:
+    metadata: {labels: {app: %[1]s}}
+    spec:
+      containers:
+        - name: app
+          image: example.com/app:1
+          envFrom:
+%[3]s`, name, labels, from.String())
+}
+
+const enabled = `configpin.io/enabled: "true"`
+
+// edit changes a key of a ConfigMap, and waits until a Deployment has rolled out to it.
+func (s *shell) edit(name, key, value, cause string) {
+	s.t.Helper()
+	s.do(fmt.Sprintf(`kubectl patch configmap %s --type=merge -p '{"metadata": {"annotations": {"kubernetes.io/change-cause": "%s"}}, "data": {"%s": "%s"}}'`, name, cause, key, value))
+}
+
+// numbered waits until the versioner has numbered a content of a source.
+func (s *shell) numbered(source string, count int) {
+	s.t.Helper()
+	s.until(fmt.Sprint(count), "kubectl configpin history "+source+" -o json | grep -c '\"revision\": [1-9]'")
+}
+
+func (s *shell) current(workload string) {
+	s.t.Helper()
+	s.until("0", "kubectl configpin status "+workload+" --check >/dev/null; echo $?")
+}
+
+func story(s *shell) {
+	s.apply(app + deployment("web", enabled, "configmap/app"))
+	s.rolledOut("web")
+	s.numbered("configmap/app", 1)
+	s.edit("app", "colour", "green", "spring")
+	s.numbered("configmap/app", 2)
+	s.current("deployment/web")
+	s.rolledOut("web")
+	s.edit("app", "colour", "red", "autumn")
+	s.numbered("configmap/app", 3)
+	s.current("deployment/web")
+	s.rolledOut("web")
+
+	s.types("history configmap/app")
+	s.types("diff configmap/app")
+	s.types("diff cm/app --from 1 --to 2 --exit-code")
+	s.types("diff configmap app --from live --to 3 --exit-code")
+	s.types("status")
+	s.types("explain deployment/web")
+
+	s.remark("back to green, for web alone")
+	s.types("undo deployment/web --to configmap/app=2 --dry-run=client")
+	s.types("undo deployment/web --to configmap/app=2 --dry-run=server")
+	s.types("status deployment/web --check")
+	s.types("undo deploy/web --to configmap/app=2")
+	s.rolledOut("web")
+	s.types("status")
+	s.types("status --check -o wide")
+	s.types("explain deployment/web")
+	s.types("history configmap/app")
+	s.types("undo deploy/web --to configmap/app=2")
+	s.types("undo deploy/web")
+	s.rolledOut("web")
+	s.types("resume deployment/web --dry-run=client")
+	s.types("resume deployment/web --dry-run=server")
+	s.types("resume deployment/web")
+	s.rolledOut("web")
+	s.types("resume deployment/web")
+	s.types("status")
+
+	s.remark("back to blue, for everybody")
+	s.types("restore configmap/app --revision 1 --dry-run=server")
+	s.types("restore configmap/app --revision 1")
+	s.answers("restore configmap/app --revision 1 --yes", "")
+	s.until("4", "kubectl configpin history configmap/app -o json | grep -o '\"revision\": 4' | grep -o 4")
+	s.current("deployment/web")
+	s.rolledOut("web")
+	s.types("history configmap/app")
+	s.types("restore configmap/app --revision 4 --yes")
+	s.types("restore configmap/app --revision 9 --yes")
+}
+
+func wrongInput(s *shell) {
+	s.apply(app + "---" + strings.Replace(app, "name: app", "name: plain", 1) + deployment("web", "app: web", "configmap/plain"))
+	s.do("kubectl annotate configmap plain configpin.io/versioned-")
+	s.numbered("configmap/app", 1)
+	for _, line := range []string{
+		"nonesuch",
+		"history",
+		"history app",
+		"history deployment/web",
+		"history configmap/app configmap/other",
+		"history configmap/nonesuch",
+		"history configmap/Not_A_Name",
+		"history configmap/plain",
+		"history configmap/app -o xml",
+		"history configmap/app -n nonesuch",
+		"diff configmap/app",
+		"diff configmap/app --from 7",
+		"diff configmap/app --from nonesuch",
+		"diff configmap/plain",
+		"diff secret/nonesuch",
+		"status web",
+		"status pod/web",
+		"status deployment/nonesuch",
+		"status deployment/web",
+		"status deployment/web -A",
+		"status -A -n other",
+		"explain",
+		"explain deployment/web",
+		"explain deployment/web deployment/other",
+		"undo",
+		"undo deployment/web",
+		"undo deployment/nonesuch --to configmap/app=1",
+		"undo deployment/web --to app=1",
+		"undo deployment/web --to configmap/app",
+		"undo deployment/web --dry-run=perhaps",
+		"undo job/web --to configmap/app=1",
+		"resume deployment/web",
+		"restore configmap/app",
+		"restore configmap/app --revision 1 --yes",
+		"adopt",
+		"adopt --every=-1m -n nonesuch",
+		"unpin",
+		"unpin deployment/web --all",
+		"purge configmap/app",
+		"purge configmap/app --revision 1 --yes",
+		"tree nonesuch/app",
+		"check --output=name extra",
+		"status --kubeconfig=/nonesuch",
+		"status --server=https://127.0.0.1:1",
+	} {
+		s.types(line)
+	}
+}
+
+const db = `
+apiVersion: v1
+kind: Secret
+metadata:
+  name: db
+  annotations: {configpin.io/versioned: "true"}
+stringData: {password: hunter2, user: app}
+`
+
+func secrets(s *shell) {
+	s.apply(db + deployment("web", enabled, "secret/db"))
+	s.rolledOut("web")
+	s.numbered("secret/db", 1)
+	for i, password := range []string{"correct horse", "battery staple"} {
+		s.do(`kubectl patch secret db --type=merge -p '{"stringData": {"password": "` + password + `"}}'`)
+		s.numbered("secret/db", i+2)
+		s.current("deployment/web")
+		s.rolledOut("web")
+	}
+	s.types("history secret/db")
+	s.types("diff secret/db")
+	s.types("diff secret/db --from 1 --show-secrets")
+	s.types("status")
+	s.types("undo deployment/web --to secret/db=2")
+	s.rolledOut("web")
+
+	s.remark("a password leaked; nobody but admins may delete its snapshot, and nobody while something can go back to it")
+	s.types("purge secret/db --revision 3 --yes --grace=0s")
+	s.types("purge secret/db --revision 1 --yes --grace=0s")
+	s.do("kubectl get replicasets -o name -l app=web | xargs kubectl annotate --overwrite deployment/web kubernetes.io/change-cause=cleaned 2>/dev/null; kubectl patch deployment web --type=merge -p '{\"spec\": {\"revisionHistoryLimit\": 0}}'")
+	s.until("1", "kubectl get replicasets -l app=web --no-headers | wc -l")
+	s.types("purge secret/db --revision 1 --yes --grace=0s")
+	s.types("purge secret/db --revision 1 --grace=0s --as=admin --as-group=configpin:admins --as-group=system:masters")
+	s.types("purge secret/db --revision 1 --yes --grace=1s --as=admin --as-group=configpin:admins --as-group=system:masters")
+	s.types("history secret/db")
+}
+
+// rights has somebody look who may read some things and not others.
+func rights(s *shell) {
+	s.apply(app + "---" + db + deployment("web", enabled, "configmap/app", "secret/db"))
+	s.rolledOut("web")
+	s.numbered("configmap/app", 1)
+	s.numbered("secret/db", 1)
+	s.apply(`
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: developer}
+rules:
+  - {apiGroups: [""], resources: [configmaps], verbs: [get, list]}
+  - {apiGroups: [apps], resources: [deployments], verbs: [get, list]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: developer}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: developer}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: developer}]
+`)
+	s.remark("a developer may read ConfigMaps and Deployments of this namespace, and nothing else")
+	s.types("status deployment/web --as=developer")
+	s.types("status --as=developer --check")
+	s.types("status -A --as=developer")
+	s.types("history configmap/app --as=developer")
+	s.types("history secret/db --as=developer")
+	s.types("explain deployment/web --as=developer")
+	s.types("purge configmap/app --revision 1 --yes --as=developer")
+	s.remark("nobody at all")
+	s.types("status --as=nobody")
+	s.types("history configmap/app --as=nobody")
+}
+
+func adoptAndUnpin(s *shell) {
+	s.apply(app + deployment("one", "app: one", "configmap/app") + deployment("two", "app: two", "configmap/app") + deployment("three", `configpin.io/enabled: "false"`, "configmap/app"))
+	s.numbered("configmap/app", 1)
+	s.types("status")
+	s.types("adopt -n " + s.namespace)
+	s.do("kubectl label namespace " + s.namespace + " configpin.io/enabled=true")
+	s.types("status")
+	s.types("adopt -n " + s.namespace + " --dry-run=client --every=0s")
+	s.types("adopt -n " + s.namespace + " --dry-run=server --every=0s")
+	s.types("adopt -n " + s.namespace + " --every=0s")
+	s.types("adopt -n " + s.namespace + " --every=0s --yes")
+	s.types("adopt -n " + s.namespace + " --every=0s --yes")
+	s.types("status")
+	s.types("unpin deployment/one --dry-run=client")
+	s.types("unpin deployment/one --dry-run=server")
+	s.types("unpin deployment/one")
+	s.types("status")
+	s.types("unpin --all -n " + s.namespace + " --every=0s --yes")
+	s.types("status")
+}
+
+func tree(s *shell) {
+	s.apply(app + deployment("web", enabled, "configmap/app") + deployment("plain", "app: plain", "configmap/app"))
+	s.rolledOut("web")
+	s.numbered("configmap/app", 1)
+	s.edit("app", "colour", "green", "spring")
+	s.numbered("configmap/app", 2)
+	s.current("deployment/web")
+	s.rolledOut("web")
+	s.types("tree configmap/app")
+	s.types("tree configmap/app -o name")
+}
+
+// contents are those that aren't lines of text.
+func contents(s *shell) {
+	s.apply(`
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: app
+  annotations: {configpin.io/versioned: "true"}
+data:
+  escape: "\u001b[31mred"
+  gone: soon
+  unended: no newline
+binaryData:
+  logo: AAEC
+`)
+	s.numbered("configmap/app", 1)
+	s.do(`kubectl patch configmap app --type=merge -p '{"data": {"escape": "plain", "gone": null, "new": "a\nb\n", "unended": "still none"}, "binaryData": {"logo": "AAECAw=="}}'`)
+	s.numbered("configmap/app", 2)
+	s.types("diff configmap/app")
+	s.types("history configmap/app -o wide")
+}
+
+// forms are those that programs read.
+func forms(s *shell) {
+	s.apply(app + deployment("web", enabled, "configmap/app"))
+	s.rolledOut("web")
+	s.numbered("configmap/app", 1)
+	s.types("history configmap/app -o json")
+	s.types("history configmap/app -o yaml")
+	s.types("history configmap/app -o name")
+	s.types("history configmap/app --no-headers")
+	s.types("status -o json")
+	s.types("status -o name")
+	s.types("explain deployment/web -o yaml")
+	s.types("tree configmap/app -o json")
+	s.types("__complete history configmap/ 2>/dev/null")
+	s.types("__complete status dep 2>/dev/null")
+	s.types("__complete status deployment/ 2>/dev/null")
+	s.types("--help")
+	s.types("undo --help | head -30")
+}
+
+// states are those that a workload seldom has.
+func states(s *shell) {
+	s.apply(app + "---" + strings.NewReplacer("name: app", "name: typo", `"true"`, `"yes"`).Replace(app) +
+		deployment("manual", enabled+`, configpin.io/rollout: manual`, "configmap/app") +
+		deployment("typo", enabled, "configmap/typo") +
+		deployment("nothing", enabled, "configmap/nonesuch") +
+		deployment("label", `configpin.io/enabled: "yes"`, "configmap/app") +
+		deployment("bare", enabled))
+	s.do(`kubectl patch deployment bare --type=json -p '[{"op": "remove", "path": "/spec/template/spec/containers/0/envFrom"}]' || true`)
+	s.numbered("configmap/app", 1)
+	s.edit("app", "colour", "green", "spring")
+	s.numbered("configmap/app", 2)
+	s.types("status --check")
+	s.types("status deployment/label")
+	s.types("explain deployment/manual")
+	s.types("explain deployment/label")
+	s.remark("the source goes")
+	s.do("kubectl delete configmap app")
+	s.types("status deployment/manual --check")
+	s.types("history configmap/app")
+	s.types("unpin deployment/manual")
+	s.types("status deployment/manual --check")
+}
+
+func severalRefs(s *shell) {
+	s.apply(app + "---" + strings.Replace(app, "name: app", "name: other", 1) + deployment("web", enabled, "configmap/app", "configmap/other"))
+	s.rolledOut("web")
+	s.numbered("configmap/app", 1)
+	s.numbered("configmap/other", 1)
+	s.edit("other", "colour", "green", "spring")
+	s.numbered("configmap/other", 2)
+	s.current("deployment/web")
+	s.rolledOut("web")
+	s.types("undo deployment/web")
+	s.types("undo deployment/web --to configmap/third=1")
+	s.types("undo deployment/web --to configmap/app=2")
+	s.types("undo deployment/web --to configmap/other=1")
+	s.types("status")
+	s.types("explain deployment/web")
+}
+
+// watch goes on until somebody has seen enough.
+func watch(s *shell) {
+	s.apply(app + deployment("web", enabled, "configmap/app"))
+	s.rolledOut("web")
+	s.numbered("configmap/app", 1)
+	ctx, cancel := context.WithTimeout(s.t.Context(), deadline)
+	defer cancel()
+	command := exec.CommandContext(ctx, "kubectl", "configpin", "status", "--watch")
+	command.Env = s.env
+	out, err := command.StdoutPipe()
+	require.NoError(s.t, err)
+	require.NoError(s.t, command.Start())
+	lines := bufio.NewScanner(out)
+	seen := func(state string) {
+		for lines.Scan() {
+			if strings.Contains(strings.Join(strings.Fields(lines.Text()), " "), state) {
+				return
+			}
+		}
+		assert.Fail(s.t, "nobody saw it become "+state)
+	}
+	seen("WORKLOAD")
+	seen("Current")
+	s.edit("app", "colour", "green", "spring")
+	s.numbered("configmap/app", 2)
+	seen("2 2 Current")
+	s.do("kubectl configpin undo deployment/web --to configmap/app=1")
+	seen("Held since")
+	require.NoError(s.t, command.Process.Signal(os.Interrupt))
+	assert.NoError(s.t, command.Wait())
+}
+
+// picture is the session of which a picture is made: its columns stay.
+func picture(s *shell) {
+	s.exact = true
+	s.apply(app + deployment("web", enabled, "configmap/app"))
+	s.rolledOut("web")
+	s.numbered("configmap/app", 1)
+	s.edit("app", "colour", "green", "spring")
+	s.numbered("configmap/app", 2)
+	s.current("deployment/web")
+	s.rolledOut("web")
+	s.types("history configmap/app")
+	s.types("diff configmap/app")
+	s.types("undo deployment/web --to configmap/app=1")
+	s.rolledOut("web")
+	s.types("status")
+}
