@@ -39,6 +39,7 @@ Examples:
   go run ./test/bench --only digest,handler              # what needs no cluster: seconds
   go run ./test/bench --only repin --workloads 200 --rounds 5
   go run ./test/bench --only gc --snapshots 2000 --namespaces 20 --referring 400
+  go run ./test/bench --only status --namespaces 20 --referring 1000
 
 Environment:
   CONFIGPIN_FLAGS_WEBHOOK     flags to add to the webhook's, separated by spaces
@@ -157,6 +158,7 @@ var measurements = []struct {
 	{"snapshot", (*bench).snapshot},
 	{"repin", (*bench).repin},
 	{"gc", (*bench).gc},
+	{"status", (*bench).status},
 }
 
 func names() []string {
