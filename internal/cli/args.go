@@ -28,8 +28,8 @@ var shortNames = map[string]string{
 
 // one joins "kind name" to "kind/name", as kubectl takes either.
 func one(args []string) []string {
-	if len(args) == 2 && !strings.Contains(args[0], "/") && !strings.Contains(args[1], "/") {
-		return []string{args[0] + "/" + args[1]}
+	if joined := strings.Join(args, "/"); len(args) == 2 && strings.Count(joined, "/") == 1 {
+		return []string{joined}
 	}
 	return args
 }

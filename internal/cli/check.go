@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -42,11 +43,14 @@ that you need the right to create Deployments there. What you may not read is UN
 			if err := out.check(); err != nil {
 				return err
 			}
+			if out.format == formatName {
+				return errors.New("a check has no names to print: say --output json or yaml")
+			}
 			namespace, err := p.place(false)
 			if err != nil {
 				return err
 			}
-			c := &checkup{session: s, namespace: namespace, now: time.Now()}
+			c := &checkup{session: s, namespace: namespace, now: time.Now(), accounts: map[string]string{}}
 			c.all(ctx)
 			if err := c.print(out); err != nil {
 				return err
@@ -86,6 +90,7 @@ type checkup struct {
 	namespace string
 	now       time.Time
 	findings  []finding
+	accounts  map[string]string // service accounts of the programs
 }
 
 func (c *checkup) add(about string, r result, do, says string, values ...any) {
@@ -126,9 +131,9 @@ func (c *checkup) print(out output) error {
 	}
 	colours := map[result]string{fine: green, problem: red, unknown: yellow}
 	for _, f := range c.findings {
-		fmt.Fprintf(c.Out, "%s  %-*s  %s\n", paint(c.coloured(), colours[f.Result], fmt.Sprintf("%-7s", f.Result)), width, f.About, f.Says)
+		fmt.Fprintf(c.Out, "%s  %-*s  %s\n", paint(c.coloured(), colours[f.Result], fmt.Sprintf("%-7s", f.Result)), width, f.About, clean(f.Says))
 		if f.Do != "" {
-			fmt.Fprintf(c.Out, "%9s%*s-> %s\n", "", width+2, "", f.Do)
+			fmt.Fprintf(c.Out, "%9s%*s-> %s\n", "", width+2, "", clean(f.Do))
 		}
 	}
 	return nil
@@ -161,10 +166,10 @@ func (c *checkup) configuration(ctx context.Context) {
 	bundle := gjson.GetBytes(raw, "webhooks.0.clientConfig.caBundle").Str
 	if bundle == "" {
 		c.add(about, problem, "see that cert-manager runs, and its CA injector, and the Certificates in "+c.home, "it has no caBundle, so the API server trusts nobody")
-		return
+	} else {
+		c.add(about, fine, "", "%s, failurePolicy %s", configurationName, gjson.GetBytes(raw, "webhooks.0.failurePolicy").Str)
+		c.authority(bundle)
 	}
-	c.add(about, fine, "", "%s, failurePolicy %s", configurationName, gjson.GetBytes(raw, "webhooks.0.failurePolicy").Str)
-	c.authority(bundle)
 	c.rivals(ctx)
 }
 
@@ -240,7 +245,7 @@ func has(list gjson.Result, value string) bool {
 const nonesuch = "configpin-check-nonesuch"
 
 // probe is a workload that nobody wants.
-const probe = `{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "configpin-check", "labels": {"configpin.io/enabled": "true"}},
+const probe = `{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"generateName": "configpin-check-", "labels": {"configpin.io/enabled": "true"}},
 	"spec": {"replicas": 0, "selector": {"matchLabels": {"app": "configpin-check"}}, "template": {"metadata": {"labels": {"app": "configpin-check"}},
 	"spec": {"securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}}, "containers": [{"name": "check", "image": "nonesuch",
 	"securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}}, "envFrom": [{"configMapRef": {"name": "` + nonesuch + `"}}]}]}}}}`
@@ -248,8 +253,10 @@ const probe = `{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"nam
 // answers tries whether the API server reaches the webhook.
 func (c *checkup) answers(ctx context.Context) {
 	const about = "webhook answers"
-	if slices.Contains(wellknown.UntouchedNamespaces, c.namespace) {
-		c.add(about, unknown, "say --namespace with one of your own", "it is never asked about namespace %s", c.namespace)
+	const elsewhere = "say --namespace with one in which configpin serves you, and you may create Deployments"
+	settings := c.readSettings(ctx)
+	if why := settings.unserved(wellknown.ConfigMap, c.namespace); why != "" {
+		c.add(about, unknown, elsewhere, "namespace %s: %s", c.namespace, why)
 		return
 	}
 	patches, err := c.patches(true)
@@ -261,16 +268,23 @@ func (c *checkup) answers(ctx context.Context) {
 	touched, err := patches.Probe(ctx, workload.Lookup("apps", "Deployment"), c.namespace, []byte(probe))
 	took := time.Since(began).Round(time.Millisecond)
 	switch {
-	case apierrors.IsForbidden(err):
-		c.add(about, unknown, "say --namespace with one in which you may create Deployments", "%v", cause(err))
-	case err != nil:
+	case err != nil && strings.Contains(err.Error(), webhookName):
 		c.add(about, problem, "see the Pods and logs of the webhook in namespace "+c.home, "%v", cause(err))
+	case err != nil:
+		c.add(about, unknown, elsewhere, "%v", cause(err))
+	case !slices.ContainsFunc(touched.Warnings, func(text string) bool { return strings.Contains(text, nonesuch) }) && settings.why != "":
+		c.add(about, unknown, "", "a dry run in namespace %s passed without it, and nobody can tell whether that namespace is served: %s", c.namespace, settings.why)
 	case !slices.ContainsFunc(touched.Warnings, func(text string) bool { return strings.Contains(text, nonesuch) }):
 		c.add(about, problem, "see the Pods and logs of the webhook in namespace "+c.home+", its Service and NetworkPolicy; what is written meanwhile is pinned later", "a dry run in namespace %s passed without it", c.namespace)
 	default:
 		c.add(about, fine, "", "a dry run in namespace %s took %s", c.namespace, took)
 	}
 }
+
+// webhookName is in the error of a request that fails with our webhook
+// (k8s.io/apiserver/pkg/admission/plugin/webhook/errors): nothing else tells whose call
+// failed.
+const webhookName = "workload.configpin.io"
 
 // certificate looks at what the webhook shows, as cert-manager tells.
 func (c *checkup) certificate(ctx context.Context) {
@@ -313,6 +327,7 @@ func (c *checkup) program(ctx context.Context, component string) {
 		}
 		found = true
 		object := gjson.ParseBytes(element)
+		c.accounts[component] = object.Get("spec.template.spec.serviceAccountName").Str
 		wanted, ready := object.Get("spec.replicas").Int(), object.Get("status.readyReplicas").Int()
 		if ready < wanted || wanted == 0 {
 			c.add(about, problem, "kubectl describe pods -n "+c.home+" -l "+selector.Labels, "%d of %d Pods are ready", ready, wanted)
@@ -382,28 +397,39 @@ var needed = []struct {
 	{"versioner", "apps", "statefulsets", []string{"list", "watch", "patch"}},
 	{"versioner", "apps", "daemonsets", []string{"list", "watch", "patch"}},
 	{"versioner", "batch", "cronjobs", []string{"list", "watch", "patch"}},
+	{"versioner", "batch", "jobs", []string{"list"}},
 	{"versioner", "apps", "replicasets", []string{"list"}},
 	{"versioner", "apps", "controllerrevisions", []string{"list"}},
+	{"versioner", "", "replicationcontrollers", []string{"list"}},
+	{"versioner", "", "podtemplates", []string{"list"}},
 	{"versioner", "", "pods", []string{"list"}},
 }
 
-// rights asks the API server whether both programs may do what they have to.
+// rights asks the API server whether both programs may do what they have to, by the names
+// that they have in their Deployments.
 func (c *checkup) rights(ctx context.Context) {
 	const about = "rights"
+	settings := c.readSettings(ctx)
+	if settings.why != "" {
+		c.add(about, unknown, "", "%s", settings.why)
+		return
+	}
 	missing := map[string][]string{}
-	for _, namespace := range c.readSettings(ctx).namespaces {
-		for _, need := range needed {
-			for _, verb := range need.verbs {
-				user := "system:serviceaccount:" + c.home + ":configpin-" + need.program
-				may, err := c.reader.May(ctx, user, verb, schema.GroupVersionResource{Group: need.group, Resource: need.resource}, namespace)
-				if err != nil {
-					c.unread(about, err, "")
-					return
-				}
-				if !may {
-					what := need.program + " may not %s " + need.resource
-					missing[what] = append(missing[what], verb)
-				}
+	for _, need := range needed {
+		account, found := c.accounts[need.program]
+		if !found {
+			c.add(about, unknown, "", "nobody can tell who the %s is: its Deployment isn't there, or can't be read", need.program)
+			return
+		}
+		what := need.program + " may not %s " + need.resource
+		for _, verb := range need.verbs {
+			may, err := c.may(ctx, "system:serviceaccount:"+c.home+":"+account, verb, schema.GroupVersionResource{Group: need.group, Resource: need.resource}, settings.namespaces)
+			if err != nil {
+				c.unread(about, err, "")
+				return
+			}
+			if !may {
+				missing[what] = append(missing[what], verb)
 			}
 		}
 	}
@@ -415,7 +441,17 @@ func (c *checkup) rights(ctx context.Context) {
 		c.add(about, problem, "apply configpin's ClusterRoles, or Roles, and their bindings again", "the %s", strings.Join(sentences, "; the "))
 		return
 	}
-	c.add(about, fine, "", "both programs may do what they have to")
+	c.add(about, fine, "", "both programs may read and write ConfigMaps and workloads")
+}
+
+// may says whether somebody has a right in each of some namespaces.
+func (c *checkup) may(ctx context.Context, user, verb string, kind schema.GroupVersionResource, namespaces []string) (bool, error) {
+	for _, namespace := range namespaces {
+		if may, err := c.reader.May(ctx, user, verb, kind, namespace); err != nil || !may {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // maxTold is how many workloads a finding names.
@@ -447,6 +483,8 @@ func (c *checkup) workloads(ctx context.Context) {
 		}
 		switch {
 		case len(names) == 0 && row.state == inspect.Unknown:
+		case len(names) == 0 && len(report.Summary.Unlisted) > 0:
+			c.add(row.about, unknown, "", "none that you may list")
 		case len(names) == 0:
 			c.add(row.about, fine, "", "none")
 		default:

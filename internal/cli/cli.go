@@ -39,7 +39,7 @@ func Run(ctx context.Context, streams genericiooptions.IOStreams, version string
 	case errors.Is(err, errNo):
 		return codeNo
 	}
-	fmt.Fprintln(streams.ErrOut, "error:", err)
+	fmt.Fprintln(streams.ErrOut, "error:", clean(err.Error()))
 	return codeError
 }
 

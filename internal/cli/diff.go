@@ -208,6 +208,13 @@ func (c contrast) text(labels [2]string, change inspect.Change) string {
 			return string(value)
 		}
 	}
+	if len(change.From) == 0 && len(change.To) == 0 { // one of them is there, and empty
+		sign := "+"
+		if change.To == nil {
+			sign = "-"
+		}
+		return fmt.Sprintf("--- %s\n+++ %s\n%s(empty)\n", labels[0], labels[1], sign)
+	}
 	from, to := show(change.From, "(before)"), show(change.To, "(after)")
 	if unended(from) && unended(to) { // nearly all values of a line are: it's no difference
 		from, to = ended(from), ended(to)

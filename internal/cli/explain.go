@@ -77,10 +77,14 @@ type teller struct {
 	coloured bool
 }
 
-func (t teller) line(format string, values ...any) { fmt.Fprintf(t.out, format+"\n", values...) }
+func (t teller) line(format string, values ...any) {
+	fmt.Fprintln(t.out, clean(fmt.Sprintf(format, values...)))
+}
+
+func (t teller) title(text string) { fmt.Fprintln(t.out, paint(t.coloured, bold, clean(text))) }
 
 func (t teller) tell(report explainReport) {
-	t.line("%s in namespace %s", paint(t.coloured, bold, report.String()), report.Namespace)
+	t.title(report.String() + " in namespace " + report.Namespace)
 	for _, ref := range report.Refs {
 		names := "names the source itself"
 		if ref.Pinned != "" {
@@ -97,7 +101,7 @@ func (t teller) tell(report explainReport) {
 			title = fmt.Sprintf(title, report.workloadStatus)
 		}
 		t.line("")
-		t.line("%s", paint(t.coloured, bold, title+":"))
+		t.title(title + ":")
 		t.prospect(report.Kind, prospect)
 	}
 }
@@ -110,7 +114,12 @@ func (t teller) prospect(kind string, p inspect.Prospect) {
 	for _, r := range p.Results {
 		t.line("  %s: %s (%s: %s)", r.Source, becomes(r), r.Reason, inspect.Because[r.Reason])
 	}
+	for _, source := range p.Unknown {
+		t.line("  %s: unknown, since you may not read it", source)
+	}
 	switch {
+	case !p.Rolls && len(p.Unknown) > 0:
+		t.line("  Whether its Pods are replaced is unknown, too.")
 	case !p.Rolls && len(p.Results) == 0:
 		t.line("  nothing: it refers to no source")
 	case !p.Rolls:

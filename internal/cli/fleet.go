@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -11,10 +12,13 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/tidwall/gjson"
 	"gomodules.xyz/jsonpatch/v2"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/utils/ptr"
 
 	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/inspect"
 	"github.com/configpin/configpin/internal/pin"
+	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/wellknown"
 	"github.com/configpin/configpin/internal/workload"
 )
@@ -48,8 +52,8 @@ func (p *program) adopt() *cobra.Command {
 		Short: "Have every opted-in workload pinned now",
 		Long: `Send every opted-in workload of a namespace through admission, one after another: those that
 were written before their namespace was opted in, or while configpin was away, are pinned
-now, and not when they are written next. A workload that is pinned already stays as it is.
-Those that aren't roll out once.`,
+now, and not when they are written next. A workload that is pinned to what its sources hold
+stays as it is. The others roll out once.`,
 		Example: examples(`
 kubectl label namespace shop configpin.io/enabled=true
 %[1]s adopt -n shop
@@ -75,12 +79,15 @@ kubectl label namespace shop configpin.io/enabled=true
 }
 
 func (s *session) adopt(ctx context.Context, namespace string, at pace) error {
-	all, err := s.everyWorkload(ctx, namespace, func(f found) bool {
+	all, unlisted, err := s.everyWorkload(ctx, namespace, func(f found) bool {
 		why, _ := f.Enabled()
 		return why == ""
 	})
 	if err != nil {
 		return err
+	}
+	if slices.Contains(unlisted, "namespaces") {
+		return errors.New("you may not read namespaces, so nobody can tell which workloads they opt in")
 	}
 	return s.goThrough(ctx, all, at, "pin", s.touchOne)
 }
@@ -92,30 +99,43 @@ func (s *session) touchOne(ctx context.Context, patches *cluster.Patches, of clu
 		return step{}, err
 	}
 	decision := pin.Decide(f.Request().Read(), f.known.Facts(f.Request()))
-	if len(decision.Patch) == 0 {
+	unknown := f.Unknown(f.known)
+	if len(decision.Patch) == 0 && len(unknown) == 0 {
 		return step{said: "as it should be"}, nil
 	}
 	if dry == dryRunClient {
-		return step{said: sentence(decision), rolls: slices.ContainsFunc(decision.Outcomes, pin.Outcome.Moves)}, nil
+		said := sentence(decision)
+		if len(unknown) > 0 {
+			said = "unknown, since you may not read " + strings.Join(unknown, ", ")
+		}
+		return step{said: said, rolls: slices.ContainsFunc(decision.Outcomes, pin.Outcome.Moves)}, nil
 	}
 	touched, err := patches.Touch(ctx, of, dry == dryRunServer)
 	if err != nil {
 		return step{}, err
 	}
-	if behind(f, touched.Object) {
+	if changes := renamed(f.Object, touched.Object); len(changes) > 0 {
+		return step{said: strings.Join(changes, ", "), rolls: true}, nil
+	}
+	if len(decision.Patch) > 0 && maps.Equal(f.Labels, touched.Object.Labels) {
 		return step{}, fmt.Errorf("sending it through admission changed nothing: %w", errUnanswered)
 	}
-	return step{said: sentence(decision), rolls: slices.ContainsFunc(decision.Outcomes, pin.Outcome.Moves)}, nil
+	return step{said: "as it should be"}, nil
 }
 
 // errUnanswered says that admission wasn't there.
 var errUnanswered = errors.New("is the webhook reachable? see kubectl configpin check")
 
-// behind says whether a workload still isn't what it should be.
-func behind(f found, now workload.Object) bool {
-	subject := f.Subject
-	subject.Object = now
-	return len(pin.Decide(subject.Request().Read(), f.known.Facts(subject.Request())).Patch) > 0
+// renamed says which names in a template became others.
+func renamed(before, after workload.Object) []string {
+	var changes []string
+	now := refs.Walk(after.Template.Spec)
+	for i, was := range refs.Walk(before.Template.Spec) {
+		if i < len(now) && now[i].Target != was.Target {
+			changes = append(changes, fmt.Sprintf("%s -> %s", was.Target, now[i].Target))
+		}
+	}
+	return slices.Compact(changes)
 }
 
 // sentence says what a decision does to pins.
@@ -123,7 +143,7 @@ func sentence(decision pin.Decision) string {
 	var words []string
 	for _, o := range decision.Outcomes {
 		if o.Moves() {
-			words = append(words, fmt.Sprintf("%s: %s -> %s", o.Source, o.In, o.Name))
+			words = append(words, fmt.Sprintf("%s/%s -> %s/%s", o.Source.Kind, o.In, o.Source.Kind, inspect.Called(o.Name)))
 		}
 	}
 	if len(words) == 0 {
@@ -167,7 +187,7 @@ the only content that is left.`,
 			return err
 		}
 		if len(named) == 0 {
-			named, err = s.everyWorkload(ctx, namespace, func(f found) bool { return pinnedSomehow(f.Object) })
+			named, _, err = s.everyWorkload(ctx, namespace, func(f found) bool { return pinnedSomehow(f.Object) })
 			if err != nil {
 				return err
 			}
@@ -184,25 +204,36 @@ func pinnedSomehow(o workload.Object) bool {
 	return o.Template.Annotations[wellknown.Pins] != "" || o.Labels[wellknown.Enabled] == wellknown.True
 }
 
-// unpinOne opts one workload out, and writes at once what admission would make of that:
-// so it makes no difference whether admission is there.
-func (s *session) unpinOne(ctx context.Context, patches *cluster.Patches, of cluster.Workload, dry dryRun) (step, error) {
+// unpinOne opts one workload out. What others write at the same time is no reason to fail.
+func (s *session) unpinOne(ctx context.Context, patches *cluster.Patches, of cluster.Workload, dry dryRun) (done step, err error) {
 	if of.Kind.Frozen {
 		return step{said: "left as it is: the template of a Job can't change"}, nil
 	}
+	for range tries {
+		if done, err = s.unpinOnce(ctx, patches, of, dry); !apierrors.IsConflict(err) {
+			break
+		}
+	}
+	return done, err
+}
+
+// unpinOnce opts a workload out, and writes at once what admission would make of that: so
+// it makes no difference whether admission is there.
+func (s *session) unpinOnce(ctx context.Context, patches *cluster.Patches, of cluster.Workload, dry dryRun) (step, error) {
 	f, err := s.read(ctx, of)
 	if err != nil {
 		return step{}, err
 	}
-	out := f.Subject
+	out := f.Object
 	out.Labels = map[string]string{}
-	for key, value := range f.Labels {
-		out.Labels[key] = value
-	}
+	maps.Copy(out.Labels, f.Labels)
 	out.Labels[wellknown.Enabled] = wellknown.False
-	request := pin.Request{New: out.Object, Old: &f.Object}
+	request := pin.Request{New: out, Old: &f.Object}
 	if err := s.learn(ctx, of.Namespace, request.Read(), f.known); err != nil {
 		return step{}, err
+	}
+	if unknown := f.Unknown(f.known); len(unknown) > 0 {
+		return step{}, fmt.Errorf("you may not read %s, so nobody can tell whether its Pods could start without the pin", strings.Join(unknown, ", "))
 	}
 	decision := pin.Decide(request.Read(), f.known.Facts(request))
 	operations := []jsonpatch.Operation{jsonpatch.NewOperation("add", "/metadata/labels/"+strings.ReplaceAll(wellknown.Enabled, "/", "~1"), wellknown.False)}
@@ -222,20 +253,19 @@ func (s *session) unpinOne(ctx context.Context, patches *cluster.Patches, of clu
 }
 
 // everyWorkload are the opted-in workloads whose template can change and that somebody
-// wants.
-func (s *session) everyWorkload(ctx context.Context, namespace string, wanted func(found) bool) ([]cluster.Workload, error) {
-	everything := newSurvey(s, namespace)
+// wants. unlisted is what may not be listed: there may be more.
+func (s *session) everyWorkload(ctx context.Context, namespace string, wanted func(found) bool) (all []cluster.Workload, unlisted []string, err error) {
+	everything := newSurvey(ctx, s, namespace)
 	if err := everything.readNamespaces(ctx); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var all []cluster.Workload
-	err := everything.workloads(ctx, func(f found) error {
+	err = everything.workloads(ctx, func(f found) error {
 		if !f.Kind.Frozen && wanted(f) {
 			all = append(all, cluster.Workload{Kind: f.Kind, Namespace: strings.Clone(f.Namespace), Name: strings.Clone(f.Name)})
 		}
 		return nil
 	})
-	return all, err
+	return all, everything.unlisted, err
 }
 
 // step is what became of one workload.
@@ -258,7 +288,7 @@ func (s *session) goThrough(ctx context.Context, all []cluster.Workload, at pace
 	}
 	if at.dry == dryRunNone && len(all) > 1 {
 		question := fmt.Sprintf("%s %d workloads? Those that change roll out, one every %s at most.", strings.ToUpper(verb[:1])+verb[1:], len(all), at.every)
-		if err := s.confirm(at.yes, question); err != nil {
+		if err := s.confirm(ctx, at.yes, question); err != nil {
 			return err
 		}
 	}
@@ -271,18 +301,22 @@ func (s *session) goThrough(ctx context.Context, all []cluster.Workload, at pace
 		name := of.Namespace + "/" + lower(of.Kind) + "/" + of.Name
 		progress := fmt.Sprintf("[%*d/%d] ", len(fmt.Sprint(len(all))), i+1, len(all))
 		done, err := do(ctx, patches, of, at.dry)
+		if apierrors.IsNotFound(err) {
+			fmt.Fprintln(s.Out, progress+name+": gone")
+			continue
+		}
 		if err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			fmt.Fprintf(s.ErrOut, "%s%s: error: %v\n", progress, name, err)
+			fmt.Fprintf(s.ErrOut, "%s%s: error: %s\n", progress, name, clean(err.Error()))
 			if failed, inARow = failed+1, inARow+1; inARow == maxFailures {
 				return fmt.Errorf("%d workloads in a row failed; %d of %d are done", inARow, i+1-failed, len(all))
 			}
 			continue
 		}
 		inARow = 0
-		fmt.Fprintf(s.Out, "%s%s: %s%s\n", progress, name, done.said, at.dry.suffix())
+		fmt.Fprintf(s.Out, "%s%s: %s%s\n", progress, name, clean(done.said), at.dry.suffix())
 		if !done.rolls {
 			continue
 		}

@@ -28,8 +28,8 @@ A revision is a number that rises with each content that becomes current; a cont
 comes back gets a new one, so the highest is current. CHANGED are the keys in which it
 differs from the row above: +added ~changed -removed.
 
-USED BY are workloads whose templates name the snapshot, and how many Pods and old
-revisions (ReplicaSets, ControllerRevisions) do. Whatever kubectl rollout undo could bring
+USED BY are workloads whose templates name the snapshot, and how many Pods, ReplicaSets and
+ControllerRevisions do. Whatever kubectl rollout undo could bring
 back is among them. What nothing uses is deleted some time: see configpin's retention.`,
 		Example: examples(`
 %[1]s history configmap/app
@@ -138,8 +138,9 @@ func (s *session) users(ctx context.Context, namespace string, snapshots []strin
 				unknown = append(unknown, kind.GroupResource().String())
 				break
 			}
-			if apierrors.IsNotFound(err) {
-				break // there is no such kind any more
+			if apierrors.IsNotFound(err) { // somebody configured a kind that isn't there, or not in this version
+				unknown = append(unknown, kind.GroupResource().String())
+				break
 			}
 			if err != nil {
 				return nil, nil, err
@@ -148,7 +149,7 @@ func (s *session) users(ctx context.Context, namespace string, snapshots []strin
 		}
 	}
 	if len(unknown) > 0 {
-		s.note("you may not list %s in namespace %s: there may be more that uses a snapshot", strings.Join(unknown, ", "), namespace)
+		s.note("%s in namespace %s can't be listed: there may be more that uses a snapshot", strings.Join(unknown, ", "), namespace)
 	}
 	return users, unknown, nil
 }
@@ -165,12 +166,15 @@ type historyReport struct {
 }
 
 func historyAnswer(source cluster.Key, revisions []inspect.Revision, now time.Time) answer {
+	if revisions == nil {
+		revisions = []inspect.Revision{}
+	}
 	a := answer{
 		report: historyReport{source.Target.String(), source.Namespace, revisions},
 		table: table{columns: []column{
 			{name: "Revision"},
 			{name: "Snapshot"},
-			{name: "Age"},
+			{name: "Age", moves: true},
 			{name: "Current"},
 			{name: "Used by"},
 			{name: "Changed"},
@@ -206,7 +210,8 @@ const maxNamed = 3
 // number.
 func usedBy(revision inspect.Revision) string {
 	var words []string
-	workloads, pods, past := 0, 0, 0
+	workloads, pods := 0, 0
+	past := map[string]int{}
 	for _, user := range revision.UsedBy {
 		switch user.Role() {
 		case inspect.Workload:
@@ -216,14 +221,15 @@ func usedBy(revision inspect.Revision) string {
 		case inspect.Pod:
 			pods++
 		case inspect.Past:
-			past++
+			past[user.Resource]++
 		}
 	}
 	if workloads > maxNamed {
 		words = append(words, fmt.Sprintf("%d more", workloads-maxNamed))
 	}
 	words = append(words, counted(pods, "Pod")...)
-	words = append(words, counted(past, "revision")...)
+	words = append(words, counted(past["replicasets.apps"], "ReplicaSet")...)
+	words = append(words, counted(past["controllerrevisions.apps"], "ControllerRevision")...)
 	if len(revision.UsedByUnknown) > 0 {
 		words = append(words, "?")
 	}

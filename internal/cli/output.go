@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -62,8 +63,9 @@ type table struct {
 
 // column is a column of a table. Those that aren't for everybody are wide.
 type column struct {
-	name string
-	wide bool
+	name  string
+	wide  bool
+	moves bool // with time, though nothing happens
 }
 
 func (o *output) print(w io.Writer, a answer) error {
@@ -92,6 +94,17 @@ func (o *output) print(w io.Writer, a answer) error {
 	return lines(w, a.after)
 }
 
+// clean is text without control characters: what is in the cluster is written by anybody,
+// and a terminal does what it is told.
+func clean(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return '\uFFFD'
+		}
+		return r
+	}, text)
+}
+
 func lines(w io.Writer, all []string) error {
 	for _, line := range all {
 		if _, err := fmt.Fprintln(w, line); err != nil {
@@ -113,7 +126,7 @@ func (t table) object() *metav1.Table {
 	for _, row := range t.rows {
 		cells := make([]any, len(row))
 		for i, cell := range row {
-			cells[i] = cell
+			cells[i] = clean(cell)
 		}
 		object.Rows = append(object.Rows, metav1.TableRow{Cells: cells})
 	}

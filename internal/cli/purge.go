@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -18,10 +17,11 @@ import (
 )
 
 func (p *program) purge() *cobra.Command {
-	var revision string
+	var revision, kinds string
 	var yes bool
 	grace := retention.MinGrace
-	command := &cobra.Command{
+	var command *cobra.Command
+	command = &cobra.Command{
 		Use:   "purge (configmap|secret)/NAME --revision REVISION",
 		Short: "Delete a snapshot that nothing uses, now",
 		Long: `Delete one snapshot, instead of waiting until configpin does: a leaked Secret, say. It is
@@ -49,20 +49,51 @@ configpin:admins: see the example.`,
 			if grace < 0 {
 				return fmt.Errorf("--grace is %s, not 0 or more", grace)
 			}
-			return purging{s, source, grace}.purge(ctx, revision, yes)
+			p := purging{s, source, grace}
+			if err := p.knowKinds(ctx, kinds, command.Flags().Changed(referenceKinds)); err != nil {
+				return err
+			}
+			return p.purge(ctx, revision, yes)
 		}),
 	}
 	command.Flags().StringVar(&revision, "revision", "", "the revision to delete: a number, or the name of a snapshot")
 	command.Flags().BoolVarP(&yes, "yes", "y", false, "don't ask")
+	command.Flags().StringVar(&kinds, referenceKinds, "", "further kinds that can name a snapshot, as in argoproj.io/v1alpha1/rollouts, separated by commas (default: as the versioner's --gc-reference-kinds says)")
 	command.Flags().DurationVar(&grace, "grace", grace, "how long to wait for writes under way; less than the default may delete what a rollback is about to name")
 	return command
 }
+
+const referenceKinds = "reference-kinds"
 
 // purging deletes a snapshot.
 type purging struct {
 	*session
 	source cluster.Key
 	grace  time.Duration
+}
+
+// knowKinds makes sure of the kinds that can name a snapshot. Where nobody says which those
+// are, nobody can tell that nothing does.
+func (p purging) knowKinds(ctx context.Context, said string, isSaid bool) error {
+	known := p.readSettings(ctx)
+	switch {
+	case !isSaid && known.why != "":
+		return fmt.Errorf("nobody can tell which kinds may name a snapshot: %s; or say it with --%s, empty if there are no others than Kubernetes' own", known.why, referenceKinds)
+	case !isSaid:
+		return nil
+	}
+	p.settings.kinds = nil
+	for text := range strings.SplitSeq(said, ",") {
+		if text == "" {
+			continue
+		}
+		kind, err := cluster.ParseKind(text)
+		if err != nil {
+			return fmt.Errorf("--%s: %w", referenceKinds, err)
+		}
+		p.settings.kinds = append(p.settings.kinds, kind)
+	}
+	return nil
 }
 
 func (p purging) purge(ctx context.Context, wanted string, yes bool) error {
@@ -83,9 +114,28 @@ func (p purging) purge(ctx context.Context, wanted string, yes bool) error {
 	if err := p.unused(ctx, target); err != nil {
 		return err
 	}
-	if err := p.confirm(yes, fmt.Sprintf("Delete %s, %s of %s? Nothing can bring it back.", target, title, p.source.Target)); err != nil {
+	if err := p.confirm(ctx, yes, fmt.Sprintf("Delete %s, %s of %s? Nothing can bring it back.", target, title, p.source.Target)); err != nil {
 		return err
 	}
+	for range tries {
+		err = p.remove(ctx, target)
+		if !apierrors.IsConflict(err) {
+			break
+		}
+		fmt.Fprintf(p.ErrOut, "Somebody wrote %s meanwhile: it, or the collector, took the mark off. Looking again...\n", target)
+		if err := p.unused(ctx, target); err != nil {
+			return err
+		}
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(p.Out, "%s deleted: %s of %s\n", target, title, p.source.Target)
+	return nil
+}
+
+// remove deletes a snapshot, unless somebody comes to use it.
+func (p purging) remove(ctx context.Context, target refs.Target) error {
 	object, err := p.mark(ctx, target)
 	if err != nil {
 		return p.protected(err, target)
@@ -95,27 +145,17 @@ func (p purging) purge(ctx context.Context, wanted string, yes bool) error {
 	}
 	select {
 	case <-ctx.Done():
-		return fmt.Errorf("%s is marked, and not deleted: configpin deletes it or takes the mark off", target)
+		return fmt.Errorf("%s is marked, and not deleted: configpin deletes it, or takes the mark off", target)
 	case <-time.After(p.grace):
 	}
 	if err := p.unused(ctx, target); err != nil {
 		return err
 	}
-	if err := p.objects.Remove(ctx, object); err != nil {
-		if apierrors.IsConflict(err) {
-			return fmt.Errorf("%s was written while we waited, most likely because something is about to use it: see kubectl configpin history %s", target, p.source.Target)
-		}
-		return p.protected(err, target)
-	}
-	fmt.Fprintf(p.Out, "%s deleted: %s of %s\n", target, title, p.source.Target)
-	return nil
+	return p.protected(p.objects.Remove(ctx, object), target)
 }
 
 // unused returns what uses a snapshot, as an error.
 func (p purging) unused(ctx context.Context, target refs.Target) error {
-	if why := p.readSettings(ctx).why; why != "" {
-		p.note("other kinds than those of Kubernetes are taken not to name snapshots: %s", why)
-	}
 	users, unknown, err := p.users(ctx, p.source.Namespace, []string{target.Name})
 	if err != nil {
 		return err
@@ -128,7 +168,7 @@ func (p purging) unused(ctx context.Context, target refs.Target) error {
 	case len(names) > 0:
 		return fmt.Errorf("%s is used by %s: see kubectl configpin tree %s", target, strings.Join(names, ", "), p.source.Target)
 	case len(unknown) > 0:
-		return fmt.Errorf("nobody can tell whether %s is used: you may not list %s in namespace %s", target, strings.Join(unknown, ", "), p.source.Namespace)
+		return fmt.Errorf("nobody can tell whether %s is used: %s in namespace %s can't be listed", target, strings.Join(unknown, ", "), p.source.Namespace)
 	default:
 		return nil
 	}
@@ -150,7 +190,7 @@ func (p purging) mark(ctx context.Context, target refs.Target) (snapshot.Object,
 // protected adds, to a refusal, what to do.
 func (p purging) protected(err error, target refs.Target) error {
 	if apierrors.IsForbidden(err) || apierrors.IsInvalid(err) {
-		return errors.Join(err, fmt.Errorf("%s is protected by the policy configpin-snapshots: add --as=\"$USER\" --as-group=configpin:admins --as-group=system:masters, if you may", target))
+		return fmt.Errorf("%w\n%s may be protected by the policy configpin-snapshots: add --as=\"$USER\" --as-group=configpin:admins --as-group=system:masters, if you may", err, target)
 	}
 	return err
 }

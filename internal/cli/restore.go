@@ -3,15 +3,16 @@ package cli
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/configpin/configpin/internal/cluster"
-	"github.com/configpin/configpin/internal/inspect"
+	"github.com/configpin/configpin/internal/pin"
 	"github.com/configpin/configpin/internal/snapshot"
 	"github.com/configpin/configpin/internal/wellknown"
+	"github.com/configpin/configpin/internal/workload"
 )
 
 func (p *program) restore() *cobra.Command {
@@ -73,7 +74,7 @@ func (s *session) restore(ctx context.Context, source cluster.Key, live snapshot
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(s.Out, users)
+	fmt.Fprintln(s.Out, clean(users))
 	if manager := managedBy(live); manager != "" {
 		s.note("%s is managed by %s, which may write back what it knows", source.Target, manager)
 	}
@@ -82,11 +83,11 @@ func (s *session) restore(ctx context.Context, source cluster.Key, live snapshot
 		return nil
 	}
 	if dry == dryRunNone {
-		if err := s.confirm(yes, fmt.Sprintf("Have %s hold this again?", source.Target)); err != nil {
+		if err := s.confirm(ctx, yes, fmt.Sprintf("Have %s hold this again?", source.Target)); err != nil {
 			return err
 		}
 	}
-	patches, err := s.patches(false)
+	patches, err := s.patches(source.Kind == wellknown.Secret) // who warns of a Secret may quote it
 	if err != nil {
 		return err
 	}
@@ -97,33 +98,53 @@ func (s *session) restore(ctx context.Context, source cluster.Key, live snapshot
 	return nil
 }
 
-// followers says which workloads would roll out.
+// followers says which workloads would roll out, and which would read it without.
 func (s *session) followers(ctx context.Context, source cluster.Key) (string, error) {
-	everything, err := s.survey(ctx, source.Namespace)
-	if err != nil {
-		return "", err
-	}
-	var names []string
-	err = everything.workloads(ctx, func(f found) error {
-		follows := slices.ContainsFunc(f.Status(f.known), func(r inspect.Ref) bool {
-			return r.Target() == source.Target && (r.State == inspect.Current || r.State == inspect.Held || r.State == inspect.Settling)
-		})
-		if follows && !f.Kind.Frozen {
-			names = append(names, lower(f.Kind)+"/"+f.Name)
+	var follow, read, unlisted []string
+	for _, kind := range workload.Kinds {
+		for element, err := range s.reader.Workloads(ctx, kind, source.Namespace, cluster.Selector{}) {
+			if apierrors.IsForbidden(err) {
+				unlisted = append(unlisted, kind.Resource)
+				break
+			}
+			if err != nil {
+				return "", err
+			}
+			object, err := kind.Read(string(element))
+			if err != nil || object.Copied() || kind.Frozen {
+				continue
+			}
+			name := lower(kind) + "/" + strings.Clone(object.Name)
+			switch _, pinned := pin.ParsePins(object.Template.Annotations[wellknown.Pins])[source.Target]; {
+			case pinned && object.Labels[wellknown.Rollout] != wellknown.RolloutManual:
+				follow = append(follow, name)
+			case names(object, source.Target):
+				read = append(read, name)
+			}
 		}
-		return nil
-	})
-	if err != nil || len(names) == 0 {
-		return "No workload follows it.", err
 	}
-	more := ""
-	if len(names) > maxListed {
-		names, more = names[:maxListed], fmt.Sprintf(" and %d more", len(names)-maxListed)
+	said := "No workload is pinned to it."
+	if len(follow) > 0 {
+		said = some(follow) + " will roll out."
 	}
-	return strings.Join(names, ", ") + more + " will roll out.", nil
+	if len(read) > 0 {
+		said += " " + some(read) + " will read it without, since nothing pins that."
+	}
+	if len(unlisted) > 0 {
+		said += " There may be others: you may not list " + strings.Join(unlisted, ", ") + "."
+	}
+	return said, nil
 }
 
-// maxListed is how many workloads a question names.
+// some are names in a sentence, the first of many.
+func some(names []string) string {
+	if len(names) > maxListed {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:maxListed], ", "), len(names)-maxListed)
+	}
+	return strings.Join(names, ", ")
+}
+
+// maxListed is how many workloads a sentence names.
 const maxListed = 10
 
 // managers are the marks of tools that write sources back

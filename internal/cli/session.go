@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 	"github.com/tidwall/gjson"
@@ -27,10 +29,13 @@ type session struct {
 	reader  *cluster.Reader
 	objects *cluster.Objects
 
+	once      sync.Once // for key
 	key       *hashing.Key
 	sharedKey bool      // key is that of the programs
 	settings  *settings // once they were read
-	noted     map[string]bool
+
+	mutex sync.Mutex
+	noted map[string]bool
 }
 
 func (p *program) connect() (*session, error) {
@@ -61,7 +66,9 @@ func (p *program) run(f func(ctx context.Context, s *session, args []string) err
 
 // note tells, once, of something that isn't the answer.
 func (s *session) note(format string, values ...any) {
-	text := fmt.Sprintf(format, values...)
+	text := clean(fmt.Sprintf(format, values...))
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
 	if !s.noted[text] {
 		s.noted[text] = true
 		fmt.Fprintln(s.ErrOut, "note:", text)
@@ -73,10 +80,9 @@ func (s *session) note(format string, values ...any) {
 // wants to know the name of a snapshot that isn't there.
 func (s *session) digestKey() *hashing.Key { return s.key }
 
-func (s *session) readDigestKey(ctx context.Context) {
-	if s.key != nil {
-		return
-	}
+func (s *session) readDigestKey(ctx context.Context) { s.once.Do(func() { s.findDigestKey(ctx) }) }
+
+func (s *session) findDigestKey(ctx context.Context) {
 	var key [hashing.KeySize]byte
 	_, _ = rand.Read(key[:])         // never fails
 	own, _ := hashing.NewKey(key[:]) // it has the size
@@ -125,12 +131,13 @@ func settingsOf(deployment []byte) *settings {
 	read := &settings{namespaces: cluster.Everywhere}
 	all := false
 	for _, arg := range gjson.GetBytes(deployment, "spec.template.spec.containers.#.args|@flatten").Array() {
-		flag, value, _ := strings.Cut(strings.TrimLeft(arg.Str, "-"), "=")
+		flag, value, set := strings.Cut(strings.TrimLeft(arg.Str, "-"), "=")
 		switch flag {
 		case "namespaces":
 			read.namespaces = strings.Split(value, ",")
 		case "secrets":
-			all = value != "false"
+			on, err := strconv.ParseBool(value)
+			all = !set || err == nil && on
 		case "secrets-namespaces":
 			read.secrets = strings.Split(value, ",")
 		case "gc-reference-kinds":

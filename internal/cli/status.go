@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/tidwall/gjson"
+	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/configpin/configpin/internal/cluster"
@@ -67,6 +68,9 @@ Without arguments, it shows the opted-in workloads of the namespace, or of all.`
 				ok = report.Summary.OK
 				return statusAnswer(report, everywhere), err
 			}
+			if watch && check {
+				return errors.New("--watch goes on, and --check ends: give one of them")
+			}
 			if watch {
 				return s.watch(ctx, out, namespace, show)
 			}
@@ -101,6 +105,8 @@ type workloadStatus struct {
 	Namespace string        `json:"namespace"`
 	Name      string        `json:"name"`
 	Refs      []inspect.Ref `json:"refs"`
+
+	of cluster.Workload
 }
 
 func (w workloadStatus) String() string { return strings.ToLower(w.Kind) + "/" + w.Name }
@@ -158,16 +164,22 @@ func (s *session) statusOf(ctx context.Context, namespace string, named []cluste
 		if err != nil {
 			return report, err
 		}
+		var suspects []int
 		err = everything.workloads(ctx, func(f found) error {
 			if why, meant := f.Enabled(); why != "" && meant && f.Template.Annotations[wellknown.Pins] == "" {
 				return nil // somebody opted it out
 			}
-			if f, err = s.again(ctx, f); err == nil {
-				report.Workloads = append(report.Workloads, holds.status(ctx, f))
+			status := holds.status(ctx, f)
+			if slices.ContainsFunc(status.Refs, inspect.Ref.Passing) {
+				suspects = append(suspects, len(report.Workloads))
 			}
-			return err
+			report.Workloads = append(report.Workloads, status)
+			return nil
 		})
 		if err != nil {
+			return report, err
+		}
+		if err := s.again(ctx, &holds, report.Workloads, suspects); err != nil {
 			return report, err
 		}
 		if report.Summary.Unlisted = everything.unlisted; len(everything.unlisted) > 0 {
@@ -188,17 +200,38 @@ func (s *session) statusOf(ctx context.Context, namespace string, named []cluste
 	return report, nil
 }
 
-// again reads a workload once more, with all that it names, if it seems to name something
-// that isn't there: that may be newer than what was listed before.
-func (s *session) again(ctx context.Context, f found) (found, error) {
-	if !slices.ContainsFunc(f.Status(f.known), func(r inspect.Ref) bool { return r.State == inspect.Missing }) {
-		return f, nil
+// maxAgain is how many workloads are looked at once more. So many at a time are no matter
+// of the moment.
+const maxAgain = 100
+
+// again looks once more at workloads whose state may be one of the moment: what they name,
+// or what their sources hold, may be newer than what was listed before them.
+func (s *session) again(ctx context.Context, holds *holds, all []workloadStatus, suspects []int) error {
+	if len(suspects) > maxAgain {
+		return nil
 	}
-	now, err := s.read(ctx, cluster.Workload{Kind: f.Kind, Namespace: f.Namespace, Name: f.Name})
-	if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
-		return f, nil
+	read := make([]found, len(suspects))
+	gone := make([]bool, len(suspects))
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(readers)
+	for i, at := range suspects {
+		group.Go(func() (err error) {
+			read[i], err = s.read(groupCtx, all[at].of)
+			if gone[i] = apierrors.IsNotFound(err) || apierrors.IsForbidden(err); gone[i] {
+				return nil
+			}
+			return err
+		})
 	}
-	return now, err
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	for i, at := range suspects {
+		if !gone[i] {
+			all[at] = holds.status(ctx, read[i])
+		}
+	}
+	return nil
 }
 
 // holds tells since when workloads are held. Events are read when the first one is.
@@ -209,7 +242,8 @@ type holds struct {
 }
 
 func (h *holds) status(ctx context.Context, f found) workloadStatus {
-	status := workloadStatus{f.Kind.Kind, strings.Clone(f.Namespace), strings.Clone(f.Name), f.Status(f.known)}
+	of := cluster.Workload{Kind: f.Kind, Namespace: strings.Clone(f.Namespace), Name: strings.Clone(f.Name)}
+	status := workloadStatus{f.Kind.Kind, of.Namespace, of.Name, f.Status(f.known), of}
 	if slices.ContainsFunc(status.Refs, func(r inspect.Ref) bool { return r.State == inspect.Held }) {
 		if h.told == nil {
 			h.told = h.readHolds(ctx, h.namespace)

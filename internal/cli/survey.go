@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -30,19 +31,16 @@ type found struct {
 	raw   string
 }
 
-// subject makes of a workload what can be judged.
-func (s *session) subject(ctx context.Context, object workload.Object, namespaceEnabled bool) inspect.Subject {
+// newIndex returns an Index of a namespace, of nothing yet but what is served there.
+func (s *session) newIndex(ctx context.Context, namespace string) *inspect.Index {
+	known := &inspect.Index{OwnKey: !s.sharedKey}
 	served := s.readSettings(ctx)
-	return inspect.Subject{
-		Object:           object,
-		NamespaceEnabled: namespaceEnabled,
-		Serves: func(kind wellknown.Kind) string {
-			if kind == wellknown.Secret && served.why != "" {
-				s.note("Secrets are taken to be served: %s", served.why)
-			}
-			return served.unserved(kind, object.Namespace)
-		},
+	for _, kind := range wellknown.Kinds {
+		if why := served.unserved(kind, namespace); why != "" {
+			known.Unserve(kind, why)
+		}
 	}
+	return known
 }
 
 // read reads one workload, and the objects that a decision about it asks for.
@@ -52,21 +50,33 @@ func (s *session) read(ctx context.Context, of cluster.Workload) (found, error) 
 		return found{}, err
 	}
 	object, err := of.Kind.Read(raw)
+	switch {
+	case err != nil:
+		return found{}, err
+	case object.Copied():
+		return found{}, fmt.Errorf("%s was made by another workload: ask for that", nameOf(of))
+	case object.Terminating:
+		return found{}, fmt.Errorf("%s is being deleted", nameOf(of))
+	}
+	f := found{inspect.Subject{Object: object}, s.newIndex(ctx, of.Namespace), raw}
+	f.NamespaceEnabled, err = s.reader.NamespaceEnabled(ctx, of.Namespace)
+	if apierrors.IsForbidden(err) {
+		f.NamespaceHidden, err = hiddenNamespace(of.Namespace), nil
+	}
 	if err != nil {
 		return found{}, err
 	}
-	enabled, err := s.reader.NamespaceEnabled(ctx, of.Namespace)
-	if err != nil {
-		if !apierrors.IsForbidden(err) {
-			return found{}, err
-		}
-		s.note("you may not read namespace %s: it is taken not to opt in what is in it", of.Namespace)
-	}
-	f := found{s.subject(ctx, object, enabled), &inspect.Index{}, raw}
 	request := f.Request()
 	request.New = f.OptedIn() // to say also what would become of one that isn't
 	return f, s.learn(ctx, of.Namespace, request.Read(), f.known)
 }
+
+func hiddenNamespace(name string) string {
+	return "you may not read namespace " + name + ", so nobody can tell whether it opts in"
+}
+
+// nameOf is a workload as people call it.
+func nameOf(of cluster.Workload) string { return lower(of.Kind) + "/" + of.Name }
 
 // learn reads what a decision about a request asks for, one object after another.
 func (s *session) learn(ctx context.Context, namespace string, request pin.Request, known *inspect.Index) error {
@@ -87,7 +97,9 @@ func (s *session) learn(ctx context.Context, namespace string, request pin.Reque
 
 func (s *session) learnOf(ctx context.Context, key cluster.Key, known *inspect.Index) error {
 	if key.Kind == wellknown.Secret {
+		s.noteSecrets(ctx)
 		s.readDigestKey(ctx)
+		known.OwnKey = !s.sharedKey
 	}
 	object, there, err := s.objects.Read(ctx, key.Namespace, key.Target)
 	if apierrors.IsForbidden(err) {
@@ -119,14 +131,32 @@ func (s *session) addSnapshots(ctx context.Context, kind wellknown.Kind, namespa
 		if err != nil {
 			return err
 		}
-		index(object.Namespace).AddClaimed(object)
+		if !snapshot.Rekeyed(object, s.key) {
+			index(object.Namespace).AddClaimed(object)
+			continue
+		}
+		whole, there, err := s.objects.Read(ctx, object.Namespace, refs.Target{Kind: kind, Name: object.Name}) // its digest is by a key that was lost
+		if err != nil {
+			return err
+		}
+		if there {
+			index(object.Namespace).Add(whole)
+		}
 	}
 	return nil
+}
+
+// noteSecrets says, where Secrets are concerned, that nobody knows whether they are served.
+func (s *session) noteSecrets(ctx context.Context) {
+	if why := s.readSettings(ctx).why; why != "" {
+		s.note("Secrets are taken to be served: %s", why)
+	}
 }
 
 // survey is what there is in a namespace, or in all of them.
 type survey struct {
 	*session
+	ctx       context.Context //nolint:containedctx // of one command, which made it
 	namespace string
 	indexes   map[string]*inspect.Index
 	hidden    map[wellknown.Kind]string
@@ -134,13 +164,13 @@ type survey struct {
 	unlisted  []string        // kinds of workloads that may not be listed
 }
 
-func newSurvey(s *session, namespace string) *survey {
-	return &survey{session: s, namespace: namespace, indexes: map[string]*inspect.Index{}, hidden: map[wellknown.Kind]string{}, enabled: map[string]bool{}}
+func newSurvey(ctx context.Context, s *session, namespace string) *survey {
+	return &survey{session: s, ctx: ctx, namespace: namespace, indexes: map[string]*inspect.Index{}, hidden: map[wellknown.Kind]string{}, enabled: map[string]bool{}}
 }
 
 // survey reads all sources and snapshots of a namespace, or of all.
 func (s *session) survey(ctx context.Context, namespace string) (*survey, error) {
-	v := newSurvey(s, namespace)
+	v := newSurvey(ctx, s, namespace)
 	if err := v.readNamespaces(ctx); err != nil {
 		return nil, err
 	}
@@ -171,7 +201,7 @@ func (v *survey) readNamespaces(ctx context.Context) (err error) {
 		enabled, err = []string{v.namespace}, err2
 	}
 	if apierrors.IsForbidden(err) {
-		v.note("you may not read namespaces: they are taken not to opt in what is in them")
+		v.unlisted = append(v.unlisted, "namespaces")
 		return nil
 	}
 	for _, name := range enabled {
@@ -183,7 +213,7 @@ func (v *survey) readNamespaces(ctx context.Context) (err error) {
 func (v *survey) index(namespace string) *inspect.Index {
 	index := v.indexes[namespace]
 	if index == nil {
-		index = &inspect.Index{}
+		index = v.newIndex(v.ctx, namespace)
 		for kind, why := range v.hidden {
 			index.Hide(refs.Target{Kind: kind}, why)
 		}
@@ -217,6 +247,9 @@ func (v *survey) readSources(ctx context.Context, kind wellknown.Kind) error {
 		}
 		all++
 		if versioned, _ := snapshot.Versioned(object); versioned {
+			if kind == wellknown.Secret {
+				v.noteSecrets(ctx)
+			}
 			sources = append(sources, cluster.Key{Namespace: object.Namespace, Target: refs.Target{Kind: kind, Name: object.Name}})
 			continue
 		}
@@ -252,16 +285,28 @@ const (
 	readers = 16
 )
 
+// What says for itself whether it is opted in, and what doesn't.
+var (
+	labelled   = cluster.Selector{Labels: wellknown.Enabled}
+	unlabelled = cluster.Selector{Labels: "!" + wellknown.Enabled}
+)
+
+// oneByOne is in how many namespaces workloads are listed one after another. Beyond, it is
+// quicker to list those of all.
+const oneByOne = 8
+
 // workloads calls f with the opted-in workloads, those of a kind in the order of their
 // names.
 func (v *survey) workloads(ctx context.Context, f func(found) error) error {
-	labelled := cluster.Selector{Labels: wellknown.Enabled}
-	unlabelled := cluster.Selector{Labels: "!" + wellknown.Enabled}
 	for _, kind := range workload.Kinds {
 		if err := v.each(ctx, kind, v.namespace, labelled, f); err != nil {
 			return err
 		}
-		for namespace := range v.enabled {
+		spaces := slices.Sorted(maps.Keys(v.enabled))
+		if len(spaces) > oneByOne {
+			spaces = []string{metav1.NamespaceAll}
+		}
+		for _, namespace := range spaces {
 			if err := v.each(ctx, kind, namespace, unlabelled, f); err != nil {
 				return err
 			}
@@ -272,10 +317,10 @@ func (v *survey) workloads(ctx context.Context, f func(found) error) error {
 		where = "all namespaces: say --namespace with one of yours"
 	}
 	switch {
-	case len(v.unlisted) == len(workload.Kinds):
+	case len(v.unlisted) >= len(workload.Kinds) && !slices.ContainsFunc(workload.Kinds, func(k *workload.Kind) bool { return !slices.Contains(v.unlisted, k.Resource) }):
 		return fmt.Errorf("you may not list workloads in %s", where)
 	case len(v.unlisted) > 0:
-		v.note("you may not list %s in %s; what there is of them is left out", strings.Join(v.unlisted, ", "), where)
+		v.note("you may not read %s in %s: what they would tell is left out", strings.Join(v.unlisted, ", "), where)
 	}
 	return nil
 }
@@ -295,10 +340,14 @@ func (v *survey) each(ctx context.Context, kind *workload.Kind, namespace string
 		if err != nil {
 			return err
 		}
+		if wanted == unlabelled && !v.enabled[object.Namespace] {
+			continue
+		}
 		if object.Copied() || object.Terminating || slices.Contains(wellknown.UntouchedNamespaces, object.Namespace) || kind.Frozen && finished(element) {
 			continue
 		}
-		if err := f(found{v.subject(ctx, object, v.enabled[object.Namespace]), v.index(object.Namespace), string(element)}); err != nil {
+		subject := inspect.Subject{Object: object, NamespaceEnabled: v.enabled[object.Namespace]}
+		if err := f(found{subject, v.index(strings.Clone(object.Namespace)), string(element)}); err != nil {
 			return err
 		}
 	}
@@ -328,11 +377,11 @@ func (s *session) readHolds(ctx context.Context, namespace string) map[string]ma
 		}
 		event := gjson.ParseBytes(element)
 		at := latest(event.Get("eventTime").Str, event.Get("series.lastObservedTime").Str)
-		uid := event.Get("regarding.uid").Str
+		uid := strings.Clone(event.Get("regarding.uid").Str)
 		if told[uid] == nil {
 			told[uid] = map[string]time.Time{}
 		}
-		for _, hold := range inspect.HoldsTold(event.Get("note").Str) {
+		for _, hold := range inspect.HoldsTold(strings.Clone(event.Get("note").Str)) {
 			if at.After(told[uid][hold]) {
 				told[uid][hold] = at
 			}

@@ -72,8 +72,7 @@ type snapshotTree struct {
 }
 
 func (s *session) treeOf(ctx context.Context, source cluster.Key) (treeReport, error) {
-	report := treeReport{Source: source.String(), Namespace: source.Namespace}
-	report.Source = source.Target.String()
+	report := treeReport{Source: source.Target.String(), Namespace: source.Namespace, Snapshots: []snapshotTree{}}
 	revisions, users, err := s.revisions(ctx, source)
 	if err != nil {
 		return report, err
@@ -141,7 +140,7 @@ func (r treeReport) draw(now time.Time) string {
 		}
 		grow(root.AddBranch(title), s.Branches, true)
 	}
-	return root.String()
+	return clean(root.String())
 }
 
 // grow adds branches. Whose controller isn't above it, because that names something else,

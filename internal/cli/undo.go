@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/tidwall/gjson"
 	"gomodules.xyz/jsonpatch/v2"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/inspect"
@@ -66,16 +67,22 @@ type undoing struct {
 	showSecrets bool
 }
 
+// tries is how often something is tried that others write at the same time: a workload
+// that rolls out is written every few moments.
+const tries = 5
+
 func (u undoing) undo(ctx context.Context, to string) error {
 	if u.of.Kind.Frozen {
-		return fmt.Errorf("the template of %s can't change: create another one", u.called())
+		return fmt.Errorf("the template of %s can't change: create another one", nameOf(u.of))
 	}
 	f, err := u.read(ctx, u.of)
 	if err != nil {
 		return err
 	}
-	all := f.Status(f.known)
-	ref, wanted, err := choose(all, u.called(), to)
+	if why, _ := f.Enabled(); why != "" {
+		return fmt.Errorf("nothing holds %s: %s", nameOf(u.of), why)
+	}
+	ref, wanted, err := choose(f.Status(f.known), nameOf(u.of), to)
 	if err != nil {
 		return err
 	}
@@ -84,16 +91,22 @@ func (u undoing) undo(ctx context.Context, to string) error {
 		return err
 	}
 	if after.object.Name == ref.Pinned {
-		return fmt.Errorf("%s is pinned to %s of %s already", u.called(), after.title, ref.Source)
+		return fmt.Errorf("%s is pinned to %s of %s already", nameOf(u.of), after.title, ref.Source)
 	}
 	masked := ref.Target().Kind == wellknown.Secret && !u.showSecrets
 	if !(contrast{out: u.Out, coloured: u.coloured(), masked: masked}).print(before, after) {
 		fmt.Fprintln(u.Out, "The contents are the same.")
 	}
-	return u.pin(ctx, f, ref, after)
+	for try := 1; ; try++ {
+		err := u.pin(ctx, f, ref, after)
+		if !apierrors.IsConflict(err) || try == tries {
+			return err
+		}
+		if f, err = u.read(ctx, u.of); err != nil {
+			return err
+		}
+	}
 }
-
-func (u undoing) called() string { return lower(u.of.Kind) + "/" + u.of.Name }
 
 // choose finds the source that shall go back. wanted is empty where nobody says whereto.
 func choose(all []inspect.Ref, workload, to string) (ref inspect.Ref, wanted string, err error) {
@@ -106,6 +119,9 @@ func choose(all []inspect.Ref, workload, to string) (ref inspect.Ref, wanted str
 	var sources []string
 	for _, r := range all {
 		sources = append(sources, r.Source)
+	}
+	if revision == revisionLive {
+		return ref, "", fmt.Errorf("what %s holds now is no older content: see kubectl configpin resume --help", target)
 	}
 	if len(all) == 0 {
 		return ref, "", fmt.Errorf("%s is pinned to nothing: see kubectl configpin status %s", workload, workload)
@@ -146,7 +162,7 @@ func (u undoing) editions(ctx context.Context, ref inspect.Ref, wanted string) (
 	if err != nil {
 		return before, after, err
 	}
-	if after, err = u.edition(ctx, source, revisions, to, wanted); err != nil {
+	if after, err = u.edition(ctx, source, revisions, to, ""); err != nil {
 		return before, after, err
 	}
 	if at >= 0 {
@@ -159,10 +175,9 @@ func (u undoing) editions(ctx context.Context, ref inspect.Ref, wanted string) (
 
 // pin names the snapshot in the template.
 func (u undoing) pin(ctx context.Context, f found, ref inspect.Ref, to edition) error {
-	done := fmt.Sprintf("%s pinned to %s of %s (%s)%s", u.called(), to.title, ref.Source, to.object.Name, u.dry.suffix())
+	done := fmt.Sprintf("%s pinned to %s of %s (%s)%s", nameOf(u.of), to.title, ref.Source, to.object.Name, u.dry.suffix())
 	if u.dry == dryRunClient {
-		prospect := f.Taken(ref.Target(), to.object.Name, f.known)
-		if prospect.Denied != "" {
+		if prospect := f.Taken(ref.Target(), to.object.Name, f.known); prospect.Denied != "" {
 			return errors.New(prospect.Denied)
 		}
 		fmt.Fprintln(u.Out, done)
@@ -181,12 +196,19 @@ func (u undoing) pin(ctx context.Context, f found, ref inspect.Ref, to edition) 
 		return err
 	}
 	if !names(touched.Object, refs.Target{Kind: ref.Target().Kind, Name: to.object.Name}) {
-		return fmt.Errorf("%s does not name %s: something changed it back on the way", u.called(), to.object.Name)
+		return fmt.Errorf("%s does not name %s: something changed it back on the way", nameOf(u.of), to.object.Name)
+	}
+	if pins := touched.Object.Template.Annotations[wellknown.Pins]; !strings.Contains(","+pins+",", ref.Source+"="+to.object.Name+",") {
+		u.note("the webhook did not answer: the annotation %s of %s is put right later", wellknown.Pins, nameOf(u.of))
+	}
+	f.Object = touched.Object
+	for _, now := range f.Status(f.known) {
+		if now.Target() == ref.Target() && now.State == inspect.Settling {
+			return fmt.Errorf("%s is pinned to %s of %s, but not held there: %s changed a moment ago, and is about to roll out. Undo once more when that is over: kubectl configpin status %s",
+				nameOf(u.of), to.title, ref.Source, ref.Source, nameOf(u.of))
+		}
 	}
 	fmt.Fprintln(u.Out, done)
-	if pins := touched.Object.Template.Annotations[wellknown.Pins]; !strings.Contains(","+pins+",", ref.Source+"="+to.object.Name+",") {
-		u.note("the webhook did not answer: %s keeps what it names now, and its annotation %s is put right later", u.called(), wellknown.Pins)
-	}
 	return nil
 }
 
@@ -223,21 +245,25 @@ replaced.`,
 }
 
 func (s *session) resume(ctx context.Context, of cluster.Workload, dry dryRun) error {
-	called := lower(of.Kind) + "/" + of.Name
+	if of.Kind.Frozen {
+		return fmt.Errorf("the template of %s can't change: create another one", nameOf(of))
+	}
 	f, err := s.read(ctx, of)
 	if err != nil {
 		return err
 	}
-	var held []string
+	var moves []string
+	promised := map[string]string{}
 	for _, ref := range f.Status(f.known) {
-		if ref.State == inspect.Held || ref.State == inspect.Manual {
-			held = append(held, fmt.Sprintf("%s from %s to %s", ref.Source, ref.Pinned, ref.Live))
+		if (ref.State == inspect.Held || ref.State == inspect.Manual || ref.State == inspect.Missing) && ref.Live != ref.Pinned {
+			moves = append(moves, fmt.Sprintf("%s from %s to %s", ref.Source, ref.Pinned, orNone(ref.Live)))
+			promised[ref.Source] = ref.Pinned
 		}
 	}
-	if len(held) == 0 {
-		return fmt.Errorf("%s is not held at anything: see kubectl configpin status %s", called, called)
+	if len(moves) == 0 {
+		return fmt.Errorf("%s is not held at anything: see kubectl configpin status %s", nameOf(of), nameOf(of))
 	}
-	done := fmt.Sprintf("%s resumed: %s%s", called, strings.Join(held, ", "), dry.suffix())
+	done := fmt.Sprintf("%s resumed: %s%s", nameOf(of), strings.Join(moves, ", "), dry.suffix())
 	if dry == dryRunClient {
 		fmt.Fprintln(s.Out, done)
 		return nil
@@ -247,12 +273,20 @@ func (s *session) resume(ctx context.Context, of cluster.Workload, dry dryRun) e
 		return err
 	}
 	touched, err := patches.Label(ctx, of, map[string]any{wellknown.Resume: wellknown.True}, dry == dryRunServer)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	if touched.Object.Labels[wellknown.Resume] != "" {
+	case touched.Object.Labels[wellknown.Resume] != "" && dry == dryRunServer:
+		return fmt.Errorf("the webhook did not answer: %s would carry the label %s, and resume when it is written next", nameOf(of), wellknown.Resume)
+	case touched.Object.Labels[wellknown.Resume] != "":
 		return fmt.Errorf("the webhook did not answer: %s carries the label %s now, and resumes when it is written next; to take that back, kubectl label -n %s %s %s-",
-			called, wellknown.Resume, of.Namespace, called, wellknown.Resume)
+			nameOf(of), wellknown.Resume, of.Namespace, nameOf(of), wellknown.Resume)
+	}
+	f.Object = touched.Object
+	for _, now := range f.Status(f.known) {
+		if was, held := promised[now.Source]; held && now.Pinned == was {
+			return fmt.Errorf("%s still names %s: %s", nameOf(of), was, state(now))
+		}
 	}
 	fmt.Fprintln(s.Out, done)
 	return nil

@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"reflect"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -14,59 +16,69 @@ const (
 )
 
 // watch prints an answer, and then, as long as somebody watches, the rows that are new or
-// other than before.
+// other than before; or, in other formats than a table, all of it.
 func (s *session) watch(ctx context.Context, out output, namespace string, show func() (answer, error)) error {
+	changed := s.reader.Changes(ctx, namespace)
+	before := answer{}
+	for {
+		began := time.Now()
+		now, err := show()
+		if ctx.Err() != nil { // somebody has seen enough
+			return nil //nolint:nilerr // and that is what the error is about
+		}
+		if err != nil {
+			return err
+		}
+		if news := now.since(before, out); news != nil {
+			if err := out.print(s.Out, *news); err != nil {
+				return err
+			}
+			out.noHeaders = out.noHeaders || len(news.table.rows) > 0
+		}
+		before = now
+		if !settle(ctx, changed, time.Since(began)) {
+			return nil
+		}
+	}
+}
+
+// since is what an answer has that another one hadn't, or nil.
+func (a answer) since(before answer, out output) *answer {
 	if out.format != formatTable && out.format != formatWide {
-		return s.watchWhole(ctx, out, namespace, show)
-	}
-	var printed [][]string
-	changed := s.reader.Changes(ctx, namespace)
-	for {
-		a, err := show()
-		if err != nil {
-			return err
-		}
-		all := a.table.rows
-		a.after = nil
-		a.table.rows = slices.DeleteFunc(slices.Clone(all), func(row []string) bool {
-			return slices.ContainsFunc(printed, func(before []string) bool { return slices.Equal(row, before) })
-		})
-		if err := out.print(s.Out, a); err != nil {
-			return err
-		}
-		printed, out.noHeaders = all, out.noHeaders || len(all) > 0
-		if !settle(ctx, changed) {
+		if reflect.DeepEqual(a.report, before.report) {
 			return nil
 		}
+		return &a
 	}
+	printed := map[string]bool{}
+	for _, row := range before.table.rows {
+		printed[before.table.steady(row)] = true
+	}
+	a.after = nil
+	a.table.rows = slices.DeleteFunc(slices.Clone(a.table.rows), func(row []string) bool { return printed[a.table.steady(row)] })
+	return &a
 }
 
-// watchWhole prints the whole answer again whenever it may be another one.
-func (s *session) watchWhole(ctx context.Context, out output, namespace string, show func() (answer, error)) error {
-	changed := s.reader.Changes(ctx, namespace)
-	for {
-		a, err := show()
-		if err != nil {
-			return err
-		}
-		if err := out.print(s.Out, a); err != nil {
-			return err
-		}
-		if !settle(ctx, changed) {
-			return nil
+// steady is a row without what changes by itself.
+func (t table) steady(row []string) string {
+	var cells []string
+	for i, cell := range row {
+		if !t.columns[i].moves {
+			cells = append(cells, cell)
 		}
 	}
+	return strings.Join(cells, "\x00")
 }
 
-// settle waits until something changed, and then for quiet. It returns false when nobody
-// watches any more.
-func settle(ctx context.Context, changed <-chan struct{}) bool {
+// settle waits until something changed, and then for quiet, or for as long as looking
+// takes. It returns false when nobody watches any more.
+func settle(ctx context.Context, changed <-chan struct{}, took time.Duration) bool {
 	select {
 	case <-ctx.Done():
 		return false
 	case <-changed:
 	}
-	enough := time.After(patience)
+	enough := time.After(max(patience, took))
 	for {
 		select {
 		case <-ctx.Done():
@@ -74,7 +86,7 @@ func settle(ctx context.Context, changed <-chan struct{}) bool {
 		case <-changed:
 		case <-enough:
 			return true
-		case <-time.After(quiet):
+		case <-time.After(max(quiet, took)):
 			return true
 		}
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -65,7 +66,7 @@ func (s *session) patches(quiet bool) (*cluster.Patches, error) {
 var errNotConfirmed = errors.New("nothing was changed")
 
 // confirm asks whoever runs the program. Where nobody can answer, --yes has to say it.
-func (s *session) confirm(yes bool, question string) error {
+func (s *session) confirm(ctx context.Context, yes bool, question string) error {
 	if yes {
 		return nil
 	}
@@ -73,9 +74,18 @@ func (s *session) confirm(yes bool, question string) error {
 		return errors.New("nobody is there to be asked whether to go on: say --yes")
 	}
 	fmt.Fprintf(s.ErrOut, "%s [y/N] ", question)
-	answer, _ := bufio.NewReader(s.In).ReadString('\n') // without one, the answer is no
-	if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
+	said := make(chan string, 1)
+	go func() {
+		answer, _ := bufio.NewReader(s.In).ReadString('\n') // without one, the answer is no
+		said <- strings.ToLower(strings.TrimSpace(answer))
+	}()
+	select {
+	case <-ctx.Done():
 		return errNotConfirmed
+	case answer := <-said:
+		if answer != "y" && answer != "yes" {
+			return errNotConfirmed
+		}
+		return nil
 	}
-	return nil
 }

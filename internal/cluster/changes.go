@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/metadata/metadatainformer"
 	"k8s.io/client-go/tools/cache"
@@ -35,6 +36,7 @@ func (r *Reader) Changes(ctx context.Context, namespace string) <-chan struct{} 
 }
 
 func watchAny(ctx context.Context, informer cache.SharedIndexInformer, say func(any)) {
+	_ = informer.SetTransform(onlyName)
 	_ = informer.SetWatchErrorHandlerWithContext(func(context.Context, *cache.Reflector, error) {}) // it isn't running yet
 	_, _ = informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    say,
@@ -42,4 +44,15 @@ func watchAny(ctx context.Context, informer cache.SharedIndexInformer, say func(
 		DeleteFunc: say,
 	})
 	go informer.RunWithContext(ctx)
+}
+
+// onlyName drops everything but who an object is: that it changed is all that matters.
+func onlyName(object any) (any, error) {
+	full, ok := object.(*metav1.PartialObjectMetadata)
+	if !ok {
+		return object, nil // the tombstone of a deletion that was missed
+	}
+	return &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
+		Namespace: full.Namespace, Name: full.Name, UID: full.UID, ResourceVersion: full.ResourceVersion,
+	}}, nil
 }

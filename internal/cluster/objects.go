@@ -123,15 +123,19 @@ func (o *Objects) Labelled(ctx context.Context, source Key, f func(snapshot.Obje
 // Contents calls f with each object of a kind, in one namespace or in all, whose labels
 // a selector fits, with what it holds.
 func (o *Objects) Contents(ctx context.Context, kind wellknown.Kind, namespace, selector string, f func(snapshot.Object)) error {
-	if err := o.eachContent(ctx, kind, namespace, selector, wholePage, f); err != nil {
+	if err := o.eachContent(ctx, kind, namespace, selector, contentsPage, f); err != nil {
 		return fmt.Errorf("listing %s: %w", kind.Resource(), err)
 	}
 	return nil
 }
 
-// pageBytes is how much a page of contents shall hold: enough that 10,000 small ones are
-// some dozens of pages.
-const pageBytes = 4 << 20
+const (
+	// contentsPage is how many are read at a time where they turn out to be small.
+	contentsPage = 64
+
+	// pageBytes is how much a page shall hold, then.
+	pageBytes = 4 << 20
+)
 
 // eachContent reads page by page. The first is a small one; how large the others may be,
 // and at most most, is judged by the one before.
@@ -143,7 +147,7 @@ func (o *Objects) eachContent(ctx context.Context, kind wellknown.Kind, namespac
 			return err
 		}
 		options.Continue = following
-		options.Limit = min(most, max(contentPage, options.Limit*pageBytes/int64(size+1)))
+		options.Limit = min(most, 2*options.Limit, max(contentPage, options.Limit*pageBytes/int64(size+1)))
 	}
 }
 

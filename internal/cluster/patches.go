@@ -166,7 +166,10 @@ func (p *Patches) Restore(ctx context.Context, source, content snapshot.Object, 
 	}
 	raw, err := request.Do(ctx).Raw()
 	if err != nil {
-		return fmt.Errorf("restoring %s %s/%s: %w", source.Kind, source.Namespace, source.Name, said(raw, err))
+		if err = said(raw, err); source.Kind == wellknown.Secret {
+			err = discreet(err)
+		}
+		return fmt.Errorf("restoring %s %s/%s: %w", source.Kind, source.Namespace, source.Name, err)
 	}
 	return nil
 }

@@ -41,7 +41,12 @@ type Prospect struct {
 	// Denied is why the request would be refused.
 	Denied string `json:"denied,omitempty"`
 
-	Results  []Result `json:"results"`
+	Results []Result `json:"results"`
+
+	// Unknown are sources of which nobody can tell, since they can't be read: they may
+	// make the template change, too.
+	Unknown []string `json:"unknown,omitempty"`
+
 	Warnings []string `json:"warnings,omitempty"`
 }
 
@@ -137,7 +142,7 @@ func (s Subject) prospect(occasion Occasion, written workload.Object, known *Ind
 	request := s.Request()
 	request.New = written
 	request = request.Read()
-	return s.tell(Prospect{Occasion: occasion}, request, known.Facts(request))
+	return s.tell(Prospect{Occasion: occasion}, request, known.Facts(request), known)
 }
 
 // edited is what comes of another content of a source: it is offered to the workload
@@ -147,20 +152,15 @@ func (s Subject) edited(source refs.Target, known *Index) Prospect {
 	facts := known.Facts(request)
 	fact := facts[source]
 	fact.Digest = hashing.Name(fact.Digest) // of no content that there was
-	fact.Current = snapshot.Name(source.Name, fact.Digest[:snapshot.Lengths[0]])
+	fact.Current, fact.Problem = snapshot.Name(source.Name, unnamed), ""
 	facts[source] = fact
-	p := s.tell(Prospect{Occasion: Edit, Edited: source.String()}, request, facts)
+	p := s.tell(Prospect{Occasion: Edit, Edited: source.String()}, request, facts, known)
 	p.Results = slices.DeleteFunc(p.Results, func(r Result) bool { return r.Source != source.String() && r.From == r.To })
-	for i, result := range p.Results {
-		if result.To == fact.Current {
-			p.Results[i].To, p.Results[i].New = "", true
-		}
-	}
 	p.Warnings = nil // nobody sees those of a touch
 	return p
 }
 
-func (s Subject) tell(p Prospect, request pin.Request, facts pin.Facts) Prospect {
+func (s Subject) tell(p Prospect, request pin.Request, facts pin.Facts, known *Index) Prospect {
 	decision := pin.Decide(request, facts)
 	p.Denied, p.Warnings = decision.Denied, decision.Warnings
 	if decision.Denied != "" {
@@ -174,9 +174,30 @@ func (s Subject) tell(p Prospect, request pin.Request, facts pin.Facts) Prospect
 	for _, o := range decision.Outcomes {
 		from := cmp.Or(before[o.Source], o.In)
 		p.Rolls = p.Rolls || o.Name != from
-		p.Results = append(p.Results, Result{Source: o.Source.String(), From: from, To: o.Name, Reason: o.Reason})
+		result := Result{Source: o.Source.String(), From: from, To: o.Name, Reason: o.Reason, New: New(o.Name)}
+		if result.New {
+			result.To = ""
+		}
+		if known.Hidden(o.Source) == "" {
+			p.Results = append(p.Results, result)
+		}
 	}
+	p.Unknown = s.Unknown(known)
 	return p
+}
+
+// Unknown are the sources, sorted, of which nothing can be concluded, since they are
+// hidden.
+func (s Subject) Unknown(known *Index) []string {
+	var all []string
+	for _, ref := range refs.Walk(s.Template.Spec) {
+		source, _ := s.sourceOf(ref.Target, known)
+		if known.unserved[source.Kind] == "" && (known.Hidden(source) != "" || known.Hidden(ref.Target) != "") {
+			all = append(all, source.String())
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // foreignTemplate says whether the template differs in more than names.

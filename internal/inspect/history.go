@@ -3,6 +3,7 @@ package inspect
 import (
 	"cmp"
 	"crypto/sha256"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -151,15 +152,18 @@ func (h *History) Add(o snapshot.Object) {
 	h.kept = append(h.kept, revision)
 }
 
-// Revisions are the contents, the oldest first. What the source holds comes last
-// where no snapshot of it was made.
+// Revisions are the contents, in the order in which they became current. Those that nobody
+// has numbered yet are newer than those that somebody has; and what the source holds comes
+// last.
 func (h *History) Revisions() []Revision {
 	all := slices.Clone(h.kept)
 	slices.SortFunc(all, func(a, b Revision) int {
-		return cmp.Or(cmp.Compare(a.Number, b.Number), a.Created.Compare(b.Created), cmp.Compare(a.Snapshot, b.Snapshot))
+		return cmp.Or(cmp.Compare(order(a), order(b)), a.Created.Compare(b.Created), cmp.Compare(a.Snapshot, b.Snapshot))
 	})
 	if current := h.currentOf(all); current >= 0 {
-		all[current].Current = true
+		now := all[current]
+		now.Current = true
+		all = append(slices.Delete(all, current, current+1), now)
 	} else if h.live != nil && !h.Unversioned() {
 		all = append(all, Revision{
 			Current:     true,
@@ -174,6 +178,13 @@ func (h *History) Revisions() []Revision {
 		}
 	}
 	return all
+}
+
+func order(r Revision) int {
+	if r.Number == 0 {
+		return math.MaxInt
+	}
+	return r.Number
 }
 
 // Unversioned says whether the source is there, and nobody asks for its contents to be

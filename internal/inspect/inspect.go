@@ -11,10 +11,12 @@ package inspect
 
 import (
 	"cmp"
+	"strings"
 
 	"github.com/configpin/configpin/internal/pin"
 	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/snapshot"
+	"github.com/configpin/configpin/internal/wellknown"
 )
 
 // Index is what is known of the sources and snapshots of one namespace. The zero
@@ -23,6 +25,11 @@ type Index struct {
 	entries   map[refs.Target]entry
 	snapshots map[refs.Target][]string // of a source
 	hidden    map[refs.Target]string
+	unserved  map[wellknown.Kind]string
+
+	// OwnKey says that the digests of Secrets are by a key that isn't the programs': then
+	// nobody can tell the name of a snapshot that isn't there.
+	OwnKey bool
 }
 
 type entry struct {
@@ -31,7 +38,13 @@ type entry struct {
 }
 
 // Add adds an object with what it holds.
-func (x *Index) Add(o snapshot.Object) { x.add(o, pin.FactOf(o)) }
+func (x *Index) Add(o snapshot.Object) {
+	fact := pin.FactOf(o)
+	if err := snapshot.Keepable(o); fact.Role == pin.Source && err != nil {
+		fact.Current, fact.Problem = "", err.Error()
+	}
+	x.add(o, fact)
+}
 
 // AddClaimed adds an object of which nothing but the metadata was read: that it is
 // the snapshot which it claims to be is believed. Whatever else it may be needs Add.
@@ -52,6 +65,14 @@ func (x *Index) add(o snapshot.Object, fact pin.Fact) {
 		source := refs.Target{Kind: o.Kind, Name: fact.Of}
 		x.snapshots[source] = append(x.snapshots[source], o.Name)
 	}
+}
+
+// Unserve says that sources of a kind aren't served, and why: no decision is about them.
+func (x *Index) Unserve(kind wellknown.Kind, why string) {
+	if x.unserved == nil {
+		x.unserved = map[wellknown.Kind]string{}
+	}
+	x.unserved[kind] = why
 }
 
 // Hide says that nothing is known of an object, and why; one without a name stands for
@@ -85,7 +106,7 @@ func (x *Index) Facts(request pin.Request) pin.Facts {
 
 // Fact is what is known of an object.
 func (x *Index) Fact(target refs.Target) pin.Fact {
-	if x.Hidden(target) != "" {
+	if x.Hidden(target) != "" || x.unserved[target.Kind] != "" {
 		return pin.Fact{Role: pin.Unserved}
 	}
 	known, found := x.entries[target]
@@ -93,13 +114,24 @@ func (x *Index) Fact(target refs.Target) pin.Fact {
 		return pin.Fact{Role: pin.Absent}
 	}
 	fact := known.fact
-	if fact.Role == pin.Source {
-		if name := x.Current(target); name != "" {
-			fact.Current = name
-		}
+	if fact.Role != pin.Source || fact.Problem != "" {
+		return fact
+	}
+	switch name := x.Current(target); {
+	case name != "":
+		fact.Current = name
+	case target.Kind == wellknown.Secret && x.OwnKey:
+		fact.Current = snapshot.Name(target.Name, unnamed)
 	}
 	return fact
 }
+
+// unnamed is the suffix of a snapshot whose name nobody knows yet. No other has so short
+// a one.
+const unnamed = "new"
+
+// New says whether a name stands for a snapshot whose own nobody knows yet.
+func New(name string) bool { return strings.HasSuffix(name, "-"+unnamed) }
 
 // Current is the snapshot of what a source holds, whatever its name, or empty where
 // there is none. Of several, which a lost key makes, it is the one that was current

@@ -88,7 +88,7 @@ func pinned(word, offered string) deployment {
 
 func (d deployment) subject(t *testing.T) inspect.Subject {
 	t.Helper()
-	return inspect.Subject{Object: d.read(t), Serves: func(wellknown.Kind) string { return "" }}
+	return inspect.Subject{Object: d.read(t)}
 }
 
 // index knows of objects with what they hold.

@@ -54,6 +54,9 @@ type Ref struct {
 	target refs.Target
 }
 
+// Passing says whether the state may be one of the moment.
+func (r Ref) Passing() bool { return r.State == Missing || r.State == Settling }
+
 // Target is the source.
 func (r Ref) Target() refs.Target { return r.target }
 
@@ -64,9 +67,8 @@ type Subject struct {
 	// NamespaceEnabled says that the namespace opts in what is written in it.
 	NamespaceEnabled bool
 
-	// Serves says whether sources of a kind are served there: no reason to go by where
-	// it is empty, and else why not.
-	Serves func(kind wellknown.Kind) (unserved string)
+	// NamespaceHidden says why nobody can tell whether it does.
+	NamespaceHidden string
 }
 
 // Request is the workload, written once more as it is.
@@ -80,6 +82,8 @@ func (s Subject) Enabled() (why string, meant bool) {
 	switch value, said := s.Labels[wellknown.Enabled]; {
 	case value == wellknown.True, !said && s.NamespaceEnabled:
 		return "", true
+	case !said && s.NamespaceHidden != "":
+		return s.NamespaceHidden, false
 	case !said, value == wellknown.False:
 		return "not opted in", true
 	default:
@@ -95,9 +99,6 @@ func (s Subject) Status(known *Index) []Ref {
 	found := map[refs.Target]Ref{}
 	covered := map[refs.Target]bool{}
 	for _, outcome := range decision.Outcomes {
-		if why := s.Serves(outcome.Source.Kind); why != "" {
-			continue
-		}
 		found[outcome.Source] = s.judge(outcome, facts, known)
 		covered[outcome.Source] = true
 		covered[refs.Target{Kind: outcome.Source.Kind, Name: outcome.In}] = true
@@ -166,6 +167,9 @@ func (s Subject) judge(o pin.Outcome, facts pin.Facts, known *Index) Ref {
 		LiveRevision: known.Revision(refs.Target{Kind: o.Source.Kind, Name: o.Live}),
 		target:       cloned(o.Source),
 	}
+	if New(o.Live) {
+		ref.Live = ""
+	}
 	pinned := in != o.Source
 	if pinned {
 		ref.Pinned, ref.PinnedRevision = strings.Clone(o.In), known.Revision(in)
@@ -181,7 +185,7 @@ func (s Subject) judge(o pin.Outcome, facts pin.Facts, known *Index) Ref {
 	case o.Held && !o.Moves():
 		ref.State, ref.OK = Held, true
 	case o.Moves():
-		ref.State, ref.Reason = Settling, "to be pinned to "+o.Name
+		ref.State, ref.Reason = Settling, "to be pinned to "+Called(o.Name)
 	case pinned && o.In == o.Live:
 		ref.State, ref.OK = Current, true
 	case pinned && o.Reason == pin.ReasonManual && o.Live != "":
@@ -192,8 +196,27 @@ func (s Subject) judge(o pin.Outcome, facts pin.Facts, known *Index) Ref {
 	default:
 		ref.State = Unpinned
 		ref.Reason, ref.OK = why(o, facts)
+		ref.OK = ref.OK || facts[o.Source].Role == pin.Absent && s.optional(o.Source, known)
 	}
 	return ref
+}
+
+// Called is the name of a snapshot, or what to call one whose name nobody knows yet.
+func Called(name string) string {
+	if New(name) {
+		return "a new snapshot"
+	}
+	return name
+}
+
+// optional says whether Pods start without a source.
+func (s Subject) optional(source refs.Target, known *Index) bool {
+	for _, ref := range refs.Walk(s.Template.Spec) {
+		if of, _ := s.sourceOf(ref.Target, known); of == source && !ref.Optional {
+			return false
+		}
+	}
+	return true
 }
 
 // cloned is a target that isn't part of the text of a workload, which would otherwise stay
@@ -247,19 +270,21 @@ func (s Subject) outside(source refs.Target, pinned string, known *Index) Ref {
 	}
 	fact := known.Fact(source)
 	hidden := cmp.Or(known.Hidden(source), known.Hidden(refs.Target{Kind: source.Kind, Name: pinned}))
-	unserved := s.Serves(source.Kind)
+	unserved := known.unserved[source.Kind]
 	notEnabled, meant := s.Enabled()
 	switch {
 	case unserved != "":
 		ref.Reason, ref.OK = unserved, true
 	case hidden != "":
 		ref.State, ref.Reason = Unknown, hidden
+	case notEnabled != "" && notEnabled == s.NamespaceHidden:
+		ref.State, ref.Reason = Unknown, notEnabled
 	case notEnabled != "" && pinned != "" && fact.Role == pin.Absent:
 		ref.Reason = notEnabled + ", and the source does not exist"
 	case notEnabled != "":
 		ref.Reason, ref.OK = notEnabled, meant && pinned == ""
 	case fact.Role == pin.Absent:
-		ref.Reason = "it does not exist"
+		ref.Reason, ref.OK = "it does not exist", s.optional(source, known)
 	default:
 		ref.Reason, ref.OK = notVersioned(fact)
 	}

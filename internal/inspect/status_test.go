@@ -140,20 +140,58 @@ func TestStatusOfWhatIsHidden(t *testing.T) {
 	}
 }
 
-func TestStatusWhereSecretsAreNotServed(t *testing.T) {
+func TestWhereSecretsAreNotServed(t *testing.T) {
 	t.Parallel()
 	subject := deployment{secret: "db"}.subject(t)
-	subject.Serves = func(kind wellknown.Kind) string {
-		if kind == wellknown.Secret {
-			return "Secrets are not served"
-		}
-		return ""
-	}
-	found := subject.Status(index())
+	secret := source("db", "one")
+	secret.Kind, secret.Key = wellknown.Secret, newKey(t, "k")
+	known := index(secret)
+	known.Unserve(wellknown.Secret, "Secrets are not served")
+	found := subject.Status(known)
 	require.Len(t, found, 1)
 	assert.Equal(t, inspect.Unpinned, found[0].State)
 	assert.Equal(t, "Secrets are not served", found[0].Reason)
 	assert.True(t, found[0].OK)
+	for _, prospect := range subject.Prospects(known) {
+		assert.Empty(t, prospect.Results)
+		assert.Empty(t, prospect.Unknown)
+	}
+}
+
+// A Secret of a type that is never kept isn't pinned, and nobody waits for that.
+func TestStatusOfWhatIsNeverKept(t *testing.T) {
+	t.Parallel()
+	secret := source("db", "one")
+	secret.Kind, secret.Key, secret.Type = wellknown.Secret, newKey(t, "k"), "helm.sh/release.v1"
+	found := deployment{secret: "db"}.subject(t).Status(index(secret))
+	require.Len(t, found, 1)
+	assert.Equal(t, inspect.Unpinned, found[0].State)
+	assert.Equal(t, "type helm.sh/release.v1 is never kept", found[0].Reason)
+}
+
+// Without the programs' key, nobody can tell the name of a snapshot that isn't there.
+func TestNamesOfSecretsAreNotInvented(t *testing.T) {
+	t.Parallel()
+	secret := source("db", "one")
+	secret.Kind, secret.Key = wellknown.Secret, newKey(t, "k")
+	known := index(secret)
+	known.OwnKey = true
+	found := deployment{secret: "db"}.subject(t).Status(known)
+	require.Len(t, found, 1)
+	assert.Equal(t, inspect.Settling, found[0].State)
+	assert.Equal(t, "to be pinned to a new snapshot", found[0].Reason)
+	assert.Empty(t, found[0].Live)
+}
+
+func TestStatusWhereTheNamespaceIsHidden(t *testing.T) {
+	t.Parallel()
+	subject := deployment{names: []string{"app"}}.subject(t)
+	delete(subject.Labels, wellknown.Enabled)
+	subject.NamespaceHidden = "you may not read namespace shop"
+	found := subject.Status(index(source("app", "one")))
+	require.Len(t, found, 1)
+	assert.Equal(t, inspect.Unknown, found[0].State)
+	assert.False(t, found[0].OK)
 }
 
 // Whoever may not read the key of the digests still sees which snapshot is what the

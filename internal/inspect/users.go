@@ -84,17 +84,17 @@ func (u *Users) Add(resource string, element []byte) {
 	for _, mention := range retention.Mentions(element) {
 		u.names.In(mention, func(name string) { named[name] = true })
 	}
-	metadata := gjson.GetBytes(element, "metadata")
-	user := User{
-		Resource: resource,
-		Name:     metadata.Get("name").String(),
-		uid:      metadata.Get("uid").String(),
+	if len(named) == 0 {
+		return
 	}
-	if owner := metadata.Get("ownerReferences.#(controller==true)"); owner.Exists() {
-		user.Owner, user.ownerUID = owner.Get("kind").String()+"/"+owner.Get("name").String(), owner.Get("uid").String()
+	field := func(path string) string { return gjson.GetBytes(element, path).String() } // copies
+	user := User{Resource: resource, Name: field("metadata.name"), uid: field("metadata.uid")}
+	const controller = "metadata.ownerReferences.#(controller==true)"
+	if user.ownerUID = field(controller + ".uid"); user.ownerUID != "" {
+		user.Owner = field(controller+".kind") + "/" + field(controller+".name")
 	}
 	if resource == "pods" {
-		user.Phase = gjson.GetBytes(element, "status.phase").String()
+		user.Phase = field("status.phase")
 	}
 	for name := range named {
 		u.users[name] = append(u.users[name], user)

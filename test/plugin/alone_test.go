@@ -24,6 +24,7 @@ func check(s *shell) {
 	s.do("kubectl delete validatingadmissionpolicybinding configpin-snapshots")
 	s.do("kubectl delete clusterrolebinding configpin-webhook")
 	s.do("kubectl scale -n configpin-system deployment/configpin-versioner --replicas=0")
+	s.until("", "kubectl get -n configpin-system deployment configpin-versioner -o jsonpath={.status.readyReplicas}")
 	s.apply(`
 apiVersion: admissionregistration.k8s.io/v1
 kind: MutatingWebhookConfiguration

@@ -60,7 +60,7 @@ func describe(text *strings.Builder, c *cobra.Command) {
 	fmt.Fprintf(text, "\n## kubectl configpin %s\n\n", c.Name())
 	text.WriteString(reflowed(c.Long) + "\n\n```\n" + c.UseLine() + "\n```\n")
 	if c.Example != "" {
-		fmt.Fprintf(text, "\n<!-- not run: these are what --help shows; test/plugin types such ones -->\n```sh\n%s\n```\n", unindented(c.Example))
+		fmt.Fprintf(text, "\n<!-- not run: these are what --help shows -->\n```sh\n%s\n```\n", unindented(c.Example))
 	}
 	if usages := c.LocalNonPersistentFlags().FlagUsagesWrapped(width); usages != "" {
 		text.WriteString("\n")

@@ -173,6 +173,10 @@ func wrongInput(s *shell) {
 		"undo deployment/nonesuch --to configmap/app=1",
 		"undo deployment/web --to app=1",
 		"undo deployment/web --to configmap/app",
+		"undo deployment/web --to configmap/app=live",
+		"resume job/web",
+		"check -o name",
+		"status --watch --check",
 		"undo deployment/web --dry-run=perhaps",
 		"undo job/web --to configmap/app=1",
 		"resume deployment/web",
@@ -258,6 +262,9 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: developer}]
 	s.types("history secret/db --as=developer")
 	s.types("explain deployment/web --as=developer")
 	s.types("purge configmap/app --revision 1 --yes --as=developer")
+	s.types("purge configmap/app --revision 1 --yes --as=developer --reference-kinds=")
+	s.types("unpin deployment/web --as=developer")
+	s.types("adopt -n " + s.namespace + " --as=developer")
 	s.remark("nobody at all")
 	s.types("status --as=nobody")
 	s.types("history configmap/app --as=nobody")
@@ -274,6 +281,8 @@ func adoptAndUnpin(s *shell) {
 	s.types("adopt -n " + s.namespace + " --dry-run=server --every=0s")
 	s.types("adopt -n " + s.namespace + " --every=0s")
 	s.types("adopt -n " + s.namespace + " --every=0s --yes")
+	s.rolledOut("one")
+	s.rolledOut("two")
 	s.types("adopt -n " + s.namespace + " --every=0s --yes")
 	s.types("status")
 	s.types("unpin deployment/one --dry-run=client")
@@ -345,9 +354,10 @@ func states(s *shell) {
 		deployment("typo", enabled, "configmap/typo") +
 		deployment("nothing", enabled, "configmap/nonesuch") +
 		deployment("label", `configpin.io/enabled: "yes"`, "configmap/app") +
+		strings.Replace(deployment("optional", enabled, "configmap/nonesuch"), "name: nonesuch}", "name: nonesuch, optional: true}", 1) +
 		deployment("bare", enabled))
-	s.do(`kubectl patch deployment bare --type=json -p '[{"op": "remove", "path": "/spec/template/spec/containers/0/envFrom"}]' || true`)
 	s.numbered("configmap/app", 1)
+	s.rolledOut("manual")
 	s.edit("app", "colour", "green", "spring")
 	s.numbered("configmap/app", 2)
 	s.types("status --check")
