@@ -54,7 +54,7 @@ func TestTheDockerfileBuilds(t *testing.T) {
 // makes the same in another clone.
 func TestRelease(t *testing.T) {
 	if testing.Short() {
-		t.Skip("builds both programs for two platforms")
+		t.Skip("builds all programs, for each of their platforms")
 	}
 	clone, version := cloned(t), chartVersion(t)
 	refused(t, clone, version, "this commit hasn't the tag v"+version)
@@ -65,13 +65,14 @@ func TestRelease(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(clone, "stray"), nil, 0o600))
 	refused(t, clone, version, "there are changes that aren't committed")
 	require.NoError(t, os.Remove(filepath.Join(clone, "stray")))
+	refused(t, clone, version, "is no URL", "DOWNLOADS=example.com")
 
 	key := filepath.Join(t.TempDir(), "key")
 	out, err := command(t, "", "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key).CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	into := filepath.Join(t.TempDir(), "dist")
 	run := command(t, clone, "release/release.sh", version, into)
-	run.Env = append(run.Env, "SIGNING_KEY="+key)
+	run.Env = append(run.Env, "SIGNING_KEY="+key, "DOWNLOADS=https://example.com/configpin/")
 	out, err = run.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 
@@ -98,17 +99,14 @@ func TestRelease(t *testing.T) {
 	for _, name := range []string{"webhook.tar", "versioner.tar", "digests.txt", "webhook-linux-arm64.spdx.json", "configpin-strict.yaml", "configpin-secrets.yaml"} {
 		assert.FileExists(t, filepath.Join(into, name))
 	}
+	checkPlugin(t, into, version, "https://example.com/configpin")
 	refused(t, clone, version+" "+into, "isn't empty")
-	run = command(t, clone, "release/release.sh", version, filepath.Join(t.TempDir(), "unsigned"))
-	run.Env = append(run.Env, "SIGNING_KEY="+releasers)
-	out, err = run.CombinedOutput()
-	require.Error(t, err)
-	assert.Contains(t, string(out), "can't sign")
+	refused(t, clone, version+" "+filepath.Join(t.TempDir(), "unsigned"), "can't sign", "SIGNING_KEY="+releasers)
 
 	again, another := filepath.Join(t.TempDir(), "again"), filepath.Join(t.TempDir(), "another")
 	git(t, "", "clone", "-q", clone, another)
-	run = command(t, another, "release/release.sh", version, again)
-	run.Env = append(run.Env, "LC_ALL=C.UTF-8", "GOAMD64=v3", "GOFLAGS=-ldflags=-s")
+	run = command(t, another, "sh", "-c", `umask 077 && release/release.sh "$0" "$1"`, version, again)
+	run.Env = append(run.Env, "DOWNLOADS=https://example.com/configpin", "LC_ALL=C.UTF-8", "GOAMD64=v3", "GOFLAGS=-ldflags=-s", "GZIP=-1", "TAR_OPTIONS=--format=gnu")
 	out, err = run.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	first, err := os.ReadFile(filepath.Join(into, "SHA256SUMS"))
@@ -119,9 +117,11 @@ func TestRelease(t *testing.T) {
 }
 
 // refused checks what the script says of wrong input.
-func refused(t *testing.T, clone, args, want string) {
+func refused(t *testing.T, clone, args, want string, env ...string) {
 	t.Helper()
-	out, err := command(t, clone, "release/release.sh", strings.Fields(args)...).CombinedOutput()
+	run := command(t, clone, "release/release.sh", strings.Fields(args)...)
+	run.Env = append(run.Env, env...)
+	out, err := run.CombinedOutput()
 	require.Error(t, err)
 	assert.Contains(t, string(out), want)
 }
@@ -178,6 +178,6 @@ func command(t *testing.T, dir, name string, args ...string) *exec.Cmd {
 	t.Helper()
 	c := exec.CommandContext(t.Context(), name, args...)
 	c.Dir = dir
-	c.Env = append(os.Environ(), "REGISTRY=", "SIGNING_KEY=", "ANY_TOOLCHAIN=yes") // nobody's release is to be pushed or signed by a test
+	c.Env = append(os.Environ(), "REGISTRY=", "SIGNING_KEY=", "DOWNLOADS=", "ANY_TOOLCHAIN=yes") // nobody's release is to be pushed or signed by a test
 	return c
 }
