@@ -99,7 +99,7 @@ func (o *output) print(w io.Writer, a answer) error {
 func clean(text string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) && r != '\n' && r != '\t' {
-			return '\uFFFD'
+			return '?'
 		}
 		return r
 	}, text)

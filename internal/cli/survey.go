@@ -113,7 +113,7 @@ func (s *session) learnOf(ctx context.Context, key cluster.Key, known *inspect.I
 	if known.Fact(key.Target).Role != pin.Source {
 		return nil
 	}
-	err = s.addSnapshots(ctx, key.Kind, key.Namespace, wellknown.SnapshotOf+"="+snapshot.LabelValue(key.Name), func(string) *inspect.Index { return known })
+	err = s.addSnapshots(ctx, key.Kind, key.Namespace, wellknown.SnapshotOf+"="+snapshot.LabelValue(key.Name), known.Take)
 	if apierrors.IsForbidden(err) {
 		s.note("you may not list %s in namespace %s, so revisions are unknown", key.Kind.Resource(), key.Namespace)
 		return nil
@@ -123,16 +123,16 @@ func (s *session) learnOf(ctx context.Context, key cluster.Key, known *inspect.I
 
 // addSnapshots reads snapshots that a selector of labels fits. Of a Secret by a key that
 // isn't ours, nothing can be told without what it holds.
-func (s *session) addSnapshots(ctx context.Context, kind wellknown.Kind, namespace, selector string, index func(namespace string) *inspect.Index) error {
+func (s *session) addSnapshots(ctx context.Context, kind wellknown.Kind, namespace, selector string, take func(o snapshot.Object, claimed bool)) error {
 	if kind == wellknown.Secret && !s.sharedKey {
-		return s.objects.Contents(ctx, kind, namespace, selector, func(o snapshot.Object) { index(o.Namespace).Add(o) })
+		return s.objects.Contents(ctx, kind, namespace, selector, func(o snapshot.Object) { take(o, false) })
 	}
 	for object, err := range s.reader.Metadata(ctx, kind, namespace, cluster.Selector{Labels: selector}) {
 		if err != nil {
 			return err
 		}
 		if !snapshot.Rekeyed(object, s.key) {
-			index(object.Namespace).AddClaimed(object)
+			take(object, true)
 			continue
 		}
 		whole, there, err := s.objects.Read(ctx, object.Namespace, refs.Target{Kind: kind, Name: object.Name}) // its digest is by a key that was lost
@@ -140,7 +140,7 @@ func (s *session) addSnapshots(ctx context.Context, kind wellknown.Kind, namespa
 			return err
 		}
 		if there {
-			index(object.Namespace).Add(whole)
+			take(whole, false)
 		}
 	}
 	return nil
@@ -158,6 +158,7 @@ type survey struct {
 	*session
 	ctx       context.Context //nolint:containedctx // of one command, which made it
 	namespace string
+	mutex     sync.Mutex // for indexes, while sources are read
 	indexes   map[string]*inspect.Index
 	hidden    map[wellknown.Kind]string
 	enabled   map[string]bool // namespaces that opt in what is in them
@@ -171,6 +172,7 @@ func newSurvey(ctx context.Context, s *session, namespace string) *survey {
 // survey reads all sources and snapshots of a namespace, or of all.
 func (s *session) survey(ctx context.Context, namespace string) (*survey, error) {
 	v := newSurvey(ctx, s, namespace)
+	s.readSettings(ctx) // before lists are read side by side
 	if err := v.readNamespaces(ctx); err != nil {
 		return nil, err
 	}
@@ -180,6 +182,9 @@ func (s *session) survey(ctx context.Context, namespace string) (*survey, error)
 				continue
 			}
 			s.readDigestKey(ctx)
+			for _, index := range v.indexes {
+				index.OwnKey = !s.sharedKey
+			}
 		}
 		err := v.readSources(ctx, kind)
 		if apierrors.IsForbidden(err) {
@@ -222,6 +227,13 @@ func (v *survey) index(namespace string) *inspect.Index {
 	return index
 }
 
+// take takes note of an object. Lists are read side by side.
+func (v *survey) take(o snapshot.Object, claimed bool) {
+	v.mutex.Lock()
+	defer v.mutex.Unlock()
+	v.index(o.Namespace).Take(o, claimed)
+}
+
 func (v *survey) hide(kind wellknown.Kind, why string) {
 	v.hidden[kind] = why
 	for _, index := range v.indexes {
@@ -232,13 +244,18 @@ func (v *survey) hide(kind wellknown.Kind, why string) {
 // notSnapshots selects what can be a source.
 const notSnapshots = "!" + wellknown.SnapshotOf
 
-// readSources reads the sources and snapshots of a kind. Contents are most of it, so that
-// only those of sources are read: one after another where they are few among many, as
-// Secrets among releases of helm, and else in one go.
+// readSources reads the sources and snapshots of a kind.
 func (v *survey) readSources(ctx context.Context, kind wellknown.Kind) error {
-	if err := v.addSnapshots(ctx, kind, v.namespace, wellknown.SnapshotOf, v.index); err != nil {
-		return err
-	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return v.addSnapshots(ctx, kind, v.namespace, wellknown.SnapshotOf, v.take) })
+	group.Go(func() error { return v.readLive(ctx, kind) })
+	return group.Wait()
+}
+
+// readLive reads what can be a source. Contents are most of it, so that only those of
+// sources are read: one after another where they are few among many, as Secrets among
+// releases of helm, and else in one go.
+func (v *survey) readLive(ctx context.Context, kind wellknown.Kind) error {
 	var sources []cluster.Key
 	all := 0
 	for object, err := range v.reader.Metadata(ctx, kind, v.namespace, cluster.Selector{Labels: notSnapshots}) {
@@ -253,12 +270,11 @@ func (v *survey) readSources(ctx context.Context, kind wellknown.Kind) error {
 			sources = append(sources, cluster.Key{Namespace: object.Namespace, Target: refs.Target{Kind: kind, Name: object.Name}})
 			continue
 		}
-		v.index(object.Namespace).Add(object) // it is plain, whatever it holds
+		v.take(object, false) // it is plain, whatever it holds
 	}
 	if len(sources)*fewAmong >= all {
-		return v.objects.Contents(ctx, kind, v.namespace, notSnapshots, func(o snapshot.Object) { v.index(o.Namespace).Add(o) })
+		return v.objects.Contents(ctx, kind, v.namespace, notSnapshots, func(o snapshot.Object) { v.take(o, false) })
 	}
-	var mutex sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(readers)
 	for _, key := range sources {
@@ -267,9 +283,7 @@ func (v *survey) readSources(ctx context.Context, kind wellknown.Kind) error {
 			if err != nil || !there {
 				return err
 			}
-			mutex.Lock()
-			defer mutex.Unlock()
-			v.index(key.Namespace).Add(object)
+			v.take(object, false)
 			return nil
 		})
 	}

@@ -54,6 +54,15 @@ func (x *Index) AddClaimed(o snapshot.Object) {
 	}
 }
 
+// Take is Add, or AddClaimed where nothing but the metadata was read.
+func (x *Index) Take(o snapshot.Object, claimed bool) {
+	if claimed {
+		x.AddClaimed(o)
+		return
+	}
+	x.Add(o)
+}
+
 func (x *Index) add(o snapshot.Object, fact pin.Fact) {
 	if x.entries == nil {
 		x.entries, x.snapshots = map[refs.Target]entry{}, map[refs.Target][]string{}
