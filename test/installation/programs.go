@@ -107,6 +107,9 @@ func BuildPlugin(ctx context.Context, folder string) error {
 	if err != nil {
 		return err
 	}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return fmt.Errorf("building %s: %w", Plugin, err)
+	}
 	return goBuild(ctx, root, "./cmd/"+Plugin, filepath.Join(folder, Plugin), nil)
 }
 

@@ -92,6 +92,9 @@ func upWithNode(ctx context.Context, dir string, out io.Writer) error {
 	if err := buildAll(ctx, out); err != nil {
 		return err
 	}
+	if err := installation.BuildPlugin(ctx, binDir(dir)); err != nil {
+		return err
+	}
 	p := nodeProcess(dir)
 	if !p.Running() {
 		if err := node.BuildImages(ctx, filepath.Join(dir, "images"), out); err != nil {
@@ -179,7 +182,6 @@ func writeEnv(ctx context.Context, dir string, pid int) error {
 	script := fmt.Sprintf("#!/bin/sh\nexec nsenter --net=/proc/%d/ns/net %s \"$@\"\n", pid, controlplane.ShellQuote(binaries.Path("kubectl")))
 	env := fmt.Sprintf("export KUBECONFIG=%s\nexport PATH=%s:\"$PATH\"\n", controlplane.ShellQuote(filepath.Join(nodeDir(dir), "kubeconfig")), controlplane.ShellQuote(binDir(dir)))
 	err = errors.Join(
-		installation.BuildPlugin(ctx, binDir(dir)),
 		os.WriteFile(filepath.Join(binDir(dir), "kubectl"), []byte(script), 0o700),
 		os.WriteFile(filepath.Join(dir, "env"), []byte(env), 0o600),
 	)
