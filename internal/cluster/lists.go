@@ -94,13 +94,16 @@ type page[E any] struct {
 func (l list[E]) page(ctx context.Context, following string) (page[E], error) {
 	ctx, cancel := context.WithTimeout(ctx, pageTime)
 	defer cancel()
-	body, err := l.api.Get().AbsPath(pathOf(l.kind, l.namespace)).
+	request := l.api.Get().AbsPath(pathOf(l.kind, l.namespace)).
 		SetHeader("Accept", l.accept).
-		Param("labelSelector", l.selector.Labels).
-		Param("fieldSelector", l.selector.Fields).
 		Param("limit", fmt.Sprint(l.limit)).
-		Param("continue", following).
-		Stream(ctx)
+		Param("continue", following)
+	for name, value := range map[string]string{"labelSelector": l.selector.Labels, "fieldSelector": l.selector.Fields} {
+		if value != "" {
+			request = request.Param(name, value)
+		}
+	}
+	body, err := request.Stream(ctx)
 	if err != nil {
 		return page[E]{}, err
 	}
