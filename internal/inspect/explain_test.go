@@ -67,3 +67,16 @@ func TestProspects(t *testing.T) {
 		})
 	}
 }
+
+// A source can be called anything, also what sounds like a snapshot that is still to be made.
+func TestProspectsOfASourceThatIsCalledNew(t *testing.T) {
+	t.Parallel()
+	subject := deployment{names: []string{"app-new"}, exclude: "configmap/app-new"}.subject(t)
+	for _, p := range subject.Prospects(index(source("app-new", "one"))) {
+		for _, result := range p.Results {
+			assert.Equal(t, "app-new", result.To)
+			assert.False(t, result.New)
+		}
+	}
+	assert.Equal(t, "app-new", inspect.Called("app-new"))
+}

@@ -135,9 +135,9 @@ func (x *Index) Fact(target refs.Target) pin.Fact {
 	return fact
 }
 
-// unnamed is the suffix of a snapshot whose name nobody knows yet. No other has so short
-// a one.
-const unnamed = "new"
+// unnamed is the suffix of a snapshot whose name nobody knows yet. Nothing can be called
+// so, neither a snapshot nor a source.
+const unnamed = "?"
 
 // New says whether a name stands for a snapshot whose own nobody knows yet.
 func New(name string) bool { return strings.HasSuffix(name, "-"+unnamed) }
