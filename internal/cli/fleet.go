@@ -298,7 +298,7 @@ func (s *session) goThrough(ctx context.Context, all []cluster.Workload, at pace
 	}
 	rolled, failed, inARow := 0, 0, 0
 	for i, of := range all {
-		name := of.Namespace + "/" + lower(of.Kind) + "/" + of.Name
+		name := of.Namespace + "/" + nameOf(of)
 		progress := fmt.Sprintf("[%*d/%d] ", len(fmt.Sprint(len(all))), i+1, len(all))
 		done, err := do(ctx, patches, of, at.dry)
 		if apierrors.IsNotFound(err) {

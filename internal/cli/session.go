@@ -105,8 +105,10 @@ type settings struct {
 
 var deployments = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}
 
-// versionerSelector finds the versioner's Deployment.
-const versionerSelector = "app.kubernetes.io/name=configpin,app.kubernetes.io/component=versioner"
+// ofComponent selects what belongs to one of our programs.
+func ofComponent(component string) cluster.Selector {
+	return cluster.Selector{Labels: "app.kubernetes.io/name=configpin,app.kubernetes.io/component=" + component}
+}
 
 // readSettings reads them off the versioner's Deployment.
 func (s *session) readSettings(ctx context.Context) settings {
@@ -117,7 +119,7 @@ func (s *session) readSettings(ctx context.Context) settings {
 		why:        fmt.Sprintf("there is no configpin in namespace %s: say with --configpin-namespace where it is", s.home),
 		namespaces: cluster.Everywhere, secrets: cluster.Everywhere,
 	}
-	for element, err := range s.reader.Every(ctx, deployments, s.home, cluster.Selector{Labels: versionerSelector}) {
+	for element, err := range s.reader.Every(ctx, deployments, s.home, ofComponent("versioner")) {
 		if err != nil {
 			s.settings.why = fmt.Sprintf("the settings of configpin can't be read (%v)", cause(err))
 			return *s.settings

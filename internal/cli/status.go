@@ -109,7 +109,7 @@ type workloadStatus struct {
 	of cluster.Workload
 }
 
-func (w workloadStatus) String() string { return strings.ToLower(w.Kind) + "/" + w.Name }
+func (w workloadStatus) String() string { return nameOf(w.of) }
 
 type summary struct {
 	OK        bool                  `json:"ok"`

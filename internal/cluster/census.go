@@ -7,6 +7,7 @@ import (
 	"iter"
 	"net/http"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -34,6 +35,19 @@ var ReferenceKinds = []schema.GroupVersionResource{
 	{Group: "apps", Version: "v1", Resource: "controllerrevisions"},
 	{Version: "v1", Resource: "podtemplates"},
 	{Version: "v1", Resource: "pods"},
+}
+
+// ParseKind reads the name of a kind as in argoproj.io/v1alpha1/rollouts. The core group
+// has no name.
+func ParseKind(text string) (schema.GroupVersionResource, error) {
+	parts := strings.Split(text, "/")
+	if len(parts) == 2 {
+		parts = slices.Insert(parts, 0, "")
+	}
+	if len(parts) != 3 || parts[1] == "" || parts[2] == "" {
+		return schema.GroupVersionResource{}, fmt.Errorf("%q is not group/version/resource", text)
+	}
+	return schema.GroupVersionResource{Group: parts[0], Version: parts[1], Resource: parts[2]}, nil
 }
 
 // Census counts, live, which sources and snapshots there are, and what names

@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
-	"slices"
-	"strings"
 
 	"github.com/tidwall/gjson"
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -126,17 +124,4 @@ func (r *Reader) NamespaceEnabled(ctx context.Context, name string) (bool, error
 	}
 	labels := gjson.GetBytes(raw, "metadata.labels").Map()
 	return labels[wellknown.Enabled].Str == wellknown.True, nil
-}
-
-// ParseKind reads the name of a kind as in argoproj.io/v1alpha1/rollouts. The core group
-// has no name.
-func ParseKind(text string) (schema.GroupVersionResource, error) {
-	parts := strings.Split(text, "/")
-	if len(parts) == 2 {
-		parts = slices.Insert(parts, 0, "")
-	}
-	if len(parts) != 3 || parts[1] == "" || parts[2] == "" {
-		return schema.GroupVersionResource{}, fmt.Errorf("%q is not group/version/resource", text)
-	}
-	return schema.GroupVersionResource{Group: parts[0], Version: parts[1], Resource: parts[2]}, nil
 }
