@@ -192,6 +192,7 @@ func join(others, object []byte) []byte {
 func certificates() ([]byte, error) {
 	var all []byte
 	for _, object := range certs.Objects(certs.Options{Namespace: namespace, Service: release + "-webhook", Labels: map[string]string{
+		"app.kubernetes.io/part-of":   "configpin",
 		"app.kubernetes.io/name":      "configpin",
 		"app.kubernetes.io/instance":  release,
 		"app.kubernetes.io/component": "webhook",

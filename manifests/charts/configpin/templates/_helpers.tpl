@@ -24,6 +24,7 @@
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: configpin
 app.kubernetes.io/name: {{ include "configpin.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
