@@ -158,7 +158,7 @@ type survey struct {
 	*session
 	ctx       context.Context //nolint:containedctx // of one command, which made it
 	namespace string
-	mutex     sync.Mutex // for indexes, while sources are read
+	mutex     sync.Mutex // for indexes, while objects are read side by side
 	indexes   map[string]*inspect.Index
 	hidden    map[wellknown.Kind]string
 	enabled   map[string]bool // namespaces that opt in what is in them
@@ -172,7 +172,6 @@ func newSurvey(ctx context.Context, s *session, namespace string) *survey {
 // survey reads all sources and snapshots of a namespace, or of all.
 func (s *session) survey(ctx context.Context, namespace string) (*survey, error) {
 	v := newSurvey(ctx, s, namespace)
-	s.readSettings(ctx) // before lists are read side by side
 	if err := v.readNamespaces(ctx); err != nil {
 		return nil, err
 	}
@@ -227,8 +226,11 @@ func (v *survey) index(namespace string) *inspect.Index {
 	return index
 }
 
-// take takes note of an object. Lists are read side by side.
+// take takes note of an object.
 func (v *survey) take(o snapshot.Object, claimed bool) {
+	if versioned, _ := snapshot.Versioned(o); versioned && o.Kind == wellknown.Secret {
+		v.noteSecrets(v.ctx)
+	}
 	v.mutex.Lock()
 	defer v.mutex.Unlock()
 	v.index(o.Namespace).Take(o, claimed)
@@ -244,17 +246,35 @@ func (v *survey) hide(kind wellknown.Kind, why string) {
 // notSnapshots selects what can be a source.
 const notSnapshots = "!" + wellknown.SnapshotOf
 
-// readSources reads the sources and snapshots of a kind.
+// readSources reads the sources and snapshots of a kind. Contents are most of it, so that
+// only those of sources are read: one after another where they are few among many, as
+// Secrets among releases of helm, and else in one go.
 func (v *survey) readSources(ctx context.Context, kind wellknown.Kind) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return v.addSnapshots(ctx, kind, v.namespace, wellknown.SnapshotOf, v.take) })
-	group.Go(func() error { return v.readLive(ctx, kind) })
-	return group.Wait()
+	kept := 0
+	of := map[cluster.Key]bool{}
+	err := v.addSnapshots(ctx, kind, v.namespace, wellknown.SnapshotOf, func(o snapshot.Object, claimed bool) {
+		kept++
+		of[cluster.Key{Namespace: o.Namespace, Target: refs.Target{Kind: kind, Name: o.Labels[wellknown.SnapshotOf]}}] = true
+		v.take(o, claimed)
+	})
+	if err != nil {
+		return err
+	}
+	all, err := v.reader.Count(ctx, kind, v.namespace)
+	if err != nil {
+		return err
+	}
+	if len(of)*fewAmong >= all-kept { // so many are sources
+		return v.readContents(ctx, kind)
+	}
+	return v.readLive(ctx, kind)
 }
 
-// readLive reads what can be a source. Contents are most of it, so that only those of
-// sources are read: one after another where they are few among many, as Secrets among
-// releases of helm, and else in one go.
+func (v *survey) readContents(ctx context.Context, kind wellknown.Kind) error {
+	return v.objects.Contents(ctx, kind, v.namespace, notSnapshots, func(o snapshot.Object) { v.take(o, false) })
+}
+
+// readLive finds, by metadata, what is a source, and reads no other contents than theirs.
 func (v *survey) readLive(ctx context.Context, kind wellknown.Kind) error {
 	var sources []cluster.Key
 	all := 0
@@ -264,16 +284,13 @@ func (v *survey) readLive(ctx context.Context, kind wellknown.Kind) error {
 		}
 		all++
 		if versioned, _ := snapshot.Versioned(object); versioned {
-			if kind == wellknown.Secret {
-				v.noteSecrets(ctx)
-			}
 			sources = append(sources, cluster.Key{Namespace: object.Namespace, Target: refs.Target{Kind: kind, Name: object.Name}})
 			continue
 		}
 		v.take(object, false) // it is plain, whatever it holds
 	}
 	if len(sources)*fewAmong >= all {
-		return v.objects.Contents(ctx, kind, v.namespace, notSnapshots, func(o snapshot.Object) { v.take(o, false) })
+		return v.readContents(ctx, kind)
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(readers)

@@ -55,6 +55,7 @@ type list[E any] struct {
 	selector  Selector
 	accept    string
 	limit     int
+	ahead     bool // read a page while somebody works with the one before it
 
 	// read makes of an element what is kept of it, or says that it is nothing.
 	read func(element []byte) (e E, kept bool, err error)
@@ -64,9 +65,12 @@ type list[E any] struct {
 // namespaces. It says with an error when it doesn't know of all: then nobody may
 // conclude that something isn't there.
 func (l list[E]) all(ctx context.Context) iter.Seq2[E, error] {
+	pages := l.pages
+	if l.ahead {
+		pages = func(ctx context.Context) iter.Seq2[page[E], error] { return ahead(ctx, l.pages) }
+	}
 	return func(yield func(E, error) bool) {
-		for following := ""; ; {
-			page, err := l.page(ctx, following)
+		for page, err := range pages(ctx) {
 			if err != nil {
 				yield(*new(E), fmt.Errorf("listing %s: %w", l.kind.GroupResource(), err))
 				return
@@ -76,17 +80,56 @@ func (l list[E]) all(ctx context.Context) iter.Seq2[E, error] {
 					return
 				}
 			}
-			if following = page.following; following == "" {
+		}
+	}
+}
+
+// pages reads page by page, as it is asked for more.
+func (l list[E]) pages(ctx context.Context) iter.Seq2[page[E], error] {
+	return func(yield func(page[E], error) bool) {
+		for following := ""; ; {
+			page, err := l.page(ctx, following)
+			if following = page.following; !yield(page, err) || err != nil || following == "" {
 				return
 			}
 		}
 	}
 }
 
-// page is a part of a list, and from where to go on.
+// ahead has each element of a sequence made while somebody works with the one before it.
+func ahead[E any](ctx context.Context, sequence func(context.Context) iter.Seq2[E, error]) iter.Seq2[E, error] {
+	type made struct {
+		element E
+		err     error
+	}
+	return func(yield func(E, error) bool) {
+		ctx, stop := context.WithCancel(ctx)
+		defer stop()
+		next := make(chan made)
+		go func() {
+			defer close(next)
+			for element, err := range sequence(ctx) {
+				select {
+				case next <- made{element, err}:
+				case <-ctx.Done():
+					return
+				}
+			}
+		}()
+		for m := range next {
+			if !yield(m.element, m.err) {
+				return
+			}
+		}
+	}
+}
+
+// page is a part of a list, from where to go on, and how many elements come then, where
+// the API server says so.
 type page[E any] struct {
 	elements  []E
 	following string
+	remaining int
 }
 
 // page reads one page. It is read to its end before anybody looks at it, since a
@@ -133,7 +176,7 @@ func (l list[E]) decode(body io.Reader) (read page[E], err error) {
 	var kind string
 	var metadata struct {
 		Continue           string
-		RemainingItemCount int64
+		RemainingItemCount int
 	}
 	elements := false
 	err = eachField(decoder, func(name string) error {
@@ -160,7 +203,7 @@ func (l list[E]) decode(body io.Reader) (read page[E], err error) {
 	case metadata.Continue == "" && metadata.RemainingItemCount > 0:
 		return page[E]{}, fmt.Errorf("%w: %d elements are missing", ErrPartial, metadata.RemainingItemCount)
 	}
-	read.following = metadata.Continue
+	read.following, read.remaining = metadata.Continue, metadata.RemainingItemCount
 	return read, nil
 }
 

@@ -130,8 +130,9 @@ func (o *Objects) Contents(ctx context.Context, kind wellknown.Kind, namespace, 
 }
 
 const (
-	// contentsPage is how many are read at a time where they turn out to be small.
-	contentsPage = 64
+	// contentsPage is how many are read at a time where they turn out to be small. No
+	// object holds more than 1 MiB, so a page of them has 128 at worst.
+	contentsPage = 128
 
 	// pageBytes is how much a page shall hold, then.
 	pageBytes = 4 << 20

@@ -78,10 +78,10 @@ func (r *Reader) May(ctx context.Context, user, verb string, kind schema.GroupVe
 }
 
 // Every returns the JSON of each object of a resource, in one namespace or in all. No
-// more than a page of them is held. An error is the last that comes.
+// more than two pages of them are held. An error is the last that comes.
 func (r *Reader) Every(ctx context.Context, kind schema.GroupVersionResource, namespace string, wanted Selector) iter.Seq2[[]byte, error] {
 	return list[[]byte]{
-		api: r.api, kind: kind, namespace: namespace, selector: wanted, accept: whole, limit: wholePage,
+		api: r.api, kind: kind, namespace: namespace, selector: wanted, accept: whole, limit: wholePage, ahead: true,
 		read: func(element []byte) ([]byte, bool, error) { return bytes.Clone(element), true, nil },
 	}.all(ctx)
 }
@@ -95,12 +95,26 @@ func (r *Reader) Workloads(ctx context.Context, kind *workload.Kind, namespace s
 // ours.
 func (r *Reader) Metadata(ctx context.Context, kind wellknown.Kind, namespace string, wanted Selector) iter.Seq2[snapshot.Object, error] {
 	return list[snapshot.Object]{
-		api: r.api, kind: resourceOf(kind), namespace: namespace, selector: wanted, accept: metadataOnly, limit: metadataPage,
+		api: r.api, kind: resourceOf(kind), namespace: namespace, selector: wanted, accept: metadataOnly, limit: metadataPage, ahead: true,
 		read: func(element []byte) (snapshot.Object, bool, error) {
 			object, err := metadataOf(kind, element)
 			return object, err == nil, err
 		},
 	}.all(ctx)
+}
+
+// Count estimates how many objects of a kind there are, sources and snapshots and all
+// others.
+func (r *Reader) Count(ctx context.Context, kind wellknown.Kind, namespace string) (int, error) {
+	one := list[struct{}]{
+		api: r.api, kind: resourceOf(kind), namespace: namespace, accept: metadataOnly, limit: 1,
+		read: func([]byte) (struct{}, bool, error) { return struct{}{}, true, nil },
+	}
+	first, err := one.page(ctx, "")
+	if err != nil {
+		return 0, fmt.Errorf("counting %s: %w", kind.Resource(), err)
+	}
+	return len(first.elements) + first.remaining, nil
 }
 
 // EnabledNamespaces are those that opt in what is written in them.
