@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -90,17 +89,22 @@ func (b *bench) askStatus(ctx context.Context, y *yard) (peak int, err error) {
 	command.Env = append(os.Environ(), "KUBECONFIG="+y.cluster.Kubeconfig())
 	var out, complaint bytes.Buffer
 	command.Stdout, command.Stderr = &out, &complaint
-	if err := command.Run(); err != nil {
+	began := time.Now()
+	if err := command.Start(); err != nil {
+		return 0, fmt.Errorf("asking for the status: %w", err)
+	}
+	looking, enough := context.WithCancel(ctx)
+	defer enough()
+	memory := &footprint{pid: command.Process.Pid} // the usage that Wait tells includes that of this process, before it became another
+	go memory.watch(looking)
+	if err := command.Wait(); err != nil {
 		return 0, fmt.Errorf("asking for the status: %w\n%s", err, complaint.String())
 	}
 	want := fmt.Sprintf("%d workloads: %d Current.\n", b.referring, b.referring)
 	if !strings.HasSuffix(out.String(), want) {
 		return 0, fmt.Errorf("the status ends with %q, and not with %q", out.String()[max(0, out.Len()-200):], want)
 	}
-	if usage, ok := command.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		peak = int(usage.Maxrss) << 10 // KiB, on Linux
-	}
-	return peak, nil
+	return memory.peak(began, time.Now()), nil
 }
 
 // fleet creates workloads that are pinned to what their sources hold.
