@@ -121,7 +121,7 @@ func (t teller) prospect(kind string, p inspect.Prospect) {
 	case !p.Rolls && len(p.Unknown) > 0:
 		t.line("  Whether its Pods are replaced is unknown, too.")
 	case !p.Rolls && len(p.Results) == 0:
-		t.line("  nothing: it refers to no source")
+		t.line("  Nothing changes.")
 	case !p.Rolls:
 		t.line("  Its Pods stay.")
 	case kind == "CronJob":

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 
+	appsv1 "k8s.io/api/apps/v1"
+
 	"github.com/configpin/configpin/internal/hashing"
 	"github.com/configpin/configpin/internal/pin"
 	"github.com/configpin/configpin/internal/refs"
@@ -76,7 +78,9 @@ func (s Subject) Prospects(known *Index) []Prospect {
 	prospects := []Prospect{
 		s.prospect(Apply, applied, known),
 		s.prospect(Deploy, annotated(applied), known),
-		s.prospect(Restart, annotated(s.Object), known),
+	}
+	if s.Kind.Group == appsv1.GroupName { // kubectl restarts nothing else
+		prospects = append(prospects, s.prospect(Restart, annotated(s.Object), known))
 	}
 	for _, outcome := range now.Outcomes {
 		if facts[outcome.Source].Role == pin.Source {
