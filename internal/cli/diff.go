@@ -188,7 +188,11 @@ func (c contrast) print(before, after edition) bool {
 			fmt.Sprintf("%s %s (%s)", after.source, change.Key, after.title),
 		}
 		for line := range strings.Lines(c.text(labels, change)) {
-			fmt.Fprintln(c.out, c.paint(strings.TrimRight(line, "\r\n")))
+			line, ended := strings.CutSuffix(strings.TrimSuffix(line, "\n"), "\r")
+			if ended {
+				line += "^M" // as others show it; or lines that differ by that alone look the same
+			}
+			fmt.Fprintln(c.out, c.paint(line))
 		}
 	}
 	return len(changes) > 0
