@@ -13,12 +13,14 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/tidwall/gjson"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/inspect"
+	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/wellknown"
 	"github.com/configpin/configpin/internal/workload"
 )
@@ -108,12 +110,20 @@ func (c *checkup) unread(about string, err error, missing string) {
 	}
 }
 
+// unfound adds that the Deployment of one of our programs can't be read, or isn't there.
+func (c *checkup) unfound(about string, err error) {
+	if !apierrors.IsNotFound(err) {
+		c.unread(about, err, "")
+		return
+	}
+	c.add(about, problem, "install configpin, or say with --configpin-namespace where it is", "there is no such Deployment in namespace %s", c.home)
+}
+
 func (c *checkup) all(ctx context.Context) {
 	c.configuration(ctx)
 	c.answers(ctx)
 	c.certificate(ctx)
-	c.program(ctx, "webhook")
-	c.program(ctx, "versioner")
+	c.programs(ctx)
 	c.leader(ctx)
 	c.policies(ctx)
 	c.rights(ctx)
@@ -176,28 +186,41 @@ func (c *checkup) configuration(ctx context.Context) {
 func (c *checkup) authority(bundle string) {
 	const about = "certificate authority"
 	text, err := base64.StdEncoding.DecodeString(bundle)
-	last := time.Time{}
-	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
-		if certificate, err := x509.ParseCertificate(block.Bytes); err == nil && certificate.NotAfter.After(last) {
-			last = certificate.NotAfter
-		}
-	}
-	if err != nil || last.IsZero() {
+	if err != nil {
 		c.add(about, problem, "see the caBundle of "+configurationName, "it can't be read")
 		return
 	}
-	c.expires(about, last, 7)
+	last := time.Time{}
+	for _, certificate := range certificatesIn(text) {
+		if certificate.NotAfter.After(last) {
+			last = certificate.NotAfter
+		}
+	}
+	c.expires(about, last, "see why it was not renewed: kubectl describe certificate -n "+c.home, 7)
+}
+
+// certificatesIn are those in a text, in PEM.
+func certificatesIn(text []byte) []*x509.Certificate {
+	var all []*x509.Certificate
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if certificate, err := x509.ParseCertificate(block.Bytes); err == nil {
+			all = append(all, certificate)
+		}
+	}
+	return all
 }
 
 // expires adds how long a certificate is good for. One that is renewed in time has more
 // than least days.
-func (c *checkup) expires(about string, last time.Time, least int) {
+func (c *checkup) expires(about string, last time.Time, do string, least int) {
 	days := int(last.Sub(c.now).Hours() / 24)
 	switch {
+	case last.IsZero():
+		c.add(about, problem, do, "there is none")
 	case !last.After(c.now):
-		c.add(about, problem, "see why it was not renewed: kubectl describe certificate -n "+c.home, "it expired %s", last.UTC().Format(time.RFC3339))
+		c.add(about, problem, do, "it expired %s", last.UTC().Format(time.RFC3339))
 	case days < least:
-		c.add(about, problem, "see why it was not renewed: kubectl describe certificate -n "+c.home, "it expires in %d days", days)
+		c.add(about, problem, do, "it expires in %d days", days)
 	default:
 		c.add(about, fine, "", "good for %d days", days)
 	}
@@ -285,57 +308,66 @@ func (c *checkup) answers(ctx context.Context) {
 // failed.
 const webhookName = "workload.configpin.io"
 
-// certificate looks at what the webhook shows, as cert-manager tells.
+// certificate looks at what the webhook shows: as cert-manager tells, and else at the
+// Secret that it is in.
 func (c *checkup) certificate(ctx context.Context) {
 	const about = "webhook certificate"
-	found := false
+	deployment, err := c.deployment(ctx, webhook)
+	if err != nil {
+		c.unfound(about, err)
+		return
+	}
+	secret := deployment.Get(`spec.template.spec.volumes.#(name=="certificate").secret.secretName`).Str
 	for element, err := range c.reader.Every(ctx, certificates, c.home, cluster.Selector{}) {
-		if apierrors.IsNotFound(err) {
-			break
-		}
 		if err != nil {
-			c.unread(about, err, "")
-			return
+			break // cert-manager isn't there, or not for us to ask
 		}
 		object := gjson.ParseBytes(element)
-		if object.Get("spec.isCA").Bool() {
+		if object.Get("spec.secretName").Str != secret {
 			continue
 		}
-		found = true
 		last, err := time.Parse(time.RFC3339, object.Get("status.notAfter").Str)
 		if err != nil {
 			c.add(about, problem, "kubectl describe certificate -n "+c.home+" "+object.Get("metadata.name").Str, "it was not issued yet")
-			continue
+			return
 		}
-		c.expires(about, last, 1)
+		c.expires(about, last, "see why it was not renewed: kubectl describe certificate -n "+c.home, 1)
+		return
 	}
-	if !found {
-		c.add(about, unknown, "see the metric configpin_certificate_expiry_days, or its Secret", "no Certificate of cert-manager is in namespace %s", c.home)
+	c.readDigestKey(ctx) // without one, no Secret is read
+	object, found, err := c.objects.Read(ctx, c.home, refs.Target{Kind: wellknown.Secret, Name: secret})
+	switch {
+	case apierrors.IsForbidden(err):
+		c.add(about, unknown, "see the metric configpin_certificate_expiry_days", "you may not read the Secret %s in namespace %s", secret, c.home)
+	case err != nil:
+		c.unread(about, err, "")
+	case !found:
+		c.add(about, problem, "see who is to write it, and the logs of the versioner if that is", "there is no Secret %s in namespace %s", secret, c.home)
+	default:
+		last := time.Time{}
+		if chain := certificatesIn([]byte(object.Data[corev1.TLSCertKey])); len(chain) > 0 {
+			last = chain[0].NotAfter
+		}
+		c.expires(about, last, "see who is to renew it, and the logs of the versioner if that is", 1)
 	}
 }
 
-// program looks at the Deployment of one of our programs.
-func (c *checkup) program(ctx context.Context, component string) {
-	about := component + " runs"
-	found := false
-	selector := ofComponent(component)
-	for element, err := range c.reader.Every(ctx, deployments, c.home, selector) {
+// programs looks at the Deployments of our programs.
+func (c *checkup) programs(ctx context.Context) {
+	for _, program := range programs {
+		about := program + " runs"
+		deployment, err := c.deployment(ctx, program)
 		if err != nil {
-			c.unread(about, err, "")
-			return
+			c.unfound(about, err)
+			continue
 		}
-		found = true
-		object := gjson.ParseBytes(element)
-		c.accounts[component] = object.Get("spec.template.spec.serviceAccountName").Str
-		wanted, ready := object.Get("spec.replicas").Int(), object.Get("status.readyReplicas").Int()
+		wanted, ready := deployment.Get("spec.replicas").Int(), deployment.Get("status.readyReplicas").Int()
+		c.accounts[program] = deployment.Get("spec.template.spec.serviceAccountName").Str
 		if ready < wanted || wanted == 0 {
-			c.add(about, problem, "kubectl describe pods -n "+c.home+" -l "+selector.Labels, "%d of %d Pods are ready", ready, wanted)
+			c.add(about, problem, "kubectl describe -n "+c.home+" deployment/"+deployment.Get("metadata.name").Str+" and its Pods", "%d of %d Pods are ready", ready, wanted)
 			continue
 		}
 		c.add(about, fine, "", "%d of %d Pods are ready", ready, wanted)
-	}
-	if !found {
-		c.add(about, problem, "install configpin, or say with --configpin-namespace where it is", "there is no such Deployment in namespace %s", c.home)
 	}
 }
 

@@ -58,7 +58,7 @@ back is among them. What nothing uses is deleted some time: see configpin's rete
 				}
 				return out.print(s.Out, a)
 			}
-			return s.watch(ctx, out, source.Namespace, show)
+			return s.watch(ctx, out, s.reader.Changes(ctx, source.Namespace, s.referenceKinds(ctx)), show)
 		}),
 	}
 	out.addFlags(command)

@@ -3,30 +3,71 @@ package cli
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/wellknown"
 )
 
-// needed are rights without which a program doesn't do its work.
-var needed = []struct {
-	program, group, resource string
-	verbs                    []string
-}{
-	{"webhook", "", "configmaps", []string{"get", "create", "patch"}},
-	{"versioner", "", "configmaps", []string{"list", "watch", "get", "create", "patch", "delete"}},
-	{"versioner", "apps", "deployments", []string{"list", "watch", "patch"}},
-	{"versioner", "apps", "statefulsets", []string{"list", "watch", "patch"}},
-	{"versioner", "apps", "daemonsets", []string{"list", "watch", "patch"}},
-	{"versioner", "batch", "cronjobs", []string{"list", "watch", "patch"}},
-	{"versioner", "batch", "jobs", []string{"list"}},
-	{"versioner", "apps", "replicasets", []string{"list"}},
-	{"versioner", "apps", "controllerrevisions", []string{"list"}},
-	{"versioner", "", "replicationcontrollers", []string{"list"}},
-	{"versioner", "", "podtemplates", []string{"list"}},
-	{"versioner", "", "pods", []string{"list"}},
+// right is what a program has to be allowed.
+type right struct {
+	program   string
+	namespace string // or in all of them
+	group     string
+	resource  string
+	name      string // of one object; any by default
+	verb      string
+}
+
+// rights are those without which the programs don't do their work
+// (manifests/charts/configpin/templates/_rules.tpl).
+func (s settings) rights(home string) []right {
+	var all []right
+	add := func(program string, namespaces []string, group, resources, name, verbs string) {
+		for _, namespace := range namespaces {
+			for _, resource := range strings.Fields(resources) {
+				for _, verb := range strings.Fields(verbs) {
+					all = append(all, right{program, namespace, group, resource, name, verb})
+				}
+			}
+		}
+	}
+	const content = "list watch get create patch delete"
+	here := []string{home}
+
+	add(webhook, s.namespaces, "", "configmaps", "", "get create patch")
+	add(webhook, s.secrets, "", "secrets", "", "get create patch")
+
+	add(versioner, s.namespaces, "", "configmaps", "", content)
+	add(versioner, s.secrets, "", "secrets", "", content)
+	add(versioner, s.namespaces, "apps", "deployments statefulsets daemonsets", "", "list watch patch")
+	add(versioner, s.namespaces, "batch", "cronjobs", "", "list watch patch")
+	add(versioner, s.namespaces, "apps", "replicasets controllerrevisions", "", "list")
+	add(versioner, s.namespaces, "batch", "jobs", "", "list")
+	add(versioner, s.namespaces, "", "pods podtemplates replicationcontrollers", "", "list")
+	add(versioner, s.namespaces, "events.k8s.io", "events", "", "create patch")
+	for _, kind := range s.kinds {
+		add(versioner, s.namespaces, kind.Group, kind.Resource, "", "list")
+	}
+	for _, namespace := range s.namespaces {
+		if namespace == "" {
+			add(versioner, cluster.Everywhere, "", "namespaces", "", "list watch")
+			continue
+		}
+		add(versioner, []string{namespace}, "", "namespaces", namespace, "get")
+	}
+	add(versioner, here, "coordination.k8s.io", "leases", "", "get create update")
+	add(versioner, here, "", "events", "", "create")
+	if len(s.secrets) > 0 {
+		add(webhook, here, "", "secrets", wellknown.DigestKeySecret, "list watch")
+		add(versioner, here, "", "secrets", wellknown.DigestKeySecret, "list watch")
+		add(versioner, here, "", "secrets", "", "create")
+	}
+	return all
 }
 
 // rights asks the API server whether both programs may do what they have to, by the names
@@ -38,42 +79,68 @@ func (c *checkup) rights(ctx context.Context) {
 		c.add(about, unknown, "", "%s", settings.why)
 		return
 	}
-	missing := map[string][]string{}
-	for _, need := range needed {
-		account, found := c.accounts[need.program]
-		if !found {
-			c.add(about, unknown, "", "nobody can tell who the %s is: its Deployment isn't there, or can't be read", need.program)
+	for _, program := range programs {
+		if c.accounts[program] == "" {
+			c.add(about, unknown, "", "nobody can tell who the %s is: its Deployment isn't there, or can't be read", program)
 			return
 		}
-		what := need.program + " may not %s " + need.resource
-		for _, verb := range need.verbs {
-			may, err := c.may(ctx, "system:serviceaccount:"+c.home+":"+account, verb, schema.GroupVersionResource{Group: need.group, Resource: need.resource}, settings.namespaces)
-			if err != nil {
-				c.unread(about, err, "")
-				return
-			}
-			if !may {
-				missing[what] = append(missing[what], verb)
-			}
-		}
 	}
-	if len(missing) > 0 {
-		var sentences []string
-		for _, what := range slices.Sorted(maps.Keys(missing)) {
-			sentences = append(sentences, fmt.Sprintf(what, strings.Join(missing[what], ", ")))
-		}
-		c.add(about, problem, "apply configpin's ClusterRoles, or Roles, and their bindings again", "the %s", strings.Join(sentences, "; the "))
+	wanted := settings.rights(c.home)
+	granted := make([]bool, len(wanted))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(readers)
+	for i, r := range wanted {
+		group.Go(func() (err error) {
+			granted[i], err = c.reader.May(ctx, "system:serviceaccount:"+c.home+":"+c.accounts[r.program], authorizationv1.ResourceAttributes{
+				Namespace: r.namespace, Group: r.group, Resource: r.resource, Name: r.name, Verb: r.verb,
+			})
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		c.unread(about, err, "")
 		return
 	}
-	c.add(about, fine, "", "both programs may read and write ConfigMaps and workloads")
-}
-
-// may says whether somebody has a right in each of some namespaces.
-func (c *checkup) may(ctx context.Context, user, verb string, kind schema.GroupVersionResource, namespaces []string) (bool, error) {
-	for _, namespace := range namespaces {
-		if may, err := c.reader.May(ctx, user, verb, kind, namespace); err != nil || !may {
-			return false, err
+	var missing []right
+	for i, r := range wanted {
+		if !granted[i] {
+			missing = append(missing, r)
 		}
 	}
-	return true, nil
+	if len(missing) == 0 {
+		c.add(about, fine, "", "both programs have all %d that they need", len(wanted))
+		return
+	}
+	c.add(about, problem, "apply configpin's roles and their bindings again", "%s", refusals(missing))
+}
+
+// refusals tells of rights that are missing, the verbs of the same objects together.
+func refusals(missing []right) string {
+	var objects []right
+	verbs := map[right][]string{}
+	for _, r := range missing {
+		verb := r.verb
+		r.verb = ""
+		if verbs[r] == nil {
+			objects = append(objects, r)
+		}
+		verbs[r] = append(verbs[r], verb)
+	}
+	var told []string
+	for _, r := range objects {
+		what := schema.GroupResource{Group: r.group, Resource: r.resource}.String()
+		if r.name != "" {
+			what += " " + r.name
+		}
+		where := "in all namespaces"
+		if r.namespace != "" {
+			where = "in namespace " + r.namespace
+		}
+		told = append(told, fmt.Sprintf("the %s may not %s %s %s", r.program, strings.Join(verbs[r], ", "), what, where))
+	}
+	more := ""
+	if len(told) > maxTold {
+		told, more = told[:maxTold], fmt.Sprintf("; and %d more", len(told)-maxTold)
+	}
+	return strings.Join(told, "; ") + more
 }

@@ -72,7 +72,7 @@ Without arguments, it shows the opted-in workloads of the namespace, or of all.`
 				return errors.New("--watch goes on, and --check ends: give one of them")
 			}
 			if watch {
-				return s.watch(ctx, out, namespace, show)
+				return s.watch(ctx, out, s.reader.Changes(ctx, namespace, cluster.WorkloadKinds()), show)
 			}
 			a, err := show()
 			if err != nil {
@@ -186,6 +186,11 @@ func (s *session) statusOf(ctx context.Context, namespace string, named []cluste
 			report.Summary.OK = false
 		}
 	}
+	defer func() {
+		if report.Summary.States[inspect.Settling] > 0 && s.readSettings(ctx).called == nil {
+			s.note("you may not read the webhook configuration %s: what is Settling may be in a namespace that it leaves out", configurationName)
+		}
+	}()
 	slices.SortFunc(report.Workloads, func(a, b workloadStatus) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
 	})

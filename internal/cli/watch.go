@@ -2,10 +2,16 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
 	"reflect"
 	"slices"
 	"strings"
 	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
 // quiet is for how long nothing must have changed before a watch looks again: a rollout
@@ -16,20 +22,31 @@ const (
 )
 
 // watch prints an answer, and then, as long as somebody watches, the rows that are new or
-// other than before; or, in other formats than a table, all of it.
-func (s *session) watch(ctx context.Context, out output, namespace string, show func() (answer, error)) error {
-	changed := s.reader.Changes(ctx, namespace)
+// other than before; or, in other formats than a table, all of it. It looks again when
+// something has changed.
+func (s *session) watch(ctx context.Context, out output, changed <-chan struct{}, show func() (answer, error)) error {
 	before := answer{}
 	for {
 		began := time.Now()
 		now, err := show()
-		if ctx.Err() != nil { // somebody has seen enough
+		switch {
+		case ctx.Err() != nil: // somebody has seen enough
 			return nil //nolint:nilerr // and that is what the error is about
-		}
-		if err != nil {
+		case err != nil && (before.report == nil || !passes(err)):
 			return err
+		case err != nil:
+			s.note("%v: trying again", err)
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(patience):
+				continue
+			}
 		}
 		if news := now.since(before, out); news != nil {
+			if out.format == formatYAML && before.report != nil {
+				fmt.Fprintln(s.Out, "---")
+			}
 			if err := out.print(s.Out, *news); err != nil {
 				return err
 			}
@@ -40,6 +57,17 @@ func (s *session) watch(ctx context.Context, out output, namespace string, show 
 			return nil
 		}
 	}
+}
+
+// passes says whether an error is about the API server and the way to it, and so will be
+// over some time, and not about what somebody asked for.
+func passes(err error) bool {
+	if status := apierrors.APIStatus(nil); errors.As(err, &status) {
+		code := status.Status().Code
+		return code >= http.StatusInternalServerError || code == http.StatusTooManyRequests
+	}
+	unreached := (*url.Error)(nil)
+	return errors.As(err, &unreached)
 }
 
 // since is what an answer has that another one hadn't, or nil.

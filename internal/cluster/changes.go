@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -9,12 +10,11 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/configpin/configpin/internal/wellknown"
-	"github.com/configpin/configpin/internal/workload"
 )
 
-// Changes says when a source, a snapshot or a workload of a namespace, or of all, may
-// have changed. What may not be watched isn't.
-func (r *Reader) Changes(ctx context.Context, namespace string) <-chan struct{} {
+// Changes says when a source or a snapshot of a namespace, or of all, may have changed,
+// or an object of some other kinds. What may not be watched isn't.
+func (r *Reader) Changes(ctx context.Context, namespace string, others []schema.GroupVersionResource) <-chan struct{} {
 	changed := make(chan struct{}, 1)
 	say := func(any) {
 		select {
@@ -22,12 +22,9 @@ func (r *Reader) Changes(ctx context.Context, namespace string) <-chan struct{} 
 		default: // somebody is about to look anyway
 		}
 	}
-	var kinds []schema.GroupVersionResource
+	kinds := slices.Clone(others)
 	for _, kind := range wellknown.Kinds {
 		kinds = append(kinds, resourceOf(kind))
-	}
-	for _, kind := range workload.Kinds {
-		kinds = append(kinds, resource(kind))
 	}
 	for _, kind := range kinds {
 		watchAny(ctx, metadatainformer.NewFilteredMetadataInformer(r.metadata, kind, namespace, 0, nil, nil).Informer(), say)

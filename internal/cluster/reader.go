@@ -56,14 +56,11 @@ func (r *Reader) One(ctx context.Context, kind schema.GroupVersionResource, name
 	return raw, nil
 }
 
-// May says whether somebody has a right, in one namespace or in all. To ask that takes a
-// right of its own.
-func (r *Reader) May(ctx context.Context, user, verb string, kind schema.GroupVersionResource, namespace string) (bool, error) {
+// May says whether somebody has a right. To ask that takes a right of its own.
+func (r *Reader) May(ctx context.Context, user string, what authorizationv1.ResourceAttributes) (bool, error) {
 	review := authorizationv1.SubjectAccessReview{
 		TypeMeta: metav1.TypeMeta{APIVersion: authorizationv1.SchemeGroupVersion.String(), Kind: "SubjectAccessReview"},
-		Spec: authorizationv1.SubjectAccessReviewSpec{User: user, ResourceAttributes: &authorizationv1.ResourceAttributes{
-			Namespace: namespace, Verb: verb, Group: kind.Group, Resource: kind.Resource,
-		}},
+		Spec:     authorizationv1.SubjectAccessReviewSpec{User: user, ResourceAttributes: &what},
 	}
 	body, err := json.Marshal(review)
 	if err != nil {

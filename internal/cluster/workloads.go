@@ -110,6 +110,15 @@ func onlyLabelled(options *metav1.ListOptions) {
 	options.FieldSelector = fields.AndSelectors(elsewhere...).String()
 }
 
+// WorkloadKinds are the kinds that are served, as lists and watches call them.
+func WorkloadKinds() []schema.GroupVersionResource {
+	var all []schema.GroupVersionResource
+	for _, kind := range workload.Kinds {
+		all = append(all, resource(kind))
+	}
+	return all
+}
+
 func resource(kind *workload.Kind) schema.GroupVersionResource {
 	return schema.GroupVersionResource{Group: kind.Group, Version: kind.Version, Resource: kind.Resource}
 }
