@@ -10,11 +10,17 @@ type scene struct {
 // alone are scenes in which something of configpin is away, one after another.
 var alone = []scene{
 	{"no-webhook", noWebhook},
+	{"lost-key", lostKey},
+	{"left-out", leftOut},
+	{"blip", blip},
 	{"check", check},
+	{"some-namespaces", someNamespaces},
 }
 
 func check(s *shell) {
 	s.do("kubectl rollout status -n configpin-system deployment/configpin-webhook deployment/configpin-versioner --timeout=60s")
+	s.types("check | grep -A1 'webhook certificate'")
+	s.do("kubectl create secret tls -n configpin-system configpin-webhook-certificate --cert=" + s.configpin.Certificates() + "/tls.crt --key=" + s.configpin.Certificates() + "/tls.key")
 	s.types("check")
 	s.types("check -o json | head -20")
 	s.types("check -n kube-system")
@@ -22,7 +28,8 @@ func check(s *shell) {
 
 	s.remark("a policy, a right and the versioner are gone; and a webhook comes after ours")
 	s.do("kubectl delete validatingadmissionpolicybinding configpin-snapshots")
-	s.do("kubectl delete clusterrolebinding configpin-webhook")
+	s.do("kubectl delete clusterrolebinding configpin-webhook configpin-versioner-secrets")
+	s.do("kubectl delete rolebinding -n configpin-system configpin-versioner")
 	s.do("kubectl scale -n configpin-system deployment/configpin-versioner --replicas=0")
 	s.until("", "kubectl get -n configpin-system deployment configpin-versioner -o jsonpath={.status.readyReplicas}")
 	s.apply(`
@@ -65,4 +72,55 @@ func noWebhook(s *shell) {
 	s.types("unpin deployment/web")
 	s.types("status")
 	require.NoError(s.t, s.configpin.StartWebhook(s.t.Context()))
+}
+
+// lostKey has the key of the digests lost: all contents have names by another one then.
+func lostKey(s *shell) {
+	s.apply(db + deployment("web", enabled, "secret/db"))
+	s.rolledOut("web")
+	s.numbered("secret/db", 1)
+	s.do(`kubectl patch secret db --type=merge -p '{"stringData": {"password": "correct horse"}}'`)
+	s.numbered("secret/db", 2)
+	s.current("deployment/web")
+	s.rolledOut("web")
+	require.NoError(s.t, s.configpin.StopVersioner())
+	s.do("kubectl delete secret -n configpin-system configpin-digest-key")
+	s.types("status")
+	s.types("diff secret/db")
+	require.NoError(s.t, s.configpin.StartVersioner(s.t.Context()))
+	s.numbered("secret/db", 3)
+	s.types("history secret/db")
+	s.types("status --check")
+	s.types("undo deployment/web --to secret/db=1")
+	s.rolledOut("web")
+	s.types("status --check")
+	s.types("resume deployment/web")
+	s.rolledOut("web")
+	s.types("status --check")
+}
+
+// leftOut is a namespace that the webhook isn't called for.
+func leftOut(s *shell) {
+	s.do(`kubectl patch mutatingwebhookconfiguration zz-configpin --type=json -p '[{"op": "add", "path": "/webhooks/0/namespaceSelector/matchExpressions/0/values/-", "value": "` + s.namespace + `"}]'`)
+	s.apply(app)
+	s.numbered("configmap/app", 1)
+	s.until("app", "kubectl create -o jsonpath='{.spec.template.spec.containers[0].envFrom[0].configMapRef.name}' --dry-run=server -f - <<'EOF'\n"+deployment("web", enabled, "configmap/app")+"\nEOF")
+	s.apply(deployment("web", enabled, "configmap/app"))
+	s.do("kubectl create role developer --verb=get,list --resource=configmaps,deployments.apps && kubectl create rolebinding developer --role=developer --user=developer")
+	s.types("status")
+	s.types("explain deployment/web")
+	s.types("check | grep -A1 answers")
+	s.types("status --as=developer 2>&1 | grep -v 'you may not read namespaces'")
+	s.do("kubectl delete deployment web")
+}
+
+// someNamespaces are the only ones that are served, as the versioner's Deployment says. It
+// comes last: nobody puts that back.
+func someNamespaces(s *shell) {
+	s.do("kubectl create namespace elsewhere")
+	s.do(`kubectl patch -n configpin-system deployment configpin-versioner --type=json -p '[{"op": "add", "path": "/spec/template/spec/containers/0/args/-", "value": "--namespaces=elsewhere"}]'`)
+	s.apply(app + deployment("web", enabled, "configmap/app"))
+	s.types("status")
+	s.types("explain deployment/web")
+	s.types("check -n elsewhere | grep -A1 rights")
 }

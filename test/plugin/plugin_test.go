@@ -24,6 +24,7 @@ var update = flag.Bool("update", false, "write what was said to testdata")
 // shop is a cluster on which people work.
 type shop struct {
 	api        client.Client
+	cluster    *controlplane.Cluster
 	configpin  *installation.Installation
 	kubeconfig string
 	path       string // where kubectl and the plugin are
@@ -58,6 +59,7 @@ func open(t *testing.T) *shop {
 	require.NoError(t, err)
 	s := &shop{
 		api:        api,
+		cluster:    cluster,
 		configpin:  configpin,
 		kubeconfig: cluster.Kubeconfig(),
 		path:       plugins + string(os.PathListSeparator) + filepath.Dir(cluster.Binaries().Path("kubectl")),

@@ -1,15 +1,8 @@
 package plugin
 
 import (
-	"bufio"
-	"context"
 	"fmt"
-	"os"
-	"os/exec"
 	"strings"
-
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 )
 
 // together are scenes that leave configpin alone, each in a namespace of its own.
@@ -24,6 +17,7 @@ var together = map[string]func(*shell){
 	"forms":        forms,
 	"states":       states,
 	"several-refs": severalRefs,
+	"kinds":        kinds,
 	"watch":        watch,
 	"picture":      picture,
 }
@@ -317,11 +311,12 @@ data:
   escape: "\u001b[31mred"
   gone: soon
   unended: no newline
+  windows: "a\nb\n"
 binaryData:
   logo: AAEC
 `)
 	s.numbered("configmap/app", 1)
-	s.do(`kubectl patch configmap app --type=merge -p '{"data": {"escape": "plain", "gone": null, "new": "a\nb\n", "unended": "still none"}, "binaryData": {"logo": "AAECAw=="}}'`)
+	s.do(`kubectl patch configmap app --type=merge -p '{"data": {"escape": "plain", "gone": null, "new": "a\nb\n", "unended": "still none", "windows": "a\r\nb\r\n"}, "binaryData": {"logo": "AAECAw=="}}'`)
 	s.numbered("configmap/app", 2)
 	s.types("diff configmap/app")
 	s.types("history configmap/app -o wide")
@@ -389,36 +384,47 @@ func severalRefs(s *shell) {
 	s.types("explain deployment/web")
 }
 
-// watch goes on until somebody has seen enough.
-func watch(s *shell) {
-	s.apply(app + deployment("web", enabled, "configmap/app"))
-	s.rolledOut("web")
-	s.numbered("configmap/app", 1)
-	ctx, cancel := context.WithTimeout(s.t.Context(), deadline)
-	defer cancel()
-	command := exec.CommandContext(ctx, "kubectl", "configpin", "status", "--watch")
-	command.Env = s.env
-	out, err := command.StdoutPipe()
-	require.NoError(s.t, err)
-	require.NoError(s.t, command.Start())
-	lines := bufio.NewScanner(out)
-	seen := func(state string) {
-		for lines.Scan() {
-			if strings.Contains(strings.Join(strings.Fields(lines.Text()), " "), state) {
-				return
-			}
-		}
-		assert.Fail(s.t, "nobody saw it become "+state)
+// kinds are those beside Deployments.
+func kinds(s *shell) {
+	const template = `
+    metadata: {labels: {app: %[1]s}}
+    spec:
+      restartPolicy: %[2]s
+      containers: [{name: app, image: "example.com/app:1", envFrom: [{configMapRef: {name: app}}]}]
+`
+	of := func(kind, name, rest string) string {
+		return fmt.Sprintf("---\napiVersion: apps/v1\nkind: %[1]s\nmetadata: {name: %[2]s, labels: {%[3]s}}\nspec:\n  selector: {matchLabels: {app: %[2]s}}%[4]s\n  template:", kind, name, enabled, rest) +
+			fmt.Sprintf(template, name, "Always")
 	}
-	seen("WORKLOAD")
-	seen("Current")
+	const batch = "---\napiVersion: batch/v1\nkind: %[1]s\nmetadata: {name: %[2]s, labels: {%[3]s}}\nspec:\n  suspend: true\n"
+	s.apply(app + of("StatefulSet", "store", "\n  replicas: 2\n  serviceName: store") + of("DaemonSet", "agent", "") +
+		fmt.Sprintf(batch, "Job", "once", enabled) + "  template:" + fmt.Sprintf(template, "once", "Never") +
+		fmt.Sprintf(batch, "CronJob", "report", enabled) + "  schedule: '0 0 1 1 *'\n  jobTemplate:\n   spec:\n    template:" +
+		strings.ReplaceAll(fmt.Sprintf(template, "report", "Never"), "\n ", "\n   "))
+	rolled := func() {
+		s.do("kubectl rollout status statefulset/store --timeout=60s && kubectl rollout status daemonset/agent --timeout=60s")
+	}
+	s.numbered("configmap/app", 1)
+	rolled()
 	s.edit("app", "colour", "green", "spring")
 	s.numbered("configmap/app", 2)
-	seen("2 2 Current")
-	s.do("kubectl configpin undo deployment/web --to configmap/app=1")
-	seen("Held since")
-	require.NoError(s.t, command.Process.Signal(os.Interrupt))
-	assert.NoError(s.t, command.Wait())
+	for _, workload := range []string{"statefulset/store", "daemonset/agent", "cronjob/report"} {
+		s.current(workload)
+	}
+	rolled()
+	s.types("status")
+	s.types("history configmap/app")
+	s.types("tree configmap/app")
+	s.types("explain cronjob/report")
+	s.types("explain job/once")
+	s.types("undo statefulset/store --to configmap/app=1")
+	s.types("undo ds/agent --to configmap/app=1")
+	s.types("undo cj/report --to configmap/app=1")
+	rolled()
+	s.types("status")
+	s.types("resume ds/agent")
+	s.types("unpin cronjob/report job/once --yes --every=0s")
+	s.types("status -o name")
 }
 
 // picture is the session of which a picture is made: its columns stay.

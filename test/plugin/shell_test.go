@@ -130,6 +130,8 @@ var usuals = []struct {
 }{
 	{regexp.MustCompile(`\b(web|plain|manual|one|two)-[0-9a-f]{7,10}-[0-9a-z]{5}\b`), "$1-HASH-RANDOM"},
 	{regexp.MustCompile(`\b(web|plain|manual|one|two)-[0-9a-f]{7,10}\b`), "$1-HASH"},
+	{regexp.MustCompile(`\b(store|agent)-[0-9a-f]{7,10}\b`), "$1-HASH"},
+	{regexp.MustCompile(`\b(agent)-[0-9a-z]{5}\b`), "$1-RANDOM"},
 	{regexp.MustCompile(`\S+_[0-9a-f]{8}-[0-9a-f-]{27}`), "HOLDER"},
 	{regexp.MustCompile(`(OK +workloads +)\d.*`), "${1}SUMMARY"}, // of those of other scenes
 	{regexp.MustCompile(`\bdb-[0-9a-v]{12}\b`), "db-SUFFIX"},     // by the key of this cluster

@@ -1,0 +1,80 @@
+package plugin
+
+import (
+	"bufio"
+	"context"
+	"os"
+	"os/exec"
+	"strings"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// watches types a line that goes on until enough is called, and returns with what to wait
+// for a line that has some text.
+func (s *shell) watches(line string) (seen func(text string), enough func()) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), deadline)
+	command := exec.CommandContext(ctx, "kubectl", append([]string{"configpin"}, strings.Fields(line)...)...)
+	command.Env = s.env
+	out, err := command.StdoutPipe()
+	require.NoError(s.t, err)
+	require.NoError(s.t, command.Start())
+	lines := bufio.NewScanner(out)
+	seen = func(text string) {
+		s.t.Helper()
+		for lines.Scan() {
+			if strings.Contains(strings.Join(strings.Fields(lines.Text()), " "), text) {
+				return
+			}
+		}
+		assert.Fail(s.t, "nobody saw "+text)
+	}
+	enough = func() {
+		s.t.Helper()
+		defer cancel()
+		require.NoError(s.t, command.Process.Signal(os.Interrupt))
+		assert.NoError(s.t, command.Wait())
+	}
+	return seen, enough
+}
+
+// watch goes on until somebody has seen enough.
+func watch(s *shell) {
+	s.apply(app + deployment("web", enabled, "configmap/app"))
+	s.rolledOut("web")
+	s.numbered("configmap/app", 1)
+	seen, enough := s.watches("status --watch")
+	used, enoughUsed := s.watches("history configmap/app -w")
+	seen("WORKLOAD")
+	seen("Current")
+	used("deployment/web, 2 Pods, 1 ReplicaSet")
+	s.edit("app", "colour", "green", "spring")
+	s.numbered("configmap/app", 2)
+	seen("2 2 Current")
+	used("deployment/web, 2 Pods, 1 ReplicaSet ~colour spring")
+	s.do("kubectl configpin undo deployment/web --to configmap/app=1")
+	seen("Held since")
+	enough()
+	s.do("kubectl scale deployment web --replicas=3") // nothing but Pods changes
+	used("deployment/web, 3 Pods, 1 ReplicaSet")
+	enoughUsed()
+}
+
+// blip has the API server go and come back while somebody watches.
+func blip(s *shell) {
+	s.apply(app)
+	s.numbered("configmap/app", 1)
+	seen, enough := s.watches("history configmap/app --watch -o yaml")
+	seen("revision: 1")
+	server := s.cluster.Process("kube-apiserver")
+	require.NoError(s.t, server.Kill())
+	require.NoError(s.t, server.Start())
+	require.NoError(s.t, s.cluster.Ready(s.t.Context()))
+	s.edit("app", "colour", "green", "spring")
+	s.numbered("configmap/app", 2)
+	seen("---")
+	seen("revision: 2")
+	enough()
+}
