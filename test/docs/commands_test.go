@@ -9,20 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-logr/logr"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
-	"github.com/configpin/configpin/manifests"
-	"github.com/configpin/configpin/test/controlplane"
 	"github.com/configpin/configpin/test/docs"
-	"github.com/configpin/configpin/test/installation"
+	"github.com/configpin/configpin/test/terminal"
 )
 
 // patience is for a machine that does something else too.
@@ -66,66 +56,22 @@ func TestCommands(t *testing.T) {
 		}
 	}
 	require.NotEmpty(t, all, "no document has commands that are run")
-	r := newReader(t)
+	// The sweep has to come sooner than a reader would see it. Of what is installed, the
+	// session of docs/secrets.md, the only one with Secrets, deletes the rights on them.
+	desk := terminal.Open(t, "--sweep=2s")
 	for document, sessions := range all {
 		for _, session := range sessions {
 			t.Run(document+"/"+session.Name, func(t *testing.T) {
 				t.Parallel()
-				r.begin(t, document).follow(session)
+				begin(t, desk, document).follow(session)
 			})
 		}
 	}
 }
 
-// reader is somebody who tries what documents say.
-type reader struct {
-	api        client.Client
-	kubectl    string
-	plugins    string // the folder of kubectl's
-	kubeconfig string
-	cache      string // of kubectl's discovery
-}
-
-func newReader(t *testing.T) *reader {
-	t.Helper()
-	logf.SetLogger(logr.Discard()) // or it complains
-	cluster, err := controlplane.Start(t.Context(), controlplane.Options{Dir: t.TempDir(), Progress: t.Output()})
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, cluster.Stop()) })
-	objects, err := manifests.Objects(manifests.Secrets, manifests.DigestKey)
-	require.NoError(t, err)
-	configpin, err := installation.New(t.Context(), cluster, installation.Options{
-		Objects:      objects, // of which the session of docs/secrets.md, the only one with Secrets, deletes the rights on them
-		WebhookFlags: []string{"--secrets", "--drain=0s"},
-		// What a reader does in minutes is done in seconds here: changes must not
-		// be damped for it, and the sweep has to come sooner.
-		VersionerFlags: []string{"--secrets", "--settle=500ms", "--rollout-burst=1000", "--sweep=2s"},
-		Progress:       t.Output(),
-	})
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, configpin.Stop()) })
-	require.NoError(t, configpin.StartVersioner(t.Context())) // first: it makes the key that the webhook waits for
-	require.NoError(t, configpin.StartWebhook(t.Context()))
-
-	config := rest.CopyConfig(cluster.Config())
-	config.QPS = -1
-	config.WarningHandler = rest.NoWarnings{}
-	api, err := client.New(config, client.Options{})
-	require.NoError(t, err)
-	plugins := t.TempDir()
-	require.NoError(t, installation.BuildPlugin(t.Context(), plugins))
-	return &reader{
-		api:        api,
-		plugins:    plugins,
-		kubectl:    cluster.Binaries().Path("kubectl"),
-		kubeconfig: cluster.Kubeconfig(),
-		cache:      t.TempDir(),
-	}
-}
-
 // shell is where one session is typed in: it has a namespace and a folder.
 type shell struct {
-	*reader
+	*terminal.Terminal
 	t         *testing.T
 	document  string
 	namespace string
@@ -133,31 +79,22 @@ type shell struct {
 	env       []string
 }
 
-func (r *reader) begin(t *testing.T, document string) *shell {
+func begin(t *testing.T, desk *terminal.Terminal, document string) *shell {
 	t.Helper()
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "docs-"}}
-	require.NoError(t, r.api.Create(t.Context(), namespace))
+	namespace, env := desk.Namespace(t, "docs-")
 	folder := t.TempDir()
 	checkout, err := filepath.Abs(root)
 	require.NoError(t, err)
 	require.NoError(t, os.Symlink(filepath.Join(checkout, "manifests"), filepath.Join(folder, "manifests"))) // as in a checkout
-	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
-	config, err := clientcmd.LoadFromFile(r.kubeconfig)
-	require.NoError(t, err)
-	config.Contexts[config.CurrentContext].Namespace = namespace.Name
-	require.NoError(t, clientcmd.WriteToFile(*config, kubeconfig))
 	return &shell{
-		reader:    r,
+		Terminal:  desk,
 		t:         t,
 		document:  document,
-		namespace: namespace.Name,
+		namespace: namespace,
 		folder:    folder,
-		env: append(os.Environ(),
-			"KUBECONFIG="+kubeconfig,
-			"KUBECACHEDIR="+r.cache,
+		env: append(env,
 			"USER=reader", // as whom commands impersonate a group
-			"VARIABLES="+filepath.Join(t.TempDir(), "variables"),
-			"PATH="+strings.Join([]string{r.plugins, filepath.Dir(r.kubectl), os.Getenv("PATH")}, string(os.PathListSeparator))),
+			"VARIABLES="+filepath.Join(t.TempDir(), "variables")),
 	}
 }
 

@@ -27,7 +27,7 @@ func (s *shell) moving() []string {
 
 func (s *shell) list(into client.ObjectList) {
 	s.t.Helper()
-	require.NoError(s.t, s.api.List(s.t.Context(), into, client.InNamespace(s.namespace)))
+	require.NoError(s.t, s.API.List(s.t.Context(), into, client.InNamespace(s.namespace)))
 }
 
 // notKept are the sources whose content isn't in their latest snapshot.
@@ -76,7 +76,7 @@ func (s *shell) behind() []string {
 		for i := range items.Items {
 			stored := &items.Items[i]
 			touched := stored.DeepCopy()
-			err := s.api.Patch(s.t.Context(), touched, client.RawPatch("application/merge-patch+json", []byte("{}")), client.DryRunAll)
+			err := s.API.Patch(s.t.Context(), touched, client.RawPatch("application/merge-patch+json", []byte("{}")), client.DryRunAll)
 			if apierrors.IsNotFound(err) {
 				continue // deleted since
 			}

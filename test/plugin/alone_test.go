@@ -20,7 +20,7 @@ var alone = []scene{
 func check(s *shell) {
 	s.do("kubectl rollout status -n configpin-system deployment/configpin-webhook deployment/configpin-versioner --timeout=60s")
 	s.types("check | grep -A1 'webhook certificate'")
-	s.do("kubectl create secret tls -n configpin-system configpin-webhook-certificate --cert=" + s.configpin.Certificates() + "/tls.crt --key=" + s.configpin.Certificates() + "/tls.key")
+	s.do("kubectl create secret tls -n configpin-system configpin-webhook-certificate --cert=" + s.Configpin.Certificates() + "/tls.crt --key=" + s.Configpin.Certificates() + "/tls.key")
 	s.types("check")
 	s.types("check -o json | head -20")
 	s.types("check -n kube-system")
@@ -60,7 +60,7 @@ func noWebhook(s *shell) {
 	s.numbered("configmap/app", 2)
 	s.current("deployment/web")
 	s.rolledOut("web")
-	require.NoError(s.t, s.configpin.StopWebhook())
+	require.NoError(s.t, s.Configpin.StopWebhook())
 	s.types("undo deployment/web --to configmap/app=1")
 	s.types("status")
 	s.types("resume deployment/web")
@@ -71,7 +71,7 @@ func noWebhook(s *shell) {
 	s.types("adopt -n " + s.namespace)
 	s.types("unpin deployment/web")
 	s.types("status")
-	require.NoError(s.t, s.configpin.StartWebhook(s.t.Context()))
+	require.NoError(s.t, s.Configpin.StartWebhook(s.t.Context()))
 }
 
 // lostKey has the key of the digests lost: all contents have names by another one then.
@@ -83,11 +83,11 @@ func lostKey(s *shell) {
 	s.numbered("secret/db", 2)
 	s.current("deployment/web")
 	s.rolledOut("web")
-	require.NoError(s.t, s.configpin.StopVersioner())
+	require.NoError(s.t, s.Configpin.StopVersioner())
 	s.do("kubectl delete secret -n configpin-system configpin-digest-key")
 	s.types("status")
 	s.types("diff secret/db")
-	require.NoError(s.t, s.configpin.StartVersioner(s.t.Context()))
+	require.NoError(s.t, s.Configpin.StartVersioner(s.t.Context()))
 	s.numbered("secret/db", 3)
 	s.types("history secret/db")
 	s.types("status --check")

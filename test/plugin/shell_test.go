@@ -13,10 +13,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/client-go/tools/clientcmd"
 )
 
 // shell is where one session is typed in: it has a namespace of its own.
@@ -31,18 +28,8 @@ type shell struct {
 
 func (s *shop) begin(t *testing.T) *shell {
 	t.Helper()
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "plugin-"}}
-	require.NoError(t, s.api.Create(t.Context(), namespace))
-	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
-	config, err := clientcmd.LoadFromFile(s.kubeconfig)
-	require.NoError(t, err)
-	config.Contexts[config.CurrentContext].Namespace = namespace.Name
-	require.NoError(t, clientcmd.WriteToFile(*config, kubeconfig))
-	return &shell{
-		shop: s, t: t, namespace: namespace.Name,
-		env: append(os.Environ(), "KUBECONFIG="+kubeconfig, "KUBECACHEDIR="+s.cache,
-			"PATH="+s.path+string(os.PathListSeparator)+os.Getenv("PATH")),
-	}
+	namespace, env := s.Namespace(t, "plugin-")
+	return &shell{shop: s, t: t, namespace: namespace, env: env}
 }
 
 // deadline is how long a command may take, and how long to wait for something.
@@ -181,9 +168,9 @@ func (s *shell) compare(file string) {
 // runInPods creates what the programs run in on a real node. Nobody starts containers here,
 // and the programs run beside the cluster; the plugin reads their settings off it all the
 // same.
-func (s *shop) runInPods(t *testing.T, objects []*unstructured.Unstructured) {
+func (s *shop) runInPods(t *testing.T) {
 	t.Helper()
-	for _, object := range objects {
+	for _, object := range s.Objects {
 		if object.GetKind() != "Deployment" {
 			continue
 		}
@@ -194,6 +181,6 @@ func (s *shop) runInPods(t *testing.T, objects []*unstructured.Unstructured) {
 		require.NoError(t, err)
 		containers[0].(map[string]any)["args"] = append(args, "--secrets")
 		require.NoError(t, unstructured.SetNestedSlice(object.Object, containers, "spec", "template", "spec", "containers"))
-		require.NoError(t, s.api.Create(t.Context(), object))
+		require.NoError(t, s.API.Create(t.Context(), object))
 	}
 }
