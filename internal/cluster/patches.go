@@ -104,12 +104,17 @@ func (p *Patches) Label(ctx context.Context, of Workload, labels map[string]any,
 func (p *Patches) patch(ctx context.Context, of Workload, kind types.PatchType, patch []byte, dryRun bool) (Touched, error) {
 	request := p.rest[of.Kind].Patch(kind).
 		Namespace(of.Namespace).Resource(of.Kind.Resource).Name(of.Name).
-		Param("fieldManager", p.manager).
 		Body(patch)
+	return p.answer(of.Kind, p.signed(request, dryRun).Do(ctx))
+}
+
+// signed is a request to write with the name of whoever does.
+func (p *Patches) signed(request *rest.Request, dryRun bool) *rest.Request {
+	request = request.Param("fieldManager", p.manager)
 	if dryRun {
 		request = request.Param("dryRun", metav1.DryRunAll)
 	}
-	return p.answer(of.Kind, request.Do(ctx))
+	return request
 }
 
 func (p *Patches) answer(kind *workload.Kind, result rest.Result) (Touched, error) {
@@ -138,11 +143,8 @@ func said(raw []byte, err error) error {
 // Probe has the API server say, by a dry run, what would become of a workload that is
 // created from JSON.
 func (p *Patches) Probe(ctx context.Context, kind *workload.Kind, namespace string, object []byte) (Touched, error) {
-	result := p.rest[kind].Post().
-		Namespace(namespace).Resource(kind.Resource).
-		Param("fieldManager", p.manager).Param("dryRun", metav1.DryRunAll).
-		Body(object).Do(ctx)
-	touched, err := p.answer(kind, result)
+	request := p.rest[kind].Post().Namespace(namespace).Resource(kind.Resource).Body(object)
+	touched, err := p.answer(kind, p.signed(request, true).Do(ctx))
 	if err != nil {
 		return Touched{}, fmt.Errorf("trying a %s in namespace %s: %w", kind.Kind, namespace, err)
 	}
@@ -159,12 +161,8 @@ func (p *Patches) Restore(ctx context.Context, source, content snapshot.Object, 
 	request := p.core.Patch(types.MergePatchType).
 		AbsPath(pathOf(resourceOf(source.Kind), source.Namespace), source.Name).
 		SetHeader("Content-Type", string(types.MergePatchType)).
-		Param("fieldManager", p.manager).
 		Body(patch)
-	if dryRun {
-		request = request.Param("dryRun", metav1.DryRunAll)
-	}
-	raw, err := request.Do(ctx).Raw()
+	raw, err := p.signed(request, dryRun).Do(ctx).Raw()
 	if err != nil {
 		if err = said(raw, err); source.Kind == wellknown.Secret {
 			err = discreet(err)
