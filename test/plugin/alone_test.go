@@ -53,13 +53,8 @@ webhooks:
 }
 
 func noWebhook(s *shell) {
-	s.apply(app + deployment("web", enabled, "configmap/app"))
-	s.rolledOut("web")
-	s.numbered("configmap/app", 1)
-	s.edit("app", "colour", "green", "spring")
-	s.numbered("configmap/app", 2)
-	s.current("deployment/web")
-	s.rolledOut("web")
+	s.begun()
+	s.revised("green", "spring", 2)
 	require.NoError(s.t, s.Configpin.StopWebhook())
 	s.types("undo deployment/web --to configmap/app=1")
 	s.types("status")

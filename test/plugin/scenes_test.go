@@ -64,7 +64,7 @@ spec:
 
 const enabled = `configpin.io/enabled: "true"`
 
-// edit changes a key of a ConfigMap, and waits until a Deployment has rolled out to it.
+// edit changes a key of a ConfigMap.
 func (s *shell) edit(name, key, value, cause string) {
 	s.t.Helper()
 	s.do(fmt.Sprintf(`kubectl patch configmap %s --type=merge -p '{"metadata": {"annotations": {"kubernetes.io/change-cause": "%s"}}, "data": {"%s": "%s"}}'`, name, cause, key, value))
@@ -81,18 +81,27 @@ func (s *shell) current(workload string) {
 	s.until("0", "kubectl configpin status "+workload+" --check >/dev/null; echo $?")
 }
 
-func story(s *shell) {
+// begun has a Deployment web pinned to revision 1 of app, and rolled out.
+func (s *shell) begun() {
+	s.t.Helper()
 	s.apply(app + deployment("web", enabled, "configmap/app"))
 	s.rolledOut("web")
 	s.numbered("configmap/app", 1)
-	s.edit("app", "colour", "green", "spring")
-	s.numbered("configmap/app", 2)
+}
+
+// revised has it pinned to another content of app, and rolled out.
+func (s *shell) revised(colour, cause string, revision int) {
+	s.t.Helper()
+	s.edit("app", "colour", colour, cause)
+	s.numbered("configmap/app", revision)
 	s.current("deployment/web")
 	s.rolledOut("web")
-	s.edit("app", "colour", "red", "autumn")
-	s.numbered("configmap/app", 3)
-	s.current("deployment/web")
-	s.rolledOut("web")
+}
+
+func story(s *shell) {
+	s.begun()
+	s.revised("green", "spring", 2)
+	s.revised("red", "autumn", 3)
 
 	s.types("history configmap/app")
 	s.types("diff configmap/app")
@@ -291,10 +300,7 @@ func tree(s *shell) {
 	s.apply(app + deployment("web", enabled, "configmap/app") + deployment("plain", "app: plain", "configmap/app"))
 	s.rolledOut("web")
 	s.numbered("configmap/app", 1)
-	s.edit("app", "colour", "green", "spring")
-	s.numbered("configmap/app", 2)
-	s.current("deployment/web")
-	s.rolledOut("web")
+	s.revised("green", "spring", 2)
 	s.types("tree configmap/app")
 	s.types("tree configmap/app -o name")
 }
@@ -324,9 +330,7 @@ binaryData:
 
 // forms are those that programs read.
 func forms(s *shell) {
-	s.apply(app + deployment("web", enabled, "configmap/app"))
-	s.rolledOut("web")
-	s.numbered("configmap/app", 1)
+	s.begun()
 	s.types("history configmap/app -o json")
 	s.types("history configmap/app -o yaml")
 	s.types("history configmap/app -o name")
@@ -430,13 +434,8 @@ func kinds(s *shell) {
 // picture is the session of which a picture is made: its columns stay.
 func picture(s *shell) {
 	s.exact = true
-	s.apply(app + deployment("web", enabled, "configmap/app"))
-	s.rolledOut("web")
-	s.numbered("configmap/app", 1)
-	s.edit("app", "colour", "green", "spring")
-	s.numbered("configmap/app", 2)
-	s.current("deployment/web")
-	s.rolledOut("web")
+	s.begun()
+	s.revised("green", "spring", 2)
 	s.types("history configmap/app")
 	s.types("diff configmap/app")
 	s.types("undo deployment/web --to configmap/app=1")

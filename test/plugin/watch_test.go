@@ -42,9 +42,7 @@ func (s *shell) watches(line string) (seen func(text string), enough func()) {
 
 // watch goes on until somebody has seen enough.
 func watch(s *shell) {
-	s.apply(app + deployment("web", enabled, "configmap/app"))
-	s.rolledOut("web")
-	s.numbered("configmap/app", 1)
+	s.begun()
 	seen, enough := s.watches("status --watch")
 	used, enoughUsed := s.watches("history configmap/app -w")
 	seen("WORKLOAD")
