@@ -102,6 +102,8 @@ and with 2 if there is no answer, because something went wrong.`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		DisableAutoGenTag: true,
+
+		SuggestionsMinimumDistance: 2, // SuggestionsFor has no default
 	}
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)

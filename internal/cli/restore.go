@@ -70,7 +70,7 @@ func (s *session) restore(ctx context.Context, source cluster.Key, live snapshot
 	if live.Type != to.object.Type {
 		return fmt.Errorf("%s is of the type %s, and was of the type %s in %s: a Secret can't become another type", source.Target, live.Type, to.object.Type, to.title)
 	}
-	users, err := s.followers(ctx, source)
+	users, err := s.followers(ctx, source, to.object.Name)
 	if err != nil {
 		return err
 	}
@@ -98,9 +98,10 @@ func (s *session) restore(ctx context.Context, source cluster.Key, live snapshot
 	return nil
 }
 
-// followers says which workloads would roll out, and which would read it without.
-func (s *session) followers(ctx context.Context, source cluster.Key) (string, error) {
-	var follow, read, unlisted []string
+// followers says which workloads would roll out to a snapshot of a source, and which would
+// read what is in it without.
+func (s *session) followers(ctx context.Context, source cluster.Key, snapshot string) (string, error) {
+	var follow, there, read, unlisted []string
 	for _, kind := range workload.Kinds {
 		for element, err := range s.reader.Workloads(ctx, kind, source.Namespace, cluster.Selector{}) {
 			if apierrors.IsForbidden(err) {
@@ -115,7 +116,9 @@ func (s *session) followers(ctx context.Context, source cluster.Key) (string, er
 				continue
 			}
 			name := lower(kind) + "/" + strings.Clone(object.Name)
-			switch _, pinned := pin.ParsePins(object.Template.Annotations[wellknown.Pins])[source.Target]; {
+			switch at, pinned := pin.ParsePins(object.Template.Annotations[wellknown.Pins])[source.Target]; {
+			case pinned && at == snapshot:
+				there = append(there, name)
 			case pinned && object.Labels[wellknown.Rollout] != wellknown.RolloutManual:
 				follow = append(follow, name)
 			case names(object, source.Target):
@@ -123,17 +126,22 @@ func (s *session) followers(ctx context.Context, source cluster.Key) (string, er
 			}
 		}
 	}
-	said := "No workload is pinned to it."
-	if len(follow) > 0 {
-		said = some(follow) + " will roll out."
+	var said []string
+	add := func(names []string, what string) {
+		if len(names) > 0 {
+			said = append(said, some(names)+" "+what)
+		}
 	}
-	if len(read) > 0 {
-		said += " " + some(read) + " will read it without, since nothing pins that."
+	add(follow, "will roll out.")
+	add(there, "will stay, pinned to it already.")
+	add(read, "will read it without, since nothing pins that.")
+	if len(said) == 0 {
+		said = append(said, "No workload uses it.")
 	}
 	if len(unlisted) > 0 {
-		said += " There may be others: you may not list " + strings.Join(unlisted, ", ") + "."
+		said = append(said, "There may be others: you may not list "+strings.Join(unlisted, ", ")+".")
 	}
-	return said, nil
+	return strings.Join(said, " "), nil
 }
 
 // some are names in a sentence, the first of many.

@@ -46,6 +46,11 @@ func (s *session) newIndex(ctx context.Context, namespace string) *inspect.Index
 // read reads one workload, and the objects that a decision about it asks for.
 func (s *session) read(ctx context.Context, of cluster.Workload) (found, error) {
 	raw, err := s.reader.Workload(ctx, of)
+	if apierrors.IsNotFound(err) {
+		missing := apierrors.NewNotFound(schema.GroupResource{}, of.Name)
+		missing.ErrStatus.Message = fmt.Sprintf("there is no %s in namespace %s", nameOf(of), of.Namespace)
+		return found{}, missing
+	}
 	if err != nil {
 		return found{}, err
 	}

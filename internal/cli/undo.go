@@ -80,7 +80,7 @@ func (u undoing) undo(ctx context.Context, to string) error {
 		return err
 	}
 	if why, _ := f.Enabled(); why != "" {
-		return fmt.Errorf("nothing holds %s: %s", nameOf(u.of), why)
+		return fmt.Errorf("nothing would hold %s at an older revision: %s (kubectl label --overwrite %s %s=true)", nameOf(u.of), why, nameOf(u.of), wellknown.Enabled)
 	}
 	ref, wanted, err := choose(f.Status(f.known), nameOf(u.of), to)
 	if err != nil {

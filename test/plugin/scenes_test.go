@@ -130,7 +130,11 @@ func story(s *shell) {
 	s.types("resume deployment/web")
 	s.types("status")
 
-	s.remark("back to blue, for everybody")
+	s.remark("back to blue, for everybody; one of them is there already")
+	s.apply(deployment("other", enabled, "configmap/app"))
+	s.rolledOut("other")
+	s.do("kubectl configpin undo deployment/other --to configmap/app=1")
+	s.rolledOut("other")
 	s.types("restore configmap/app --revision 1 --dry-run=server")
 	s.types("restore configmap/app --revision 1")
 	s.answers("restore configmap/app --revision 1 --yes", "")
@@ -148,6 +152,7 @@ func wrongInput(s *shell) {
 	s.numbered("configmap/app", 1)
 	for _, line := range []string{
 		"nonesuch",
+		"histori",
 		"history",
 		"history app",
 		"history deployment/web",

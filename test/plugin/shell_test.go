@@ -115,8 +115,8 @@ var usuals = []struct {
 	varies *regexp.Regexp
 	usual  string
 }{
-	{regexp.MustCompile(`\b(web|plain|manual|one|two)-[0-9a-f]{7,10}-[0-9a-z]{5}\b`), "$1-HASH-RANDOM"},
-	{regexp.MustCompile(`\b(web|plain|manual|one|two)-[0-9a-f]{7,10}\b`), "$1-HASH"},
+	{regexp.MustCompile(`\b(web|other|plain|manual|one|two)-[0-9a-f]{7,10}-[0-9a-z]{5}\b`), "$1-HASH-RANDOM"},
+	{regexp.MustCompile(`\b(web|other|plain|manual|one|two)-[0-9a-f]{7,10}\b`), "$1-HASH"},
 	{regexp.MustCompile(`\b(store|agent)-[0-9a-f]{7,10}\b`), "$1-HASH"},
 	{regexp.MustCompile(`\b(agent)-[0-9a-z]{5}\b`), "$1-RANDOM"},
 	{regexp.MustCompile(`\S+_[0-9a-f]{8}-[0-9a-f-]{27}`), "HOLDER"},
