@@ -103,15 +103,15 @@ func ahead[E any](ctx context.Context, sequence func(context.Context) iter.Seq2[
 		err     error
 	}
 	return func(yield func(E, error) bool) {
-		ctx, stop := context.WithCancel(ctx)
+		making, stop := context.WithCancel(ctx)
 		defer stop()
 		next := make(chan made)
 		go func() {
 			defer close(next)
-			for element, err := range sequence(ctx) {
+			for element, err := range sequence(making) {
 				select {
 				case next <- made{element, err}:
-				case <-ctx.Done():
+				case <-making.Done():
 					return
 				}
 			}
@@ -120,6 +120,9 @@ func ahead[E any](ctx context.Context, sequence func(context.Context) iter.Seq2[
 			if !yield(m.element, m.err) {
 				return
 			}
+		}
+		if err := ctx.Err(); err != nil { // there may have been more
+			yield(*new(E), err)
 		}
 	}
 }

@@ -35,6 +35,35 @@ func TestAheadKeepsTheOrderAndTheError(t *testing.T) {
 	assert.ErrorIs(t, last, broken)
 }
 
+func TestAheadSaysThatItWasStopped(t *testing.T) {
+	t.Parallel()
+	ctx, stop := context.WithCancel(t.Context())
+	made := make(chan int)
+	endless := func(ctx context.Context) iter.Seq2[int, error] {
+		return func(yield func(int, error) bool) {
+			for i := 0; ctx.Err() == nil; i++ {
+				select {
+				case made <- i:
+				case <-ctx.Done():
+				}
+				if !yield(i, nil) {
+					return
+				}
+			}
+		}
+	}
+	go func() {
+		<-made
+		<-made
+		stop()
+	}()
+	var last error
+	for _, err := range ahead(ctx, endless) {
+		last = err
+	}
+	assert.ErrorIs(t, last, context.Canceled)
+}
+
 func TestAheadMakesOneMoreMeanwhile(t *testing.T) {
 	t.Parallel()
 	made := make(chan int)
