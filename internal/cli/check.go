@@ -317,7 +317,11 @@ func (c *checkup) certificate(ctx context.Context) {
 		c.unfound(about, err)
 		return
 	}
-	secret := deployment.Get(`spec.template.spec.volumes.#(name=="certificate").secret.secretName`).Str
+	secret := certificateSecret(deployment)
+	if secret == "" {
+		c.add(about, unknown, "see the metric configpin_certificate_expiry_days", "the webhook's Deployment mounts no Secret as its certificate")
+		return
+	}
 	for element, err := range c.reader.Every(ctx, certificates, c.home, cluster.Selector{}) {
 		if err != nil {
 			break // cert-manager isn't there, or not for us to ask

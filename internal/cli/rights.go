@@ -67,6 +67,12 @@ func (s settings) rights(home string) []right {
 		add(versioner, here, "", "secrets", wellknown.DigestKeySecret, "list watch")
 		add(versioner, here, "", "secrets", "", "create")
 	}
+	if s.issues != "" {
+		add(versioner, here, "", "secrets", "", "list watch")
+		add(versioner, here, "", "secrets", s.issues, "update")
+		add(versioner, cluster.Everywhere, mutating.Group, mutating.Resource, "", "list watch")
+		add(versioner, cluster.Everywhere, mutating.Group, mutating.Resource, configurationName, "update")
+	}
 	return all
 }
 

@@ -77,6 +77,13 @@ func TestRightsToListWhatElseCanNameASnapshot(t *testing.T) {
 	assert.Contains(t, s.rights(home), right{program: versioner, group: "argoproj.io", resource: "rollouts", verb: "list"})
 }
 
+func TestRightsToIssueTheCertificate(t *testing.T) {
+	t.Parallel()
+	all := settings{namespaces: cluster.Everywhere, issues: "shown"}.rights(home)
+	assert.Contains(t, all, right{program: versioner, namespace: home, resource: "secrets", name: "shown", verb: "update"})
+	assert.Contains(t, all, right{program: versioner, group: "admissionregistration.k8s.io", resource: "mutatingwebhookconfigurations", name: "zz-configpin", verb: "update"})
+}
+
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	missing := []right{

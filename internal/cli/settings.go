@@ -35,6 +35,7 @@ type settings struct {
 	why                 string                        // what the versioner's are isn't known; empty if it is
 	namespaces, secrets []string                      // as of cluster.Scope
 	kinds               []schema.GroupVersionResource // beyond cluster.ReferenceKinds
+	issues              string                        // the Secret with the webhook's certificate, where the versioner issues it
 	called              labels.Selector               // by name: namespaces for which the webhook is called; nil if nobody knows
 }
 
@@ -103,8 +104,12 @@ func (s *session) findCalled(ctx context.Context) labels.Selector {
 func settingsOf(deployment gjson.Result) settings {
 	read := settings{namespaces: cluster.Everywhere}
 	all := false
-	for _, arg := range deployment.Get("spec.template.spec.containers.#.args|@flatten").Array() {
+	args := deployment.Get("spec.template.spec.containers.#.args|@flatten").Array()
+	for i, arg := range args {
 		flag, value, set := strings.Cut(strings.TrimLeft(arg.Str, "-"), "=")
+		if !set && i+1 < len(args) {
+			value = args[i+1].Str // of any flag but a switch
+		}
 		switch flag {
 		case "namespaces":
 			read.namespaces = strings.Split(value, ",")
@@ -119,12 +124,20 @@ func settingsOf(deployment gjson.Result) settings {
 					read.kinds = append(read.kinds, parsed)
 				}
 			}
+		case "issue-certificate":
+			read.issues = certificateSecret(deployment)
 		}
 	}
 	if all {
 		read.secrets = read.namespaces
 	}
 	return read
+}
+
+// certificateSecret is the Secret with the webhook's certificate, as a program mounts it;
+// empty where it mounts none.
+func certificateSecret(deployment gjson.Result) string {
+	return deployment.Get(`spec.template.spec.volumes.#(name=="certificate").secret.secretName`).Str
 }
 
 // unserved says why sources of a kind aren't served in a namespace, or nothing where
