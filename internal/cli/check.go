@@ -226,43 +226,6 @@ func (c *checkup) expires(about string, last time.Time, do string, least int) {
 	}
 }
 
-// rivals are webhooks that see workloads after ours, and so templates that are pinned.
-func (c *checkup) rivals(ctx context.Context) {
-	const about = "other webhooks"
-	var after []string
-	for element, err := range c.reader.Every(ctx, mutating, metav1.NamespaceAll, cluster.Selector{}) {
-		if err != nil {
-			c.unread(about, err, "")
-			return
-		}
-		name := gjson.GetBytes(element, "metadata.name").Str
-		if name > configurationName && seesWorkloads(element) {
-			after = append(after, name)
-		}
-	}
-	if len(after) > 0 {
-		c.add(about, problem, "give them names that sort before "+configurationName+", so that what they change is not taken for a deploy", "after ours comes %s", strings.Join(after, ", "))
-		return
-	}
-	c.add(about, fine, "", "none that changes workloads comes after ours")
-}
-
-func seesWorkloads(configuration []byte) bool {
-	sees := false
-	for _, rule := range gjson.GetBytes(configuration, "webhooks.#.rules|@flatten").Array() {
-		for _, kind := range workload.Kinds {
-			sees = sees || has(rule.Get("apiGroups"), kind.Group) && has(rule.Get("resources"), kind.Resource)
-		}
-	}
-	return sees
-}
-
-func has(list gjson.Result, value string) bool {
-	return slices.ContainsFunc(list.Array(), func(element gjson.Result) bool {
-		return element.Str == value || element.Str == "*" || element.Str == "*/*"
-	})
-}
-
 // nonesuch is a ConfigMap that isn't there: admission says so of a workload that names it.
 const nonesuch = "configpin-check-nonesuch"
 

@@ -18,6 +18,7 @@ var alone = []scene{
 }
 
 func check(s *shell) {
+	s.begun()
 	s.do("kubectl rollout status -n configpin-system deployment/configpin-webhook deployment/configpin-versioner --timeout=60s")
 	s.types("check | grep -A1 'webhook certificate'")
 	s.do("kubectl create secret tls -n configpin-system configpin-webhook-certificate --cert=" + s.Configpin.Certificates() + "/tls.crt --key=" + s.Configpin.Certificates() + "/tls.key")
@@ -26,7 +27,7 @@ func check(s *shell) {
 	s.types("check -n kube-system")
 	s.types("check --as=nobody")
 
-	s.remark("a policy, a right and the versioner are gone; and a webhook comes after ours")
+	s.remark("a policy, a right and the versioner are gone; and a webhook comes after ours, first for nobody")
 	s.do("kubectl delete validatingadmissionpolicybinding configpin-snapshots")
 	s.do("kubectl delete clusterrolebinding configpin-webhook configpin-versioner-secrets")
 	s.do("kubectl delete rolebinding -n configpin-system configpin-versioner")
@@ -45,6 +46,8 @@ webhooks:
     namespaceSelector: {matchLabels: {nobody: "is"}}
     rules: [{apiGroups: ["*"], apiVersions: ["*"], operations: ["*"], resources: ["*/*"]}]
 `)
+	s.types("check | grep 'other webhooks'")
+	s.do("kubectl label namespace " + s.namespace + " nobody=is")
 	s.types("check")
 	s.do("kubectl delete mutatingwebhookconfiguration zzz-rival")
 	s.do("kubectl delete mutatingwebhookconfiguration zz-configpin")

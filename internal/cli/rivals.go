@@ -1,0 +1,123 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tidwall/gjson"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/wellknown"
+	"github.com/configpin/configpin/internal/workload"
+)
+
+// rivals looks for webhooks that see opted-in workloads after ours, and so templates that
+// are pinned. What their match conditions leave out counts as seen.
+func (c *checkup) rivals(ctx context.Context) {
+	const about = "other webhooks"
+	var after []string
+	for element, err := range c.reader.Every(ctx, mutating, metav1.NamespaceAll, cluster.Selector{}) {
+		if err != nil {
+			c.unread(about, err, "")
+			return
+		}
+		name := gjson.GetBytes(element, "metadata.name").String() // copies
+		if name <= configurationName {
+			continue
+		}
+		for _, webhook := range gjson.GetBytes(element, "webhooks").Array() {
+			seen, err := c.seenBy(ctx, webhook)
+			if err != nil {
+				c.unread(about, err, "")
+				return
+			}
+			if seen != "" {
+				after = append(after, fmt.Sprintf("%s, which sees %s", name, seen))
+				break
+			}
+		}
+	}
+	if len(after) > 0 {
+		c.add(about, problem, "give them names that sort before "+configurationName+", so that what they change is not taken for a deploy", "after ours comes %s", strings.Join(after, "; "))
+		return
+	}
+	c.add(about, fine, "", "none that sees opted-in workloads comes after ours")
+}
+
+// seenBy is an opted-in workload that a webhook of somebody else is called for, or empty.
+func (c *checkup) seenBy(ctx context.Context, webhook gjson.Result) (string, error) {
+	objects, err := selectorOf(webhook.Get("objectSelector"))
+	if err != nil {
+		return "", err
+	}
+	namespaces, err := c.selected(ctx, webhook.Get("namespaceSelector"))
+	if err != nil {
+		return "", err
+	}
+	wanted := strings.Trim(wellknown.Enabled+"="+wellknown.True+","+objects, ",")
+	for _, kind := range workload.Kinds {
+		if !ruled(webhook, kind) {
+			continue
+		}
+		for element, err := range c.reader.Workloads(ctx, kind, metav1.NamespaceAll, cluster.Selector{Labels: wanted}) {
+			if err != nil {
+				return "", err
+			}
+			namespace := gjson.GetBytes(element, "metadata.namespace").String()
+			if namespaces == nil || slices.Contains(namespaces, namespace) {
+				return fmt.Sprintf("%s/%s/%s", namespace, lower(kind), gjson.GetBytes(element, "metadata.name").String()), nil
+			}
+		}
+	}
+	return "", nil
+}
+
+// ruled says whether a webhook is called for a kind.
+func ruled(webhook gjson.Result, kind *workload.Kind) bool {
+	return slices.ContainsFunc(webhook.Get("rules").Array(), func(rule gjson.Result) bool {
+		return has(rule.Get("apiGroups"), kind.Group) && has(rule.Get("resources"), kind.Resource)
+	})
+}
+
+func has(list gjson.Result, value string) bool {
+	return slices.ContainsFunc(list.Array(), func(element gjson.Result) bool {
+		return element.Str == value || element.Str == "*" || element.Str == "*/*"
+	})
+}
+
+// selected are the namespaces that a selector of labels fits; nil if that is all.
+func (c *checkup) selected(ctx context.Context, selector gjson.Result) ([]string, error) {
+	wanted, err := selectorOf(selector)
+	if err != nil || wanted == "" {
+		return nil, err
+	}
+	names := []string{}
+	for element, err := range c.reader.Every(ctx, schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}, metav1.NamespaceAll, cluster.Selector{Labels: wanted}) {
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, gjson.GetBytes(element, "metadata.name").String())
+	}
+	return names, nil
+}
+
+// selectorOf is a selector of labels as lists take it; empty if everything fits.
+func selectorOf(field gjson.Result) (string, error) {
+	if !field.Exists() {
+		return "", nil
+	}
+	var read metav1.LabelSelector
+	if err := json.Unmarshal([]byte(field.Raw), &read); err != nil {
+		return "", fmt.Errorf("reading a selector: %w", err)
+	}
+	selector, err := metav1.LabelSelectorAsSelector(&read)
+	if err != nil {
+		return "", fmt.Errorf("reading a selector: %w", err)
+	}
+	return selector.String(), nil
+}
