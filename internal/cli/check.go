@@ -34,7 +34,8 @@ func (p *program) check() *cobra.Command {
 programs, other webhooks, and all opted-in workloads. Each line says what was found, and
 what to do about it. It ends with 1 if anything is wrong.
 
-Whether the webhook answers is tried by a dry run, in the namespace of --namespace: for
+Where no Certificate of cert-manager tells of the webhook's certificate, the Secret that it is
+in is read. Whether the webhook answers is tried by a dry run, in the namespace of --namespace: for
 that you need the right to create Deployments there. What you may not read is UNKNOWN.`,
 		Example: examples(`
 %[1]s check
@@ -196,7 +197,7 @@ func (c *checkup) authority(bundle string) {
 			last = certificate.NotAfter
 		}
 	}
-	c.expires(about, last, "see why it was not renewed: kubectl describe certificate -n "+c.home, 7)
+	c.expires(about, last, "see who is to renew it: kubectl describe certificate -n "+c.home+", or the logs of the versioner", 7)
 }
 
 // certificatesIn are those in a text, in PEM.
@@ -216,7 +217,7 @@ func (c *checkup) expires(about string, last time.Time, do string, least int) {
 	days := int(last.Sub(c.now).Hours() / 24)
 	switch {
 	case last.IsZero():
-		c.add(about, problem, do, "there is none")
+		c.add(about, problem, do, "it can't be read")
 	case !last.After(c.now):
 		c.add(about, problem, do, "it expired %s", last.UTC().Format(time.RFC3339))
 	case days < least:

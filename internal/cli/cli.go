@@ -72,8 +72,8 @@ workloads that use it name the snapshot, so that a rollback brings back the conf
 with the template. This program shows what there is, says why, and takes back.
 
 It needs no more than your own rights: what you may not read is said to be unknown.
-It ends with 0; with 1 if the answer to what was asked is no (--check, --exit-code);
-and with 2 if there is no answer, because something went wrong.`,
+It ends with 0; with 1 if the answer to what was asked is no (check, --check,
+--exit-code); and with 2 if there is no answer, because something went wrong.`,
 		Example: examples(`
 # Which contents did the ConfigMap have, and what uses them?
 %[1]s history configmap/app

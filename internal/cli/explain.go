@@ -17,7 +17,7 @@ func (p *program) explain() *cobra.Command {
 		Use:   "explain WORKLOAD",
 		Short: "Say what would become of a workload, and why",
 		Long: `Say what would become of each source of a workload when its manifest is applied once more,
-when a changed one is, when it is restarted, and when a source changes; and why. It is
+when a changed one is, when kubectl restarts it, and when a source changes; and why. It is
 decided as admission would decide it; nothing is written, and admission isn't asked.`,
 		Example: examples(`
 %[1]s explain deployment/web

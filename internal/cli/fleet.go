@@ -13,6 +13,7 @@ import (
 	"github.com/tidwall/gjson"
 	"gomodules.xyz/jsonpatch/v2"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
 	"github.com/configpin/configpin/internal/cluster"
@@ -89,7 +90,18 @@ func (s *session) adopt(ctx context.Context, namespace string, at pace) error {
 	if slices.Contains(unlisted, "namespaces") {
 		return errors.New("you may not read namespaces, so nobody can tell which workloads they opt in")
 	}
-	return s.goThrough(ctx, all, at, "pin", s.touchOne)
+	if err := s.goThrough(ctx, all, namespace, at, "pin", s.touchOne); err != nil {
+		return err
+	}
+	return left(unlisted)
+}
+
+// left is an error about what could not be listed, and so was left as it is.
+func left(unlisted []string) error {
+	if len(unlisted) == 0 {
+		return nil
+	}
+	return fmt.Errorf("you may not list %s: what is there is left as it was", strings.Join(unlisted, ", "))
 }
 
 // touchOne sends one workload through admission.
@@ -100,6 +112,9 @@ func (s *session) touchOne(ctx context.Context, patches *cluster.Patches, of clu
 	}
 	decision := pin.Decide(f.Request().Read(), f.known.Facts(f.Request()))
 	unknown := f.Unknown(f.known)
+	if why := f.known.Unserved(wellknown.ConfigMap); why != "" {
+		return step{said: "left as it is: " + why}, nil
+	}
 	if len(decision.Patch) == 0 && len(unknown) == 0 {
 		return step{said: "as it should be"}, nil
 	}
@@ -155,7 +170,7 @@ func sentence(decision pin.Decision) string {
 func (p *program) unpin() *cobra.Command {
 	var at pace
 	command := &cobra.Command{
-		Use:   "unpin (WORKLOAD... | --namespace NAMESPACE --all | --all-namespaces)",
+		Use:   "unpin (WORKLOAD... | --all --namespace NAMESPACE | --all-namespaces)",
 		Short: "Put the names of sources back, and opt out",
 		Long: `Opt workloads out (configpin.io/enabled=false): their templates name ConfigMaps and Secrets
 again, as their manifests do, and configpin's keys are taken off. Each rolls out once, and
@@ -182,17 +197,24 @@ the only content that is left.`,
 		if some := len(args) > 0; some == (all || at.everywhere) {
 			return errors.New("name workloads, or say --all or --all-namespaces")
 		}
+		if all && !at.everywhere && ptr.Deref(p.flags.Namespace, "") == "" {
+			return errors.New("say of which with --namespace, or --all-namespaces: each workload may roll out")
+		}
 		named, err := workloadArgs(namespace, one(args))
 		if err != nil {
 			return err
 		}
+		var unlisted []string
 		if len(named) == 0 {
-			named, _, err = s.everyWorkload(ctx, namespace, func(f found) bool { return pinnedSomehow(f.Object) })
+			named, unlisted, err = s.everyWorkload(ctx, namespace, func(f found) bool { return pinnedSomehow(f.Object) })
 			if err != nil {
 				return err
 			}
 		}
-		return s.goThrough(ctx, named, at, "unpin", s.unpinOne)
+		if err := s.goThrough(ctx, named, namespace, at, "unpin", s.unpinOne); err != nil {
+			return err
+		}
+		return left(unlisted)
 	})
 	command.Flags().BoolVar(&all, "all", false, "unpin every workload of the namespace")
 	at.addFlags(command)
@@ -218,9 +240,10 @@ func (s *session) unpinOne(ctx context.Context, patches *cluster.Patches, of clu
 }
 
 // unpinOnce opts a workload out, and writes at once what admission would make of that: so
-// it makes no difference whether admission is there.
+// it makes no difference whether admission is there, or is called for the namespace: whether
+// a source is there to be read does.
 func (s *session) unpinOnce(ctx context.Context, patches *cluster.Patches, of cluster.Workload, dry dryRun) (step, error) {
-	f, err := s.read(ctx, of)
+	f, err := s.readWith(ctx, of, &inspect.Index{OwnKey: !s.sharedKey})
 	if err != nil {
 		return step{}, err
 	}
@@ -274,12 +297,13 @@ type step struct {
 	rolls bool
 }
 
-// maxFailures is how many workloads in a row may fail for one reason until nobody waits
-// for the others to.
+// maxFailures is how many workloads in a row may fail until nobody waits for the others
+// to.
 const maxFailures = 5
 
-// goThrough does something to one workload after another, and says how far it is.
-func (s *session) goThrough(ctx context.Context, all []cluster.Workload, at pace, verb string,
+// goThrough does something to one workload after another, of a namespace or of all, and
+// says how far it is.
+func (s *session) goThrough(ctx context.Context, all []cluster.Workload, namespace string, at pace, verb string,
 	do func(context.Context, *cluster.Patches, cluster.Workload, dryRun) (step, error),
 ) error {
 	if len(all) == 0 {
@@ -287,7 +311,11 @@ func (s *session) goThrough(ctx context.Context, all []cluster.Workload, at pace
 		return nil
 	}
 	if at.dry == dryRunNone && len(all) > 1 {
-		question := fmt.Sprintf("%s %d workloads? Those that change roll out, one every %s at most.", strings.ToUpper(verb[:1])+verb[1:], len(all), at.every)
+		where := "all namespaces"
+		if namespace != metav1.NamespaceAll {
+			where = "namespace " + namespace
+		}
+		question := fmt.Sprintf("%s %d workloads of %s, on %s? Those that change roll out, one every %s at most.", strings.ToUpper(verb[:1])+verb[1:], len(all), where, s.config.Host, at.every)
 		if err := s.confirm(ctx, at.yes, question); err != nil {
 			return err
 		}

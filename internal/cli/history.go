@@ -58,7 +58,7 @@ back is among them. What nothing uses is deleted some time: see configpin's rete
 				}
 				return out.print(s.Out, a)
 			}
-			return s.watch(ctx, out, s.reader.Changes(ctx, source.Namespace, s.referenceKinds(ctx)), show)
+			return s.watch(ctx, out, s.changes(ctx, source.Namespace, s.referenceKinds(ctx)), show)
 		}),
 	}
 	out.addFlags(command)
@@ -129,7 +129,8 @@ func (s *session) readHistory(ctx context.Context, source cluster.Key) (*inspect
 	return history, nil
 }
 
-// users reads what names some snapshots. unknown are the kinds that may not be listed.
+// users reads what names some snapshots. unknown are the kinds that may not be listed, or
+// that nobody knows of.
 func (s *session) users(ctx context.Context, namespace string, snapshots []string) (users *inspect.Users, unknown []string, err error) {
 	users = inspect.NewUsers(snapshots)
 	for _, kind := range s.referenceKinds(ctx) {
@@ -150,6 +151,10 @@ func (s *session) users(ctx context.Context, namespace string, snapshots []strin
 	}
 	if len(unknown) > 0 {
 		s.note("%s in namespace %s can't be listed: there may be more that uses a snapshot", strings.Join(unknown, ", "), namespace)
+	}
+	if why := s.readSettings(ctx).unknownKinds; why != "" {
+		unknown = append(unknown, "other kinds")
+		s.note("whether other kinds are configured that can name a snapshot is unknown: %s", why)
 	}
 	return users, unknown, nil
 }

@@ -82,7 +82,7 @@ func (p purging) knowKinds(ctx context.Context, said string, isSaid bool) error 
 	case !isSaid:
 		return nil
 	}
-	p.settings.kinds = nil
+	p.settings.kinds, p.settings.unknownKinds = nil, ""
 	for text := range strings.SplitSeq(said, ",") {
 		if text == "" {
 			continue

@@ -101,7 +101,7 @@ func (s *session) restore(ctx context.Context, source cluster.Key, live snapshot
 // followers says which workloads would roll out to a snapshot of a source, and which would
 // read what is in it without.
 func (s *session) followers(ctx context.Context, source cluster.Key, snapshot string) (string, error) {
-	var follow, there, read, unlisted []string
+	var follow, there, stay, read, unlisted []string
 	for _, kind := range workload.Kinds {
 		for element, err := range s.reader.Workloads(ctx, kind, source.Namespace, cluster.Selector{}) {
 			if apierrors.IsForbidden(err) {
@@ -112,14 +112,16 @@ func (s *session) followers(ctx context.Context, source cluster.Key, snapshot st
 				return "", err
 			}
 			object, err := kind.Read(string(element))
-			if err != nil || object.Copied() || kind.Frozen {
+			if err != nil || object.Copied() {
 				continue
 			}
 			name := lower(kind) + "/" + strings.Clone(object.Name)
 			switch at, pinned := pin.ParsePins(object.Template.Annotations[wellknown.Pins])[source.Target]; {
 			case pinned && at == snapshot:
 				there = append(there, name)
-			case pinned && object.Labels[wellknown.Rollout] != wellknown.RolloutManual:
+			case pinned && (kind.Frozen || object.Labels[wellknown.Rollout] == wellknown.RolloutManual):
+				stay = append(stay, name)
+			case pinned:
 				follow = append(follow, name)
 			case names(object, source.Target):
 				read = append(read, name)
@@ -134,9 +136,10 @@ func (s *session) followers(ctx context.Context, source cluster.Key, snapshot st
 	}
 	add(follow, "will roll out.")
 	add(there, "will stay, pinned to it already.")
+	add(stay, "will stay at another revision, until somebody deploys.")
 	add(read, "will read it without, since nothing pins that.")
 	if len(said) == 0 {
-		said = append(said, "No workload uses it.")
+		said = append(said, "No workload is pinned to it, or reads it.")
 	}
 	if len(unlisted) > 0 {
 		said = append(said, "There may be others: you may not list "+strings.Join(unlisted, ", ")+".")

@@ -97,7 +97,7 @@ func (c *checkup) rights(ctx context.Context) {
 	group.SetLimit(readers)
 	for i, r := range wanted {
 		group.Go(func() (err error) {
-			granted[i], err = c.reader.May(ctx, "system:serviceaccount:"+c.home+":"+c.accounts[r.program], authorizationv1.ResourceAttributes{
+			granted[i], err = c.reader.May(ctx, c.home, c.accounts[r.program], authorizationv1.ResourceAttributes{
 				Namespace: r.namespace, Group: r.group, Resource: r.resource, Name: r.name, Verb: r.verb,
 			})
 			return err

@@ -80,7 +80,8 @@ func (c *checkup) seenBy(ctx context.Context, webhook gjson.Result) (string, err
 // ruled says whether a webhook is called for a kind.
 func ruled(webhook gjson.Result, kind *workload.Kind) bool {
 	return slices.ContainsFunc(webhook.Get("rules").Array(), func(rule gjson.Result) bool {
-		return has(rule.Get("apiGroups"), kind.Group) && has(rule.Get("resources"), kind.Resource)
+		return has(rule.Get("apiGroups"), kind.Group) && has(rule.Get("resources"), kind.Resource) &&
+			(has(rule.Get("operations"), "CREATE") || has(rule.Get("operations"), "UPDATE"))
 	})
 }
 

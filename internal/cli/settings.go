@@ -36,7 +36,9 @@ type settings struct {
 	namespaces, secrets []string                      // as of cluster.Scope
 	kinds               []schema.GroupVersionResource // beyond cluster.ReferenceKinds
 	issues              string                        // the Secret with the webhook's certificate, where the versioner issues it
-	called              labels.Selector               // by name: namespaces for which the webhook is called; nil if nobody knows
+	unknownKinds        string                        // why kinds isn't known; empty if it is
+	uncalled            string                        // why called isn't known; empty if it is
+	called              labels.Selector               // by name: namespaces for which the webhook is called
 }
 
 var deployments = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}
@@ -46,7 +48,10 @@ var deployments = schema.GroupVersionResource{Group: "apps", Version: "v1", Reso
 func (s *session) readSettings(ctx context.Context) settings {
 	if s.settings == nil {
 		found := s.findSettings(ctx)
-		found.called = s.findCalled(ctx)
+		var err error
+		if found.called, err = s.findCalled(ctx); err != nil {
+			found.uncalled, found.called = cause(err).Error(), labels.Everything()
+		}
 		s.settings = &found
 	}
 	return *s.settings
@@ -61,7 +66,7 @@ func (s *session) findSettings(ctx context.Context) settings {
 	if apierrors.IsNotFound(err) {
 		why = fmt.Sprintf("there is no configpin in namespace %s: say with --configpin-namespace where it is", s.home)
 	}
-	return settings{why: why, namespaces: cluster.Everywhere, secrets: cluster.Everywhere}
+	return settings{why: why, unknownKinds: why, namespaces: cluster.Everywhere, secrets: cluster.Everywhere}
 }
 
 // deployment reads the Deployment of one of our programs. It fails with NotFound where
@@ -82,29 +87,30 @@ func (s *session) deployment(ctx context.Context, program string) (gjson.Result,
 
 // findCalled reads for which namespaces the API server calls the webhook. Where that isn't
 // installed, none is left out: that it's away is for check to say.
-func (s *session) findCalled(ctx context.Context) labels.Selector {
+func (s *session) findCalled(ctx context.Context) (labels.Selector, error) {
 	raw, err := s.reader.One(ctx, mutating, metav1.NamespaceAll, configurationName)
 	if apierrors.IsNotFound(err) {
-		return labels.Everything()
+		return labels.Everything(), nil
+	}
+	if err != nil {
+		return nil, err
 	}
 	var read metav1.LabelSelector
-	if err != nil || json.Unmarshal([]byte(gjson.GetBytes(raw, "webhooks.0.namespaceSelector").Raw), &read) != nil {
-		return nil
+	if selector := gjson.GetBytes(raw, "webhooks.0.namespaceSelector").Raw; selector != "" {
+		if err := json.Unmarshal([]byte(selector), &read); err != nil {
+			return nil, err
+		}
 	}
 	byName := metav1.LabelSelector{MatchExpressions: slices.DeleteFunc(read.MatchExpressions, func(r metav1.LabelSelectorRequirement) bool {
 		return r.Key != corev1.LabelMetadataName
 	})}
-	selector, err := metav1.LabelSelectorAsSelector(&byName)
-	if err != nil { // the API server would not have taken it
-		return nil
-	}
-	return selector
+	return metav1.LabelSelectorAsSelector(&byName)
 }
 
 func settingsOf(deployment gjson.Result) settings {
-	read := settings{namespaces: cluster.Everywhere}
+	read := settings{}
 	all := false
-	args := deployment.Get("spec.template.spec.containers.#.args|@flatten").Array()
+	args := deployment.Get(`spec.template.spec.containers.#(name=="` + versioner + `").args`).Array()
 	for i, arg := range args {
 		flag, value, set := strings.Cut(strings.TrimLeft(arg.Str, "-"), "=")
 		if !set && i+1 < len(args) {
@@ -112,12 +118,12 @@ func settingsOf(deployment gjson.Result) settings {
 		}
 		switch flag {
 		case "namespaces":
-			read.namespaces = strings.Split(value, ",")
+			read.namespaces = append(read.namespaces, strings.Split(value, ",")...)
 		case "secrets":
 			on, err := strconv.ParseBool(value)
 			all = !set || err == nil && on
 		case "secrets-namespaces":
-			read.secrets = strings.Split(value, ",")
+			read.secrets = append(read.secrets, strings.Split(value, ",")...)
 		case "gc-reference-kinds":
 			for kind := range strings.SplitSeq(value, ",") {
 				if parsed, err := cluster.ParseKind(kind); err == nil { // or the versioner would not run
@@ -127,6 +133,9 @@ func settingsOf(deployment gjson.Result) settings {
 		case "issue-certificate":
 			read.issues = certificateSecret(deployment)
 		}
+	}
+	if len(read.namespaces) == 0 {
+		read.namespaces = cluster.Everywhere
 	}
 	if all {
 		read.secrets = read.namespaces

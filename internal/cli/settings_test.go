@@ -18,7 +18,7 @@ func settingsBy(t *testing.T, args ...string) settings {
 	text, err := json.Marshal(args)
 	require.NoError(t, err)
 	return settingsOf(gjson.Parse(`{"spec": {"template": {"spec": {
-		"containers": [{"args": ` + string(text) + `}],
+		"containers": [{"name": "mesh", "args": ["--namespaces=mesh"]}, {"name": "versioner", "args": ` + string(text) + `}],
 		"volumes": [{"name": "certificate", "secret": {"secretName": "shown"}}]}}}}`))
 }
 
@@ -37,6 +37,7 @@ func TestSettings(t *testing.T) {
 		"Secrets of some namespaces":   {[]string{"--secrets-namespaces=shop,bank"}, settings{namespaces: everywhere, secrets: some}},
 		"some namespaces":              {[]string{"--namespaces=shop,bank"}, settings{namespaces: some}},
 		"some namespaces, in two args": {[]string{"--namespaces", "shop,bank", "-v", "1"}, settings{namespaces: some}},
+		"some namespaces, said twice":  {[]string{"--namespaces=shop", "--namespaces=bank"}, settings{namespaces: some}},
 		"Secrets of what is served":    {[]string{"--secrets", "--namespaces=shop,bank"}, settings{namespaces: some, secrets: some}},
 		"other kinds":                  {[]string{"--gc-reference-kinds=argoproj.io/v1alpha1/rollouts"}, settings{namespaces: everywhere, kinds: []schema.GroupVersionResource{rollouts}}},
 		"its own certificate":          {[]string{"--issue-certificate=configpin-system/webhook"}, settings{namespaces: everywhere, issues: "shown"}},

@@ -72,7 +72,7 @@ Without arguments, it shows the opted-in workloads of the namespace, or of all.`
 				return errors.New("--watch goes on, and --check ends: give one of them")
 			}
 			if watch {
-				return s.watch(ctx, out, s.reader.Changes(ctx, namespace, cluster.WorkloadKinds()), show)
+				return s.watch(ctx, out, s.changes(ctx, namespace, cluster.WorkloadKinds()), show)
 			}
 			a, err := show()
 			if err != nil {
@@ -89,7 +89,7 @@ Without arguments, it shows the opted-in workloads of the namespace, or of all.`
 	}
 	out.addFlags(command)
 	command.Flags().BoolVarP(&everywhere, "all-namespaces", "A", false, "look in all namespaces")
-	command.Flags().BoolVar(&check, "check", false, "end with 1 if anything is Settling, Missing, Unknown, or not pinned without anybody wanting that")
+	command.Flags().BoolVar(&check, "check", false, "end with 1 if anything is Settling, Missing, Unknown, or not pinned without anybody wanting that, or if you may not list all there is")
 	command.Flags().BoolVarP(&watch, "watch", "w", false, "go on, and print what changes")
 	return command
 }
@@ -117,7 +117,8 @@ type summary struct {
 	Refs      int                   `json:"refs"`
 	States    map[inspect.State]int `json:"states"`
 
-	// Unlisted are kinds of workloads that may not be listed: there may be more.
+	// Unlisted are kinds of workloads, or namespaces, that may not be listed: there may be
+	// more.
 	Unlisted []string `json:"unlisted,omitempty"`
 }
 
@@ -179,18 +180,13 @@ func (s *session) statusOf(ctx context.Context, namespace string, named []cluste
 		if err != nil {
 			return report, err
 		}
-		if err := s.again(ctx, &holds, report.Workloads, suspects); err != nil {
+		if report.Workloads, err = s.again(ctx, &holds, report.Workloads, suspects); err != nil {
 			return report, err
 		}
 		if report.Summary.Unlisted = everything.unlisted; len(everything.unlisted) > 0 {
 			report.Summary.OK = false
 		}
 	}
-	defer func() {
-		if report.Summary.States[inspect.Settling] > 0 && s.readSettings(ctx).called == nil {
-			s.note("you may not read the webhook configuration %s: what is Settling may be in a namespace that it leaves out", configurationName)
-		}
-	}()
 	slices.SortFunc(report.Workloads, func(a, b workloadStatus) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
 	})
@@ -202,6 +198,9 @@ func (s *session) statusOf(ctx context.Context, namespace string, named []cluste
 			report.Summary.OK = report.Summary.OK && ref.OK
 		}
 	}
+	if why := s.readSettings(ctx).uncalled; why != "" && report.Summary.States[inspect.Settling] > 0 {
+		s.note("what is Settling may be in a namespace that the webhook isn't called for: its configuration can't be read (%s)", why)
+	}
 	return report, nil
 }
 
@@ -210,33 +209,49 @@ func (s *session) statusOf(ctx context.Context, namespace string, named []cluste
 const maxAgain = 100
 
 // again looks once more at workloads whose state may be one of the moment: what they name,
-// or what their sources hold, may be newer than what was listed before them.
-func (s *session) again(ctx context.Context, holds *holds, all []workloadStatus, suspects []int) error {
-	if len(suspects) > maxAgain {
-		return nil
+// or what their sources hold, may be newer than what was listed before them. It returns
+// those that are there still.
+func (s *session) again(ctx context.Context, holds *holds, all []workloadStatus, suspects []int) ([]workloadStatus, error) {
+	if len(suspects) == 0 || len(suspects) > maxAgain {
+		return all, nil
+	}
+	for _, at := range suspects {
+		if slices.ContainsFunc(all[at].Refs, func(r inspect.Ref) bool { return r.Target().Kind == wellknown.Secret }) {
+			s.readDigestKey(ctx) // before any are read side by side
+		}
 	}
 	read := make([]found, len(suspects))
-	gone := make([]bool, len(suspects))
+	failed := make([]error, len(suspects))
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(readers)
 	for i, at := range suspects {
-		group.Go(func() (err error) {
-			read[i], err = s.read(groupCtx, all[at].of)
-			if gone[i] = apierrors.IsNotFound(err) || apierrors.IsForbidden(err); gone[i] {
+		group.Go(func() error {
+			read[i], failed[i] = s.read(groupCtx, all[at].of)
+			if apierrors.IsNotFound(failed[i]) || apierrors.IsForbidden(failed[i]) {
 				return nil
 			}
-			return err
+			return failed[i]
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return err
+		return nil, err
 	}
+	left := map[int]bool{}
 	for i, at := range suspects {
-		if !gone[i] {
+		switch {
+		case failed[i] == nil:
 			all[at] = holds.status(ctx, read[i])
+		case apierrors.IsNotFound(failed[i]):
+			left[at] = true
 		}
 	}
-	return nil
+	var still []workloadStatus
+	for at, status := range all {
+		if !left[at] {
+			still = append(still, status)
+		}
+	}
+	return still, nil
 }
 
 // holds tells since when workloads are held. Events are read when the first one is.

@@ -45,11 +45,15 @@ func (s *session) newIndex(ctx context.Context, namespace string) *inspect.Index
 
 // read reads one workload, and the objects that a decision about it asks for.
 func (s *session) read(ctx context.Context, of cluster.Workload) (found, error) {
+	return s.readWith(ctx, of, s.newIndex(ctx, of.Namespace))
+}
+
+// readWith reads one workload, and adds to known what a decision about it asks for. It
+// fails with NotFound where there is none, or not for long.
+func (s *session) readWith(ctx context.Context, of cluster.Workload, known *inspect.Index) (found, error) {
 	raw, err := s.reader.Workload(ctx, of)
 	if apierrors.IsNotFound(err) {
-		missing := apierrors.NewNotFound(schema.GroupResource{}, of.Name)
-		missing.ErrStatus.Message = fmt.Sprintf("there is no %s in namespace %s", nameOf(of), of.Namespace)
-		return found{}, missing
+		return found{}, gone("there is no %s in namespace %s", nameOf(of), of.Namespace)
 	}
 	if err != nil {
 		return found{}, err
@@ -61,9 +65,9 @@ func (s *session) read(ctx context.Context, of cluster.Workload) (found, error) 
 	case object.Copied():
 		return found{}, fmt.Errorf("%s was made by another workload: ask for that", nameOf(of))
 	case object.Terminating:
-		return found{}, fmt.Errorf("%s is being deleted", nameOf(of))
+		return found{}, gone("%s in namespace %s is being deleted", nameOf(of), of.Namespace)
 	}
-	f := found{inspect.Subject{Object: object}, s.newIndex(ctx, of.Namespace), raw}
+	f := found{inspect.Subject{Object: object}, known, raw}
 	f.NamespaceEnabled, err = s.reader.NamespaceEnabled(ctx, of.Namespace)
 	if apierrors.IsForbidden(err) {
 		f.NamespaceHidden, err = hiddenNamespace(of.Namespace), nil
@@ -73,7 +77,24 @@ func (s *session) read(ctx context.Context, of cluster.Workload) (found, error) 
 	}
 	request := f.Request()
 	request.New = f.OptedIn() // to say also what would become of one that isn't
-	return f, s.learn(ctx, of.Namespace, request.Read(), f.known)
+	if err := s.learn(ctx, of.Namespace, request.Read(), known); err != nil {
+		return found{}, err
+	}
+	for source, name := range pin.ParsePins(object.Template.Annotations[wellknown.Pins]) {
+		if known.Unserved(source.Kind) != "" { // no decision asks whether it is there
+			if err := s.learnOf(ctx, cluster.Key{Namespace: of.Namespace, Target: refs.Target{Kind: source.Kind, Name: name}}, known); err != nil {
+				return found{}, err
+			}
+		}
+	}
+	return f, nil
+}
+
+// gone is a NotFound in our own words.
+func gone(format string, values ...any) error {
+	err := apierrors.NewNotFound(schema.GroupResource{}, "")
+	err.ErrStatus.Message = fmt.Sprintf(format, values...)
+	return err
 }
 
 func hiddenNamespace(name string) string {
@@ -92,6 +113,10 @@ func (s *session) learn(ctx context.Context, namespace string, request pin.Reque
 			return nil
 		}
 		for _, target := range targets {
+			if known.Unserved(target.Kind) != "" {
+				facts[target] = known.Fact(target)
+				continue
+			}
 			if err := s.learnOf(ctx, cluster.Key{Namespace: namespace, Target: target}, known); err != nil {
 				return err
 			}
@@ -136,11 +161,13 @@ func (s *session) addSnapshots(ctx context.Context, kind wellknown.Kind, namespa
 		if err != nil {
 			return err
 		}
-		if !snapshot.Rekeyed(object, s.key) {
+		_, _, claimed := snapshot.Claimed(object)
+		if claimed && !snapshot.Rekeyed(object, s.key) {
 			take(object, true)
 			continue
 		}
-		whole, there, err := s.objects.Read(ctx, object.Namespace, refs.Target{Kind: kind, Name: object.Name}) // its digest is by a key that was lost
+		// It says something else than its name, or its digest is by a key that was lost.
+		whole, there, err := s.objects.Read(ctx, object.Namespace, refs.Target{Kind: kind, Name: object.Name})
 		if err != nil {
 			return err
 		}
@@ -252,8 +279,8 @@ func (v *survey) hide(kind wellknown.Kind, why string) {
 const notSnapshots = "!" + wellknown.SnapshotOf
 
 // readSources reads the sources and snapshots of a kind. Contents are most of it, so that
-// only those of sources are read: one after another where they are few among many, as
-// Secrets among releases of helm, and else in one go.
+// only those of sources are read, one after another, where they are few among many, as
+// Secrets among releases of helm; else all are, in one go.
 func (v *survey) readSources(ctx context.Context, kind wellknown.Kind) error {
 	kept := 0
 	of := map[cluster.Key]bool{}

@@ -86,6 +86,9 @@ func (u undoing) undo(ctx context.Context, to string) error {
 	if err != nil {
 		return err
 	}
+	if why := f.known.Unserved(ref.Target().Kind); why != "" {
+		return fmt.Errorf("nothing would hold %s at an older revision of %s: %s", nameOf(u.of), ref.Source, why)
+	}
 	before, after, err := u.editions(ctx, ref, wanted)
 	if err != nil {
 		return err

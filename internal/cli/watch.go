@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"reflect"
 	"slices"
 	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 // quiet is for how long nothing must have changed before a watch looks again: a rollout
@@ -21,11 +21,15 @@ const (
 	patience = 2 * time.Second
 )
 
+// breath is how much longer a watch waits than it looks, so that it is no burden.
+const breath = 4
+
 // watch prints an answer, and then, as long as somebody watches, the rows that are new or
 // other than before; or, in other formats than a table, all of it. It looks again when
 // something has changed.
 func (s *session) watch(ctx context.Context, out output, changed <-chan struct{}, show func() (answer, error)) error {
 	before := answer{}
+	failing := false
 	for {
 		began := time.Now()
 		now, err := show()
@@ -35,7 +39,10 @@ func (s *session) watch(ctx context.Context, out output, changed <-chan struct{}
 		case err != nil && (before.report == nil || !passes(err)):
 			return err
 		case err != nil:
-			s.note("%v: trying again", err)
+			if !failing {
+				fmt.Fprintln(s.ErrOut, "note:", clean(fmt.Sprintf("%v: trying again", err)))
+			}
+			failing = true
 			select {
 			case <-ctx.Done():
 				return nil
@@ -52,22 +59,29 @@ func (s *session) watch(ctx context.Context, out output, changed <-chan struct{}
 			}
 			out.noHeaders = out.noHeaders || len(news.table.rows) > 0
 		}
-		before = now
+		before, failing = now, false
 		if !settle(ctx, changed, time.Since(began)) {
 			return nil
 		}
 	}
 }
 
-// passes says whether an error is about the API server and the way to it, and so will be
-// over some time, and not about what somebody asked for.
+// passes says whether an error may be over some time: unless the API server says that it is
+// about what somebody asked for.
 func passes(err error) bool {
-	if status := apierrors.APIStatus(nil); errors.As(err, &status) {
-		code := status.Status().Code
-		return code >= http.StatusInternalServerError || code == http.StatusTooManyRequests
+	status := apierrors.APIStatus(nil)
+	if !errors.As(err, &status) {
+		return true // it was not reached, or an answer was cut off
 	}
-	unreached := (*url.Error)(nil)
-	return errors.As(err, &unreached)
+	code := status.Status().Code
+	return code < http.StatusBadRequest || code >= http.StatusInternalServerError || code == http.StatusTooManyRequests || code == http.StatusGone
+}
+
+// changes says when to look again.
+func (s *session) changes(ctx context.Context, namespace string, others []schema.GroupVersionResource) <-chan struct{} {
+	return s.reader.Changes(ctx, namespace, others, func(kind schema.GroupVersionResource, err error) {
+		s.note("what changes of %s is seen late, because it can't be watched (%v)", kind.GroupResource(), cause(err))
+	})
 }
 
 // since is what an answer has that another one hadn't, or nil.
@@ -98,15 +112,15 @@ func (t table) steady(row []string) string {
 	return strings.Join(cells, "\x00")
 }
 
-// settle waits until something changed, and then for quiet, or for as long as looking
-// takes. It returns false when nobody watches any more.
+// settle waits until something changed, and then for quiet, or for breath times as long as
+// looking takes. It returns false when nobody watches any more.
 func settle(ctx context.Context, changed <-chan struct{}, took time.Duration) bool {
 	select {
 	case <-ctx.Done():
 		return false
 	case <-changed:
 	}
-	enough := time.After(max(patience, took))
+	enough := time.After(max(patience, breath*took))
 	for {
 		select {
 		case <-ctx.Done():
@@ -114,7 +128,7 @@ func settle(ctx context.Context, changed <-chan struct{}, took time.Duration) bo
 		case <-changed:
 		case <-enough:
 			return true
-		case <-time.After(max(quiet, took)):
+		case <-time.After(max(quiet, breath*took)):
 			return true
 		}
 	}

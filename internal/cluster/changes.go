@@ -2,8 +2,10 @@ package cluster
 
 import (
 	"context"
+	"maps"
 	"slices"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/metadata/metadatainformer"
@@ -13,10 +15,11 @@ import (
 )
 
 // Changes says when a source or a snapshot of a namespace, or of all, may have changed,
-// or an object of some other kinds. What may not be watched isn't.
-func (r *Reader) Changes(ctx context.Context, namespace string, others []schema.GroupVersionResource) <-chan struct{} {
+// or an object of some other kinds. It tells unwatched of what can't be watched, whenever
+// that was tried again: now and then, so that somebody looks all the same.
+func (r *Reader) Changes(ctx context.Context, namespace string, others []schema.GroupVersionResource, unwatched func(schema.GroupVersionResource, error)) <-chan struct{} {
 	changed := make(chan struct{}, 1)
-	say := func(any) {
+	say := func() {
 		select {
 		case changed <- struct{}{}:
 		default: // somebody is about to look anyway
@@ -27,29 +30,50 @@ func (r *Reader) Changes(ctx context.Context, namespace string, others []schema.
 		kinds = append(kinds, resourceOf(kind))
 	}
 	for _, kind := range kinds {
-		watchAny(ctx, metadatainformer.NewFilteredMetadataInformer(r.metadata, kind, namespace, 0, nil, nil).Informer(), say)
+		informer := metadatainformer.NewFilteredMetadataInformer(r.metadata, kind, namespace, 0, nil, nil).Informer()
+		watchAny(ctx, informer, say, func(err error) {
+			if apierrors.IsForbidden(err) || apierrors.IsNotFound(err) || apierrors.IsMethodNotSupported(err) {
+				unwatched(kind, err)
+				say()
+			}
+		})
 	}
 	return changed
 }
 
-func watchAny(ctx context.Context, informer cache.SharedIndexInformer, say func(any)) {
-	_ = informer.SetTransform(onlyName)
-	_ = informer.SetWatchErrorHandlerWithContext(func(context.Context, *cache.Reflector, error) {}) // it isn't running yet
+func watchAny(ctx context.Context, informer cache.SharedIndexInformer, say func(), failed func(error)) {
+	_ = informer.SetTransform(onlyVersion)
+	_ = informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) { failed(err) }) // it isn't running yet
 	_, _ = informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    say,
-		UpdateFunc: func(_, now any) { say(now) },
-		DeleteFunc: say,
+		AddFunc: func(any) { say() },
+		UpdateFunc: func(was, is any) {
+			if !sameVersion(was, is) {
+				say()
+			}
+		},
+		DeleteFunc: func(any) { say() },
 	})
 	go informer.RunWithContext(ctx)
 }
 
-// onlyName drops everything but who an object is: that it changed is all that matters.
-func onlyName(object any) (any, error) {
+// onlyVersion drops everything but who an object is, and which version of it: that it
+// changed is all that matters.
+func onlyVersion(object any) (any, error) {
 	full, ok := object.(*metav1.PartialObjectMetadata)
 	if !ok {
 		return object, nil // the tombstone of a deletion that was missed
 	}
 	return &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
 		Namespace: full.Namespace, Name: full.Name, UID: full.UID, ResourceVersion: full.ResourceVersion,
+		Generation: full.Generation, Labels: full.Labels, DeletionTimestamp: full.DeletionTimestamp,
 	}}, nil
+}
+
+// sameVersion says whether nothing but the status of an object changed, as it does all the
+// time. What has no generation has no status either, or nobody can tell.
+func sameVersion(was, is any) bool {
+	a, aOK := was.(*metav1.PartialObjectMetadata)
+	b, bOK := is.(*metav1.PartialObjectMetadata)
+	return aOK && bOK && a.UID == b.UID && a.Generation != 0 && a.Generation == b.Generation &&
+		maps.Equal(a.Labels, b.Labels) && a.DeletionTimestamp.Equal(b.DeletionTimestamp)
 }

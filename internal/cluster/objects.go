@@ -131,7 +131,7 @@ func (o *Objects) Contents(ctx context.Context, kind wellknown.Kind, namespace, 
 
 const (
 	// contentsPage is how many are read at a time where they turn out to be small. No
-	// object holds more than 1 MiB, so a page of them has 128 at worst.
+	// object holds more than 1 MiB, so a page has 128 MiB if all of a sudden they don't.
 	contentsPage = 128
 
 	// pageBytes is how much a page shall hold, then.

@@ -56,11 +56,17 @@ func (r *Reader) One(ctx context.Context, kind schema.GroupVersionResource, name
 	return raw, nil
 }
 
-// May says whether somebody has a right. To ask that takes a right of its own.
-func (r *Reader) May(ctx context.Context, user string, what authorizationv1.ResourceAttributes) (bool, error) {
+// May says whether a service account has a right. To ask that takes a right of its own.
+func (r *Reader) May(ctx context.Context, namespace, account string, what authorizationv1.ResourceAttributes) (bool, error) {
+	// As k8s.io/apiserver/pkg/authentication/serviceaccount names them.
+	user := "system:serviceaccount:" + namespace + ":" + account
 	review := authorizationv1.SubjectAccessReview{
 		TypeMeta: metav1.TypeMeta{APIVersion: authorizationv1.SchemeGroupVersion.String(), Kind: "SubjectAccessReview"},
-		Spec:     authorizationv1.SubjectAccessReviewSpec{User: user, ResourceAttributes: &what},
+		Spec: authorizationv1.SubjectAccessReviewSpec{
+			User:               user,
+			Groups:             []string{"system:serviceaccounts", "system:serviceaccounts:" + namespace, "system:authenticated"},
+			ResourceAttributes: &what,
+		},
 	}
 	body, err := json.Marshal(review)
 	if err != nil {
@@ -71,7 +77,11 @@ func (r *Reader) May(ctx context.Context, user string, what authorizationv1.Reso
 	if err != nil {
 		return false, fmt.Errorf("asking for the rights of %s: %w", user, said(raw, err))
 	}
-	return gjson.GetBytes(raw, "status.allowed").Bool(), nil
+	status := gjson.GetBytes(raw, "status")
+	if wrong := status.Get("evaluationError").Str; wrong != "" && !status.Get("allowed").Bool() {
+		return false, fmt.Errorf("asking for the rights of %s: %s", user, wrong)
+	}
+	return status.Get("allowed").Bool(), nil
 }
 
 // Every returns the JSON of each object of a resource, in one namespace or in all. No

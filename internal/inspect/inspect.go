@@ -84,6 +84,9 @@ func (x *Index) Unserve(kind wellknown.Kind, why string) {
 	x.unserved[kind] = why
 }
 
+// Unserved says why sources of a kind aren't served. It is empty where they are.
+func (x *Index) Unserved(kind wellknown.Kind) string { return x.unserved[kind] }
+
 // Hide says that nothing is known of an object, and why; one without a name stands for
 // all of its kind.
 func (x *Index) Hide(target refs.Target, why string) {

@@ -270,9 +270,12 @@ func (s Subject) outside(source refs.Target, pinned string, known *Index) Ref {
 	}
 	fact := known.Fact(source)
 	hidden := cmp.Or(known.Hidden(source), known.Hidden(refs.Target{Kind: source.Kind, Name: pinned}))
-	unserved := known.unserved[source.Kind]
+	unserved := known.Unserved(source.Kind)
+	_, there := known.entries[refs.Target{Kind: source.Kind, Name: pinned}]
 	notEnabled, meant := s.Enabled()
 	switch {
+	case unserved != "" && pinned != "" && hidden == "" && !there:
+		ref.State, ref.Reason = Missing, pinned+" does not exist, and "+unserved
 	case unserved != "":
 		ref.Reason, ref.OK = unserved, true
 	case hidden != "":

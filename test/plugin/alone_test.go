@@ -99,9 +99,11 @@ func lostKey(s *shell) {
 
 // leftOut is a namespace that the webhook isn't called for.
 func leftOut(s *shell) {
-	s.do(`kubectl patch mutatingwebhookconfiguration zz-configpin --type=json -p '[{"op": "add", "path": "/webhooks/0/namespaceSelector/matchExpressions/0/values/-", "value": "` + s.namespace + `"}]'`)
-	s.apply(app)
+	s.apply(app + deployment("one", enabled, "configmap/app") + deployment("two", enabled, "configmap/app"))
+	s.rolledOut("one")
+	s.rolledOut("two")
 	s.numbered("configmap/app", 1)
+	s.do(`kubectl patch mutatingwebhookconfiguration zz-configpin --type=json -p '[{"op": "add", "path": "/webhooks/0/namespaceSelector/matchExpressions/0/values/-", "value": "` + s.namespace + `"}]'`)
 	s.until("app", "kubectl create -o jsonpath='{.spec.template.spec.containers[0].envFrom[0].configMapRef.name}' --dry-run=server -f - <<'EOF'\n"+deployment("web", enabled, "configmap/app")+"\nEOF")
 	s.apply(deployment("web", enabled, "configmap/app"))
 	s.do("kubectl create role developer --verb=get,list --resource=configmaps,deployments.apps && kubectl create rolebinding developer --role=developer --user=developer")
@@ -109,7 +111,17 @@ func leftOut(s *shell) {
 	s.types("explain deployment/web")
 	s.types("check | grep -A1 answers")
 	s.types("status --as=developer 2>&1 | grep -v 'you may not read namespaces'")
-	s.do("kubectl delete deployment web")
+	s.types("undo deployment/one --to configmap/app=1")
+	s.types("adopt -n " + s.namespace + " --every=0s --yes")
+	s.remark("the source goes, and what is pinned has to stay")
+	s.do("kubectl delete configmap app")
+	s.types("unpin deployment/one")
+	s.types("status")
+	s.remark("the snapshot goes as well")
+	s.do("kubectl delete configmap app-cv5soq861iv1 --as=admin --as-group=configpin:admins --as-group=system:masters")
+	s.types("status --check")
+	s.types("status deployment/two --check")
+	s.do("kubectl delete deployment web one two")
 }
 
 // someNamespaces are the only ones that are served, as the versioner's Deployment says. It

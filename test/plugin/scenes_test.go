@@ -194,6 +194,7 @@ func wrongInput(s *shell) {
 		"adopt --every=-1m -n nonesuch",
 		"unpin",
 		"unpin deployment/web --all",
+		"unpin --all",
 		"purge configmap/app",
 		"purge configmap/app --revision 1 --yes",
 		"tree nonesuch/app",

@@ -2,10 +2,10 @@ package plugin
 
 import (
 	"bufio"
-	"context"
 	"os"
 	"os/exec"
 	"strings"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -15,26 +15,38 @@ import (
 // for a line that has some text.
 func (s *shell) watches(line string) (seen func(text string), enough func()) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), deadline)
-	command := exec.CommandContext(ctx, "kubectl", append([]string{"configpin"}, strings.Fields(line)...)...)
+	command := exec.CommandContext(s.t.Context(), "kubectl", append([]string{"configpin"}, strings.Fields(line)...)...)
 	command.Env = s.env
 	out, err := command.StdoutPipe()
 	require.NoError(s.t, err)
 	require.NoError(s.t, command.Start())
-	lines := bufio.NewScanner(out)
+	lines := make(chan string, 100)
+	go func() {
+		defer close(lines)
+		for scanner := bufio.NewScanner(out); scanner.Scan(); {
+			lines <- strings.Join(strings.Fields(scanner.Text()), " ")
+		}
+	}()
 	seen = func(text string) {
 		s.t.Helper()
-		for lines.Scan() {
-			if strings.Contains(strings.Join(strings.Fields(lines.Text()), " "), text) {
-				return
+		late := time.After(deadline)
+		for {
+			select {
+			case line, more := <-lines:
+				if strings.Contains(line, text) {
+					return
+				}
+				require.True(s.t, more, "it ended, and nobody saw %q", text)
+			case <-late:
+				require.FailNow(s.t, "nobody saw "+text)
 			}
 		}
-		assert.Fail(s.t, "nobody saw "+text)
 	}
 	enough = func() {
 		s.t.Helper()
-		defer cancel()
 		require.NoError(s.t, command.Process.Signal(os.Interrupt))
+		for range lines { // until it ends
+		}
 		assert.NoError(s.t, command.Wait())
 	}
 	return seen, enough
@@ -70,6 +82,7 @@ func blip(s *shell) {
 	require.NoError(s.t, server.Kill())
 	require.NoError(s.t, server.Start())
 	require.NoError(s.t, s.Cluster.Ready(s.t.Context()))
+	require.NoError(s.t, s.Configpin.StartVersioner(s.t.Context())) // it ends where it couldn't renew its lease for long
 	s.edit("app", "colour", "green", "spring")
 	s.numbered("configmap/app", 2)
 	seen("---")
