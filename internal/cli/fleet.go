@@ -205,13 +205,16 @@ the only content that is left.`,
 			return err
 		}
 		var unlisted []string
-		if len(named) == 0 {
+		unpin := s.unpinOne
+		if len(named) > 0 {
+			unpin = s.unpinNamed
+		} else {
 			named, unlisted, err = s.everyWorkload(ctx, namespace, func(f found) bool { return pinnedSomehow(f.Object) })
 			if err != nil {
 				return err
 			}
 		}
-		if err := s.goThrough(ctx, named, namespace, at, "unpin", s.unpinOne); err != nil {
+		if err := s.goThrough(ctx, named, namespace, at, "unpin", unpin); err != nil {
 			return err
 		}
 		return left(unlisted)
@@ -224,6 +227,15 @@ the only content that is left.`,
 // pinnedSomehow says whether a workload carries anything of ours that unpinning takes off.
 func pinnedSomehow(o workload.Object) bool {
 	return o.Template.Annotations[wellknown.Pins] != "" || o.Labels[wellknown.Enabled] == wellknown.True
+}
+
+// unpinNamed opts a workload out that somebody named: if there is none, that is a mistake.
+func (s *session) unpinNamed(ctx context.Context, patches *cluster.Patches, of cluster.Workload, dry dryRun) (step, error) {
+	done, err := s.unpinOne(ctx, patches, of, dry)
+	if apierrors.IsNotFound(err) {
+		err = errors.New(err.Error())
+	}
+	return done, err
 }
 
 // unpinOne opts one workload out. What others write at the same time is no reason to fail.

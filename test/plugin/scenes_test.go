@@ -195,6 +195,7 @@ func wrongInput(s *shell) {
 		"unpin",
 		"unpin deployment/web --all",
 		"unpin --all",
+		"unpin deployment/nonesuch",
 		"purge configmap/app",
 		"purge configmap/app --revision 1 --yes",
 		"tree nonesuch/app",
