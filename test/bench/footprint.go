@@ -15,8 +15,8 @@ import (
 
 // footprint is how much memory a process had, and when.
 type footprint struct {
-	pid     int
-	highest bool // what it had at most until then is looked at, and not what it has
+	pid   int
+	field string // of its status: VmRSS, what it has, or VmHWM, what it had at most
 
 	mutex sync.Mutex
 	seen  []memoryAt
@@ -30,7 +30,7 @@ type memoryAt struct {
 // watch looks often enough to see what Go's runtime takes and gives back.
 func (f *footprint) watch(ctx context.Context) {
 	wait.UntilWithContext(ctx, func(context.Context) {
-		if bytes, err := resident(f.pid, f.highest); err == nil { // else it has ended, and whoever waits for it will see
+		if bytes, err := resident(f.pid, f.field); err == nil { // else it has ended, and whoever waits for it will see
 			f.mutex.Lock()
 			defer f.mutex.Unlock()
 			f.seen = append(f.seen, memoryAt{time.Now(), bytes})
@@ -38,16 +38,15 @@ func (f *footprint) watch(ctx context.Context) {
 	}, 50*time.Millisecond)
 }
 
-// resident is the resident memory that a process has, or had at most since it became what
-// it is, in bytes. It knows Linux only.
-func resident(pid int, highest bool) (int, error) {
-	field := map[bool]string{false: "VmRSS:", true: "VmHWM:"}[highest]
+// resident is what a field of a process' status tells of its resident memory, in bytes. It
+// knows Linux only.
+func resident(pid int, field string) (int, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, err
 	}
 	for line := range strings.Lines(string(status)) {
-		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == field {
+		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == field+":" {
 			kib, err := strconv.Atoi(fields[1])
 			return kib << 10, err
 		}

@@ -95,7 +95,7 @@ func (b *bench) askStatus(ctx context.Context, y *yard) (peak int, err error) {
 	}
 	looking, enough := context.WithCancel(ctx)
 	defer enough()
-	memory := &footprint{pid: command.Process.Pid, highest: true} // the usage that Wait tells includes that of this process, before it became another
+	memory := &footprint{pid: command.Process.Pid, field: "VmHWM"} // the usage that Wait tells includes that of this process, before it became another
 	go memory.watch(looking)
 	if err := command.Wait(); err != nil {
 		return 0, fmt.Errorf("asking for the status: %w\n%s", err, complaint.String())

@@ -115,7 +115,7 @@ func (y *yard) startCollector(ctx context.Context) error {
 	if err := y.configpin.StartVersioner(ctx); err != nil {
 		return err
 	}
-	y.footprint = &footprint{pid: y.configpin.Versioner("versioner").PID()}
+	y.footprint = &footprint{pid: y.configpin.Versioner("versioner").PID(), field: "VmRSS"}
 	go y.footprint.watch(ctx)
 	return nil
 }
