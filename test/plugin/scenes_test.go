@@ -395,23 +395,56 @@ func severalRefs(s *shell) {
 	s.types("explain deployment/web")
 }
 
+const otherKinds = `
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: store, labels: {configpin.io/enabled: "true"}}
+spec:
+  replicas: 2
+  serviceName: store
+  selector: {matchLabels: {app: store}}
+  template:
+    metadata: {labels: {app: store}}
+    spec:
+      containers: [{name: app, image: example.com/app:1, envFrom: [{configMapRef: {name: app}}]}]
+---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: agent, labels: {configpin.io/enabled: "true"}}
+spec:
+  selector: {matchLabels: {app: agent}}
+  template:
+    metadata: {labels: {app: agent}}
+    spec:
+      containers: [{name: app, image: example.com/app:1, envFrom: [{configMapRef: {name: app}}]}]
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: once, labels: {configpin.io/enabled: "true"}}
+spec:
+  suspend: true
+  template:
+    spec:
+      restartPolicy: Never
+      containers: [{name: app, image: example.com/app:1, envFrom: [{configMapRef: {name: app}}]}]
+---
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: report, labels: {configpin.io/enabled: "true"}}
+spec:
+  suspend: true
+  schedule: 0 0 1 1 *
+  jobTemplate:
+    spec:
+      template:
+        spec:
+          restartPolicy: Never
+          containers: [{name: app, image: example.com/app:1, envFrom: [{configMapRef: {name: app}}]}]
+`
+
 // kinds are those beside Deployments.
 func kinds(s *shell) {
-	const template = `
-    metadata: {labels: {app: %[1]s}}
-    spec:
-      restartPolicy: %[2]s
-      containers: [{name: app, image: "example.com/app:1", envFrom: [{configMapRef: {name: app}}]}]
-`
-	of := func(kind, name, rest string) string {
-		return fmt.Sprintf("---\napiVersion: apps/v1\nkind: %[1]s\nmetadata: {name: %[2]s, labels: {%[3]s}}\nspec:\n  selector: {matchLabels: {app: %[2]s}}%[4]s\n  template:", kind, name, enabled, rest) +
-			fmt.Sprintf(template, name, "Always")
-	}
-	const batch = "---\napiVersion: batch/v1\nkind: %[1]s\nmetadata: {name: %[2]s, labels: {%[3]s}}\nspec:\n  suspend: true\n"
-	s.apply(app + of("StatefulSet", "store", "\n  replicas: 2\n  serviceName: store") + of("DaemonSet", "agent", "") +
-		fmt.Sprintf(batch, "Job", "once", enabled) + "  template:" + fmt.Sprintf(template, "once", "Never") +
-		fmt.Sprintf(batch, "CronJob", "report", enabled) + "  schedule: '0 0 1 1 *'\n  jobTemplate:\n   spec:\n    template:" +
-		strings.ReplaceAll(fmt.Sprintf(template, "report", "Never"), "\n ", "\n   "))
+	s.apply(app + "---" + otherKinds)
 	rolled := func() {
 		s.do("kubectl rollout status statefulset/store --timeout=60s && kubectl rollout status daemonset/agent --timeout=60s")
 	}
