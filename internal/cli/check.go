@@ -52,7 +52,7 @@ that you need the right to create Deployments there. What you may not read is UN
 			if err != nil {
 				return err
 			}
-			c := &checkup{session: s, namespace: namespace, now: time.Now(), accounts: map[string]string{}}
+			c := &checkup{session: s, namespace: namespace, now: time.Now()}
 			c.all(ctx)
 			if err := c.print(out); err != nil {
 				return err
@@ -92,7 +92,6 @@ type checkup struct {
 	namespace string
 	now       time.Time
 	findings  []finding
-	accounts  map[string]string // service accounts of the programs
 }
 
 func (c *checkup) add(about string, r result, do, says string, values ...any) {
@@ -330,7 +329,6 @@ func (c *checkup) programs(ctx context.Context) {
 			continue
 		}
 		wanted, ready := deployment.Get("spec.replicas").Int(), deployment.Get("status.readyReplicas").Int()
-		c.accounts[program] = deployment.Get("spec.template.spec.serviceAccountName").Str
 		if ready < wanted || wanted == 0 {
 			c.add(about, problem, "kubectl describe -n "+c.home+" deployment/"+deployment.Get("metadata.name").Str+" and its Pods", "%d of %d Pods are ready", ready, wanted)
 			continue

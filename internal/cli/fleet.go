@@ -110,11 +110,11 @@ func (s *session) touchOne(ctx context.Context, patches *cluster.Patches, of clu
 	if err != nil {
 		return step{}, err
 	}
-	decision := pin.Decide(f.Request().Read(), f.known.Facts(f.Request()))
-	unknown := f.Unknown(f.known)
 	if why := f.known.Unserved(wellknown.ConfigMap); why != "" {
 		return step{said: "left as it is: " + why}, nil
 	}
+	decision := pin.Decide(f.Request().Read(), f.known.Facts(f.Request()))
+	unknown := f.Unknown(f.known)
 	if len(decision.Patch) == 0 && len(unknown) == 0 {
 		return step{said: "as it should be"}, nil
 	}

@@ -77,8 +77,8 @@ type purging struct {
 func (p purging) knowKinds(ctx context.Context, said string, isSaid bool) error {
 	known := p.readSettings(ctx)
 	switch {
-	case !isSaid && known.why != "":
-		return fmt.Errorf("nobody can tell which kinds may name a snapshot: %s; or say it with --%s, empty if there are no others than Kubernetes' own", known.why, referenceKinds)
+	case !isSaid && known.unknownKinds != "":
+		return fmt.Errorf("nobody can tell which kinds may name a snapshot: %s; or say it with --%s, empty if there are no others than Kubernetes' own", known.unknownKinds, referenceKinds)
 	case !isSaid:
 		return nil
 	}

@@ -85,8 +85,10 @@ func (c *checkup) rights(ctx context.Context) {
 		c.add(about, unknown, "", "%s", settings.why)
 		return
 	}
+	accounts := map[string]string{}
 	for _, program := range programs {
-		if c.accounts[program] == "" {
+		deployment, err := c.deployment(ctx, program)
+		if accounts[program] = deployment.Get("spec.template.spec.serviceAccountName").Str; err != nil || accounts[program] == "" {
 			c.add(about, unknown, "", "nobody can tell who the %s is: its Deployment isn't there, or can't be read", program)
 			return
 		}
@@ -97,7 +99,7 @@ func (c *checkup) rights(ctx context.Context) {
 	group.SetLimit(readers)
 	for i, r := range wanted {
 		group.Go(func() (err error) {
-			granted[i], err = c.reader.May(ctx, c.home, c.accounts[r.program], authorizationv1.ResourceAttributes{
+			granted[i], err = c.reader.May(ctx, c.home, accounts[r.program], authorizationv1.ResourceAttributes{
 				Namespace: r.namespace, Group: r.group, Resource: r.resource, Name: r.name, Verb: r.verb,
 			})
 			return err

@@ -2,14 +2,12 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/tidwall/gjson"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/wellknown"
@@ -97,24 +95,14 @@ func (c *checkup) selected(ctx context.Context, selector gjson.Result) ([]string
 	if err != nil || wanted == "" {
 		return nil, err
 	}
-	names := []string{}
-	for element, err := range c.reader.Every(ctx, schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}, metav1.NamespaceAll, cluster.Selector{Labels: wanted}) {
-		if err != nil {
-			return nil, err
-		}
-		names = append(names, gjson.GetBytes(element, "metadata.name").String())
-	}
-	return names, nil
+	return c.reader.Namespaces(ctx, cluster.Selector{Labels: wanted})
 }
 
 // selectorOf is a selector of labels as lists take it; empty if everything fits.
 func selectorOf(field gjson.Result) (string, error) {
-	if !field.Exists() {
-		return "", nil
-	}
-	var read metav1.LabelSelector
-	if err := json.Unmarshal([]byte(field.Raw), &read); err != nil {
-		return "", fmt.Errorf("reading a selector: %w", err)
+	read, err := labelSelector(field)
+	if err != nil {
+		return "", err
 	}
 	selector, err := metav1.LabelSelectorAsSelector(&read)
 	if err != nil {

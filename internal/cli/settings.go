@@ -69,9 +69,24 @@ func (s *session) findSettings(ctx context.Context) settings {
 	return settings{why: why, unknownKinds: why, namespaces: cluster.Everywhere, secrets: cluster.Everywhere}
 }
 
-// deployment reads the Deployment of one of our programs. It fails with NotFound where
-// there is none.
+// reading is what came of reading a Deployment.
+type reading struct {
+	deployment gjson.Result
+	err        error
+}
+
+// deployment is the Deployment of one of our programs, read once. It fails with NotFound
+// where there is none.
 func (s *session) deployment(ctx context.Context, program string) (gjson.Result, error) {
+	read, done := s.deployments[program]
+	if !done {
+		read.deployment, read.err = s.readDeployment(ctx, program)
+		s.deployments[program] = read
+	}
+	return read.deployment, read.err
+}
+
+func (s *session) readDeployment(ctx context.Context, program string) (gjson.Result, error) {
 	found := gjson.Result{}
 	for element, err := range s.reader.Every(ctx, deployments, s.home, ofComponent(program)) {
 		if err != nil {
@@ -95,16 +110,25 @@ func (s *session) findCalled(ctx context.Context) (labels.Selector, error) {
 	if err != nil {
 		return nil, err
 	}
-	var read metav1.LabelSelector
-	if selector := gjson.GetBytes(raw, "webhooks.0.namespaceSelector").Raw; selector != "" {
-		if err := json.Unmarshal([]byte(selector), &read); err != nil {
-			return nil, err
-		}
+	read, err := labelSelector(gjson.GetBytes(raw, "webhooks.0.namespaceSelector"))
+	if err != nil {
+		return nil, err
 	}
 	byName := metav1.LabelSelector{MatchExpressions: slices.DeleteFunc(read.MatchExpressions, func(r metav1.LabelSelectorRequirement) bool {
 		return r.Key != corev1.LabelMetadataName
 	})}
 	return metav1.LabelSelectorAsSelector(&byName)
+}
+
+// labelSelector reads a selector of an object in JSON. One that isn't there fits
+// everything.
+func labelSelector(field gjson.Result) (read metav1.LabelSelector, err error) {
+	if field.Exists() {
+		if err = json.Unmarshal([]byte(field.Raw), &read); err != nil {
+			err = fmt.Errorf("reading a selector: %w", err)
+		}
+	}
+	return read, err
 }
 
 func settingsOf(deployment gjson.Result) settings {

@@ -236,22 +236,15 @@ func (s *session) again(ctx context.Context, holds *holds, all []workloadStatus,
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	left := map[int]bool{}
-	for i, at := range suspects {
+	for i, at := range slices.Backward(suspects) { // so that those before stay where they are
 		switch {
 		case failed[i] == nil:
 			all[at] = holds.status(ctx, read[i])
 		case apierrors.IsNotFound(failed[i]):
-			left[at] = true
+			all = slices.Delete(all, at, at+1)
 		}
 	}
-	var still []workloadStatus
-	for at, status := range all {
-		if !left[at] {
-			still = append(still, status)
-		}
-	}
-	return still, nil
+	return all, nil
 }
 
 // holds tells since when workloads are held. Events are read when the first one is.

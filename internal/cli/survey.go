@@ -113,12 +113,10 @@ func (s *session) learn(ctx context.Context, namespace string, request pin.Reque
 			return nil
 		}
 		for _, target := range targets {
-			if known.Unserved(target.Kind) != "" {
-				facts[target] = known.Fact(target)
-				continue
-			}
-			if err := s.learnOf(ctx, cluster.Key{Namespace: namespace, Target: target}, known); err != nil {
-				return err
+			if known.Unserved(target.Kind) == "" {
+				if err := s.learnOf(ctx, cluster.Key{Namespace: namespace, Target: target}, known); err != nil {
+					return err
+				}
 			}
 			facts[target] = known.Fact(target)
 		}
@@ -232,7 +230,7 @@ func (s *session) survey(ctx context.Context, namespace string) (*survey, error)
 func (v *survey) readNamespaces(ctx context.Context) (err error) {
 	var enabled []string
 	if v.namespace == metav1.NamespaceAll {
-		enabled, err = v.reader.EnabledNamespaces(ctx)
+		enabled, err = v.reader.Namespaces(ctx, cluster.Selector{Labels: wellknown.Enabled + "=" + wellknown.True})
 	} else if is, err2 := v.reader.NamespaceEnabled(ctx, v.namespace); is || err2 != nil {
 		enabled, err = []string{v.namespace}, err2
 	}

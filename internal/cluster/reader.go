@@ -124,17 +124,16 @@ func (r *Reader) Count(ctx context.Context, kind wellknown.Kind, namespace strin
 	return len(first.elements) + first.remaining, nil
 }
 
-// EnabledNamespaces are those that opt in what is written in them.
-func (r *Reader) EnabledNamespaces(ctx context.Context) ([]string, error) {
-	wanted := Selector{Labels: wellknown.Enabled + "=" + wellknown.True}
-	var found []string
+// Namespaces are the names of those that a selector fits: not nil where there are none.
+func (r *Reader) Namespaces(ctx context.Context, wanted Selector) ([]string, error) {
+	names := []string{}
 	for element, err := range r.Every(ctx, namespacesResource, metav1.NamespaceAll, wanted) {
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, gjson.GetBytes(element, "metadata.name").Str)
+		names = append(names, gjson.GetBytes(element, "metadata.name").String())
 	}
-	return found, nil
+	return names, nil
 }
 
 // NamespaceEnabled says whether a namespace opts in what is written in it.
