@@ -634,30 +634,3 @@ func TestBounded(t *testing.T) {
 	h.Facts = append(h.Facts, deleted(31, kept(20, "red")))
 	assert.Empty(t, Bounded(h, 2), "and so is a snapshot")
 }
-
-func TestLoud(t *testing.T) {
-	t.Parallel()
-	touch, lease := asked(versionerUser, "patch", "deployments", "web"), asked(versionerUser, "update", "leases", "configpin-versioner")
-	before := map[string][]Entry{space: {touch}}
-	assert.Empty(t, loud(before, map[string][]Entry{space: {touch, asked(person, "create", configMaps, "app")}, system: {lease}}))
-	assert.Equal(t, []Violation{{"I12", space, "deployments web", "patch by " + versionerUser}},
-		loud(before, map[string][]Entry{space: {touch, touch}, system: {lease}}))
-}
-
-func TestElsewhere(t *testing.T) {
-	t.Parallel()
-	watched := func(namespace string) bool { return namespace == space }
-	fine := map[string][]Entry{
-		space:     {asked(webhookUser, "create", configMaps, blue)},
-		system:    {{User: versionerUser, Verb: "update", Resource: "leases", Namespace: system}, {User: versionerUser, Verb: "create", Resource: "events"}},
-		"default": {asked(person, "create", configMaps, "app")},
-	}
-	assert.Empty(t, elsewhere(fine, watched))
-	assert.Equal(t, []Violation{
-		{"I8", system, "configmaps app", "create by " + webhookUser + ": nobody asked for it there"},
-		{"I8", "default", "events a", "create by " + versionerUser + ": nobody asked for it there"},
-	}, elsewhere(map[string][]Entry{
-		system:    {asked(webhookUser, "create", configMaps, "app")},
-		"default": {asked(versionerUser, "create", "events", "a")},
-	}, watched))
-}

@@ -3,20 +3,40 @@ package oracle
 import (
 	"maps"
 	"slices"
+	"time"
 )
 
+// seriesEnd is how long after the last repetition of an Event client-go writes how
+// often it happened, at the earliest; if the Event is gone, it tries to create it again
+// (k8s.io/client-go/tools/events/event_broadcaster.go, finishTime).
+const seriesEnd = 6 * time.Minute
+
 // loud are the writes by our programs that are in the second log and not in the
-// first, which it continues.
+// first, which it continues. That a series of Events has ended tells of what was before.
 func loud(before, after map[string][]Entry) []Violation {
 	var found []Violation
 	for _, namespace := range slices.Sorted(maps.Keys(after)) {
 		for _, e := range after[namespace][len(before[namespace]):] {
-			if e.ours() && e.writes() && e.Resource != "leases" {
+			if e.ours() && e.writes() && e.Resource != "leases" && !endsSeries(before[namespace], e) {
 				found = append(found, Violation{"I12", namespace, e.Resource + " " + e.Name, e.Verb + " by " + e.User})
 			}
 		}
 	}
 	return found
+}
+
+// endsSeries says whether e may be the last word of the recorder on an Event: nothing
+// was written of it for that long.
+func endsSeries(before []Entry, e Entry) bool {
+	if e.Resource != "events" {
+		return false
+	}
+	for _, was := range slices.Backward(before) {
+		if was.Resource == e.Resource && was.Name == e.Name {
+			return e.At.Sub(was.At) >= seriesEnd
+		}
+	}
+	return false
 }
 
 // elsewhere are the writes by our programs in namespaces in which nobody asked
