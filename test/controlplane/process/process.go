@@ -32,6 +32,9 @@ const stopGrace = 10 * time.Second
 // takes longer than a moment.
 const killGrace = 10 * time.Second
 
+// pauseGrace is how long the threads of a process may take to stop: each does when it gets a processor.
+const pauseGrace = 10 * time.Second
+
 // Process is a program that runs in the background. The zero value with Name, Path and Dir set is ready to use.
 //
 // Its identity is argument zero, Dir/Name: no other process on the machine has it, and `ps` shows to which directory
@@ -179,21 +182,48 @@ func (p *Process) kill() error {
 	return nil
 }
 
-// Pause stops the process in its tracks: its connections stay open and nothing answers.
-func (p *Process) Pause() error { return p.send(syscall.SIGSTOP) }
+// Pause stops the process in its tracks: its connections stay open and nothing answers. It returns when every thread
+// stands still, which is some time after the signal where processors are scarce.
+func (p *Process) Pause() error {
+	pid, err := p.send(syscall.SIGSTOP)
+	if err != nil {
+		return err
+	}
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	deadline := time.NewTimer(pauseGrace)
+	defer deadline.Stop()
+	for {
+		switch still, err := standsStill(pid); {
+		case err != nil:
+			return fmt.Errorf("pausing %s (pid %d): %w", p.Name, pid, err)
+		case still:
+			return nil
+		}
+		select {
+		case <-look.C:
+		case <-deadline.C:
+			return fmt.Errorf("pausing %s (pid %d): it still runs %s after SIGSTOP", p.Name, pid, pauseGrace)
+		}
+	}
+}
 
 // Resume lets a paused process go on.
-func (p *Process) Resume() error { return p.send(syscall.SIGCONT) }
+func (p *Process) Resume() error {
+	_, err := p.send(syscall.SIGCONT)
+	return err
+}
 
-func (p *Process) send(s syscall.Signal) error {
+// send returns the PID to which it sent.
+func (p *Process) send(s syscall.Signal) (int, error) {
 	pid := p.PID()
 	if pid == 0 {
-		return fmt.Errorf("sending %s to %s: it does not run", s, p.Name)
+		return 0, fmt.Errorf("sending %s to %s: it does not run", s, p.Name)
 	}
 	if err := signal(pid, s); err != nil {
-		return fmt.Errorf("sending %s to %s (pid %d): %w", s, p.Name, pid, err)
+		return 0, fmt.Errorf("sending %s to %s (pid %d): %w", s, p.Name, pid, err)
 	}
-	return nil
+	return pid, nil
 }
 
 // Outdated says whether the running process differs from the one that Start would start now: other arguments, or a

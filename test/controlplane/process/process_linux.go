@@ -1,9 +1,11 @@
 package process
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -44,4 +46,24 @@ func commandLine(pid int) (string, error) {
 		return "", err
 	}
 	return strings.ReplaceAll(strings.TrimSuffix(string(content), "\x00"), "\x00", " "), nil
+}
+
+// standsStill says whether every thread of a process is stopped. One that has ended is.
+func standsStill(pid int) (bool, error) {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err != nil {
+		return false, err
+	}
+	for _, file := range threads {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			continue // it has ended
+		}
+		// "PID (NAME) STATE ...", proc_pid_stat(5): the name may hold anything.
+		_, rest, _ := strings.Cut(string(content[bytes.LastIndexByte(content, ')')+1:]), " ")
+		if rest == "" || !strings.Contains("TtZX", rest[:1]) {
+			return false, nil
+		}
+	}
+	return true, nil
 }

@@ -3,6 +3,7 @@
 package process
 
 import (
+	"errors"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -27,4 +28,13 @@ func commandLine(pid int) (string, error) {
 		return "", err
 	}
 	return strings.TrimRight(string(out), "\n"), nil
+}
+
+// standsStill says whether a process is stopped, as ps tells it. One that has ended is.
+func standsStill(pid int) (bool, error) {
+	out, err := exec.Command("ps", "-o", "state=", "-p", strconv.Itoa(pid)).Output()
+	if exit := (&exec.ExitError{}); errors.As(err, &exit) {
+		return true, nil
+	}
+	return strings.HasPrefix(strings.TrimSpace(string(out)), "T"), err
 }

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -30,6 +31,15 @@ func TestMain(m *testing.M) {
 	case "stubborn":
 		signal.Ignore(syscall.SIGTERM)
 		fmt.Println("up")
+		select {}
+	case "busy":
+		for range 4 {
+			go func() {
+				for {
+					fmt.Println("up") // and on
+				}
+			}()
+		}
 		select {}
 	case "parent": // starts a child that is not detached, tells its PID, and is killed
 		p := sleeper(os.Getenv("DIR"), "child")
@@ -105,6 +115,32 @@ func TestStopEndsAPausedProcess(t *testing.T) {
 	require.NoError(t, p.Stop())
 	assert.False(t, p.Running())
 	assert.Less(t, time.Since(began), 5*time.Second, "it should have got SIGTERM, not SIGKILL after the grace period")
+}
+
+// More of them than there are processors: the signal comes when there is one to take it.
+func TestAPausedProcessStandsStill(t *testing.T) {
+	dir := t.TempDir()
+	written := func(p *process.Process) int64 {
+		log, err := os.Stat(p.LogFile())
+		require.NoError(t, err)
+		return log.Size()
+	}
+	var all []*process.Process
+	for i := range 2 * runtime.NumCPU() {
+		p := player(dir, fmt.Sprint("busy-", i), "busy")
+		start(t, p)
+		all = append(all, p)
+	}
+	for _, p := range all {
+		require.NoError(t, p.Pause())
+		was := written(p)
+		assert.Never(t, func() bool { return written(p) > was }, 100*time.Millisecond, time.Millisecond)
+	}
+	for _, p := range all {
+		was := written(p)
+		require.NoError(t, p.Resume())
+		assert.Eventually(t, func() bool { return written(p) > was }, 10*time.Second, time.Millisecond)
+	}
 }
 
 func TestAKilledProcessStartsAgain(t *testing.T) {
