@@ -6,10 +6,12 @@ import (
 	"time"
 )
 
-// seriesEnd is how long after the last repetition of an Event client-go writes how
-// often it happened, at the earliest; if the Event is gone, it tries to create it again
-// (k8s.io/client-go/tools/events/event_broadcaster.go, finishTime).
-const seriesEnd = 6 * time.Minute
+// seriesEnd is how long after the last write of an Event the recorder may write how often
+// it happened: client-go does 6 minutes after its last repetition, at the earliest, and if
+// the Event is gone, it tries to create it again
+// (k8s.io/client-go/tools/events/event_broadcaster.go, finishTime). The versioner writes
+// Events at a rate, so that one may be written up to a minute after what it tells of.
+const seriesEnd = 6*time.Minute - time.Minute
 
 // loud are the writes by our programs that are in the second log and not in the
 // first, which it continues. That a series of Events has ended tells of what was before.
