@@ -167,16 +167,16 @@ const (
 // afterwards.
 func (c *checkup) configuration(ctx context.Context) {
 	const about = "webhook configuration"
-	raw, err := c.reader.One(ctx, mutating, metav1.NamespaceAll, configurationName)
+	configuration, err := c.webhookConfiguration(ctx)
 	if err != nil {
 		c.unread(about, err, "install configpin; without its webhook, nothing is pinned")
 		return
 	}
-	bundle := gjson.GetBytes(raw, "webhooks.0.clientConfig.caBundle").Str
+	bundle := configuration.Get("webhooks.0.clientConfig.caBundle").Str
 	if bundle == "" {
 		c.add(about, problem, "see that cert-manager runs, and its CA injector, and the Certificates in "+c.home, "it has no caBundle, so the API server trusts nobody")
 	} else {
-		c.add(about, fine, "", "%s, failurePolicy %s", configurationName, gjson.GetBytes(raw, "webhooks.0.failurePolicy").Str)
+		c.add(about, fine, "", "%s, failurePolicy %s", configurationName, configuration.Get("webhooks.0.failurePolicy").Str)
 		c.authority(bundle)
 	}
 	c.rivals(ctx)

@@ -29,7 +29,7 @@ type session struct {
 	sharedKey bool      // key is that of the programs
 	settings  *settings // once they were read
 
-	deployments map[string]reading // of our programs, as far as they were read
+	parts map[string]reading // of the installation, as far as they were read
 
 	mutex sync.Mutex
 	noted map[string]bool
@@ -40,7 +40,7 @@ func (p *program) connect() (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &session{program: p, config: config, noted: map[string]bool{}, deployments: map[string]reading{}}
+	s := &session{program: p, config: config, noted: map[string]bool{}, parts: map[string]reading{}}
 	if s.reader, err = cluster.NewReader(config); err != nil {
 		return nil, err
 	}

@@ -69,21 +69,26 @@ func (s *session) findSettings(ctx context.Context) settings {
 	return settings{why: why, unknownKinds: why, namespaces: cluster.Everywhere, secrets: cluster.Everywhere}
 }
 
-// reading is what came of reading a Deployment.
+// reading is what came of reading an object.
 type reading struct {
-	deployment gjson.Result
-	err        error
+	object gjson.Result
+	err    error
 }
 
-// deployment is the Deployment of one of our programs, read once. It fails with NotFound
-// where there is none.
-func (s *session) deployment(ctx context.Context, program string) (gjson.Result, error) {
-	read, done := s.deployments[program]
+// part is a part of the installation, read once, when it is asked for first.
+func (s *session) part(name string, read func() (gjson.Result, error)) (gjson.Result, error) {
+	is, done := s.parts[name]
 	if !done {
-		read.deployment, read.err = s.readDeployment(ctx, program)
-		s.deployments[program] = read
+		is.object, is.err = read()
+		s.parts[name] = is
 	}
-	return read.deployment, read.err
+	return is.object, is.err
+}
+
+// deployment is the Deployment of one of our programs. It fails with NotFound where there
+// is none.
+func (s *session) deployment(ctx context.Context, program string) (gjson.Result, error) {
+	return s.part(program, func() (gjson.Result, error) { return s.readDeployment(ctx, program) })
 }
 
 func (s *session) readDeployment(ctx context.Context, program string) (gjson.Result, error) {
@@ -100,17 +105,25 @@ func (s *session) readDeployment(ctx context.Context, program string) (gjson.Res
 	return found, nil
 }
 
+// webhookConfiguration has the API server call the webhook.
+func (s *session) webhookConfiguration(ctx context.Context) (gjson.Result, error) {
+	return s.part(configurationName, func() (gjson.Result, error) {
+		raw, err := s.reader.One(ctx, mutating, metav1.NamespaceAll, configurationName)
+		return gjson.ParseBytes(raw), err
+	})
+}
+
 // findCalled reads for which namespaces the API server calls the webhook. Where that isn't
 // installed, none is left out: that it's away is for check to say.
 func (s *session) findCalled(ctx context.Context) (labels.Selector, error) {
-	raw, err := s.reader.One(ctx, mutating, metav1.NamespaceAll, configurationName)
+	configuration, err := s.webhookConfiguration(ctx)
 	if apierrors.IsNotFound(err) {
 		return labels.Everything(), nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	read, err := labelSelector(gjson.GetBytes(raw, "webhooks.0.namespaceSelector"))
+	read, err := labelSelector(configuration.Get("webhooks.0.namespaceSelector"))
 	if err != nil {
 		return nil, err
 	}
