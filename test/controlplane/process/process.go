@@ -189,23 +189,10 @@ func (p *Process) Pause() error {
 	if err != nil {
 		return err
 	}
-	look := time.NewTicker(time.Millisecond)
-	defer look.Stop()
-	deadline := time.NewTimer(pauseGrace)
-	defer deadline.Stop()
-	for {
-		switch still, err := standsStill(pid); {
-		case err != nil:
-			return fmt.Errorf("pausing %s (pid %d): %w", p.Name, pid, err)
-		case still:
-			return nil
-		}
-		select {
-		case <-look.C:
-		case <-deadline.C:
-			return fmt.Errorf("pausing %s (pid %d): it still runs %s after SIGSTOP", p.Name, pid, pauseGrace)
-		}
+	if !within(pauseGrace, func() bool { return standsStill(pid) }) {
+		return fmt.Errorf("pausing %s (pid %d): it still runs %s after SIGSTOP", p.Name, pid, pauseGrace)
 	}
+	return nil
 }
 
 // Resume lets a paused process go on.
@@ -274,20 +261,26 @@ func (p *Process) owns(pid int) bool {
 
 // waitGone says whether the process ended in time.
 func (p *Process) waitGone(pid int, limit time.Duration) bool {
+	if p.child == nil || p.child.pid != pid {
+		return within(limit, func() bool { return !p.owns(pid) }) // nobody tells us, so we have to look
+	}
 	deadline := time.NewTimer(limit)
 	defer deadline.Stop()
-	if p.child != nil && p.child.pid == pid {
-		select {
-		case <-p.child.gone:
-			return true
-		case <-deadline.C:
-			return false
-		}
+	select {
+	case <-p.child.gone:
+		return true
+	case <-deadline.C:
+		return false
 	}
-	// Not our child: nobody tells us, so we have to look.
+}
+
+// within looks until something is so, and says whether it was in time.
+func within(limit time.Duration, is func() bool) bool {
+	deadline := time.NewTimer(limit)
+	defer deadline.Stop()
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
-	for p.owns(pid) {
+	for !is() {
 		select {
 		case <-look.C:
 		case <-deadline.C:

@@ -49,10 +49,10 @@ func commandLine(pid int) (string, error) {
 }
 
 // standsStill says whether every thread of a process is stopped. One that has ended is.
-func standsStill(pid int) (bool, error) {
+func standsStill(pid int) bool {
 	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
 	if err != nil {
-		return false, err
+		return false
 	}
 	for _, file := range threads {
 		content, err := os.ReadFile(file)
@@ -62,8 +62,8 @@ func standsStill(pid int) (bool, error) {
 		// "PID (NAME) STATE ...", proc_pid_stat(5): the name may hold anything.
 		_, rest, _ := strings.Cut(string(content[bytes.LastIndexByte(content, ')')+1:]), " ")
 		if rest == "" || !strings.Contains("TtZX", rest[:1]) {
-			return false, nil
+			return false
 		}
 	}
-	return true, nil
+	return true
 }
