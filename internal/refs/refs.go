@@ -44,6 +44,16 @@ type Ref struct {
 	// Optional refs don't keep a Pod from starting when their target is missing.
 	Optional bool
 
+	// Repeated says that the ref is of an environment variable whose name is in
+	// its list more than once. Such an entry can't be told from the others: a
+	// strategic merge patch, which merges the list by name
+	// (k8s.io/api/core/v1, Container.Env), would merge what a manifest says of one
+	// into another. Of all lists that hold refs, env alone is merged by a key and
+	// may have one twice: the API server refuses volumes and containers of one
+	// name (k8s.io/kubernetes/pkg/apis/core/validation), and envFrom and
+	// projected.sources are replaced as a whole.
+	Repeated bool
+
 	// Pointer is the JSON pointer of the name, from the PodSpec.
 	Pointer string
 
@@ -114,14 +124,7 @@ func (w *walker) container(container gjson.Result, pointer, section string) {
 		place.List = key.Str
 		switch key.Str {
 		case "env":
-			w.elements(list, pointer+"/env", func(variable gjson.Result, pointer string) {
-				from := variable.Get("valueFrom")
-				if !from.Exists() {
-					return
-				}
-				place.Item = variable.Get("name").String()
-				w.forms(from, pointer+"/valueFrom", place, envForms)
-			})
+			w.env(list, pointer+"/env", place)
 		case "envFrom":
 			place.Item = ""
 			w.elements(list, pointer+"/envFrom", func(source gjson.Result, pointer string) {
@@ -130,6 +133,21 @@ func (w *walker) container(container gjson.Result, pointer, section string) {
 		}
 		return true
 	})
+}
+
+func (w *walker) env(list gjson.Result, pointer string, place Place) {
+	first := len(w.refs)
+	times := map[string]int{}
+	w.elements(list, pointer, func(variable gjson.Result, pointer string) {
+		place.Item = variable.Get("name").String()
+		times[place.Item]++
+		if from := variable.Get("valueFrom"); from.Exists() {
+			w.forms(from, pointer+"/valueFrom", place, envForms)
+		}
+	})
+	for i := first; i < len(w.refs); i++ {
+		w.refs[i].Repeated = times[w.refs[i].Place.Item] > 1
+	}
 }
 
 func (w *walker) volume(volume gjson.Result, pointer string) {

@@ -158,6 +158,22 @@ func TestWalk(t *testing.T) {
 	}, got)
 }
 
+func TestRepeatedVariables(t *testing.T) {
+	const spec = `{"containers": [
+		{"name": "web", "env": [
+			{"name": "X", "value": "1"},
+			{"name": "X", "valueFrom": {"configMapKeyRef": {"name": "app", "key": "a"}}},
+			{"name": "Y", "valueFrom": {"secretKeyRef": {"name": "db", "key": "b"}}}
+		]},
+		{"name": "side", "env": [{"name": "X", "valueFrom": {"configMapKeyRef": {"name": "app", "key": "a"}}}]}
+	]}`
+	var got []bool
+	for _, ref := range refs.Walk(spec) {
+		got = append(got, ref.Repeated)
+	}
+	assert.Equal(t, []bool{true, false, false}, got, "a name may come back in another container")
+}
+
 func TestWalkPassesOverOtherShapes(t *testing.T) {
 	for _, spec := range []string{
 		``, `null`, `[]`, `"text"`, `{}`,
@@ -241,10 +257,11 @@ func TestWhatIsRewrittenIsRead(t *testing.T) {
 }
 
 func TestReduceKeepsTargets(t *testing.T) {
-	targets := func(spec string) map[refs.Target]bool {
+	targets := func(spec string) map[refs.Target]bool { // whether all that names one is repeated
 		found := map[refs.Target]bool{}
 		for _, ref := range refs.Walk(spec) {
-			found[ref.Target] = true
+			others, known := found[ref.Target]
+			found[ref.Target] = ref.Repeated && (others || !known)
 		}
 		return found
 	}
