@@ -3,6 +3,7 @@ package pin
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/snapshot"
@@ -16,25 +17,46 @@ type requestCase struct {
 	facts    Facts
 	new, old state
 	names    map[refs.Target]map[string]bool // what the new template says of each source
+	before   map[refs.Target]map[string]bool // what the old one says
+	firm     map[refs.Target]bool            // of which the new template has a ref that isn't repeated
+	needed   map[refs.Target]bool            // without which its Pods don't start
 	pinned   map[refs.Target]bool            // that something is pinned for, in either template
 }
 
 func newCase(r Request, facts Facts) *requestCase {
 	states := states(r)
-	c := &requestCase{request: r, facts: facts, new: states[0], names: map[refs.Target]map[string]bool{}}
+	c := &requestCase{request: r, facts: facts, new: states[0], firm: map[refs.Target]bool{}, needed: map[refs.Target]bool{}}
 	if r.Old != nil {
 		c.old = states[1]
 	}
 	c.pinned = pinnedIn(facts, c.new, c.old)
+	c.names, c.before = c.said(c.new), c.said(c.old)
 	for _, ref := range c.new.refs {
-		if source, known := c.source(ref.Target); known {
-			if c.names[source] == nil {
-				c.names[source] = map[string]bool{}
-			}
-			c.names[source][ref.Name] = true
+		source, known := c.source(ref.Target)
+		if !known {
+			continue
 		}
+		c.firm[source] = c.firm[source] || !ref.Repeated
+		c.needed[source] = c.needed[source] || !ref.Optional
 	}
 	return c
+}
+
+// said is what a template says of each source that it refers to. A repeated ref that
+// names the source itself says nothing: it is left as it is.
+func (c *requestCase) said(s state) map[refs.Target]map[string]bool {
+	names := map[refs.Target]map[string]bool{}
+	for _, ref := range s.refs {
+		source, known := c.source(ref.Target)
+		if !known || ref.Repeated && ref.Name == source.Name {
+			continue
+		}
+		if names[source] == nil {
+			names[source] = map[string]bool{}
+		}
+		names[source][ref.Name] = true
+	}
+	return names
 }
 
 // source returns the source that a target is, or is a snapshot of. What the
@@ -101,7 +123,7 @@ func (c *requestCase) outcomes() []Outcome {
 	undo := false
 	for i, source := range sources {
 		situations[i] = c.situation(source)
-		undo = undo || situations[i].rolledBack() && situations[i].versioned && !situations[i].excluded
+		undo = undo || situations[i].undoes()
 	}
 	deploy := c.deploy(situations)
 	outcomes := make([]Outcome, len(sources))
@@ -109,6 +131,9 @@ func (c *requestCase) outcomes() []Outcome {
 		s := situations[i]
 		s.undo, s.deploy = undo, deploy
 		answer := decide(s)
+		if !c.firm[source] && answer.name != s.in && answer.reason != ReasonFrozen {
+			answer.name, answer.observed, answer.reason = source.Name, "", ReasonRepeated
+		}
 		outcomes[i] = Outcome{
 			Source:   source,
 			Name:     answer.name,
@@ -119,6 +144,7 @@ func (c *requestCase) outcomes() []Outcome {
 			Problem:  c.facts[source].Problem,
 			Held:     answer.name != s.live && s.live != "" && c.offered(source, answer.observed),
 			old:      s.old,
+			ended:    answer.ended,
 		}
 	}
 	return outcomes
@@ -134,6 +160,9 @@ func (c *requestCase) situation(source refs.Target) situation {
 		excluded:  c.new.excluded[source],
 		ambiguous: c.ambiguous(source),
 		versioned: fact.Role == Source || fact.Role == Absent,
+		optional:  fact.Role == Absent && !c.needed[source],
+		source:    source.Name,
+		digest:    fact.Digest,
 		old:       c.oldPin(source),
 		incoming:  c.new.observed(source),
 	}
@@ -143,8 +172,10 @@ func (c *requestCase) situation(source refs.Target) situation {
 	}
 	s.in, s.pinned = c.incoming(source, s.old)
 	s.restored = c.restored(source, s)
-	s.live = c.live(source, s.old, s.in)
+	s.dropped = c.dropped(source, s)
+	s.live = c.live(source, s.in, s.old)
 	s.exists = s.pinned && (s.in == s.live || c.is(s.in, source))
+	s.agrees = s.incoming != "" && (s.incoming == snapshot.Suffix(s.in) || c.of(source, s.in, s.incoming))
 	return s
 }
 
@@ -168,16 +199,7 @@ func (c *requestCase) incoming(source refs.Target, old string) (name string, pin
 // ambiguous says whether the template names several snapshots of a source, the
 // same as before: then a write that has nothing to do with them isn't denied.
 func (c *requestCase) ambiguous(source refs.Target) bool {
-	if c.request.Old == nil || len(c.snapshots(source)) < 2 {
-		return false
-	}
-	before := map[string]bool{}
-	for _, ref := range c.old.refs {
-		if of, known := c.source(ref.Target); known && of == source {
-			before[ref.Name] = true
-		}
-	}
-	return maps.Equal(before, c.names[source])
+	return c.request.Old != nil && len(c.snapshots(source)) > 1 && maps.Equal(c.before[source], c.names[source])
 }
 
 // snapshots are the names, other than the source's own, that the new template
@@ -195,20 +217,16 @@ func (c *requestCase) snapshots(source refs.Target) []string {
 // oldPin is the snapshot of source that the old template names. Where it names
 // several, its pins say which of them counts.
 func (c *requestCase) oldPin(source refs.Target) string {
-	pin := ""
-	for _, ref := range c.old.refs {
-		of, known := c.source(ref.Target)
-		if !known || of != source || ref.Name == source.Name {
-			continue
-		}
-		if ref.Name == c.old.pins[source] {
-			return ref.Name
-		}
-		if pin == "" || ref.Name < pin {
-			pin = ref.Name
+	names := c.before[source]
+	if name := c.old.pins[source]; names[name] {
+		return name
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if name != source.Name {
+			return name
 		}
 	}
-	return pin
+	return ""
 }
 
 // live is the current snapshot of source. A snapshot that the template names
@@ -237,12 +255,28 @@ func (c *requestCase) offered(source refs.Target, suffix string) bool {
 	return suffix != "" && c.is(name, source) && c.facts[refs.Target{Kind: source.Kind, Name: name}].Digest == fact.Digest
 }
 
+// of says whether a suffix is of what a snapshot holds.
+func (c *requestCase) of(source refs.Target, name, suffix string) bool {
+	fact := c.facts[refs.Target{Kind: source.Kind, Name: name}]
+	if current := c.facts[source]; fact.Role != Snapshot && name == current.Current {
+		fact.Digest = current.Digest
+	}
+	return strings.HasPrefix(fact.Digest, suffix)
+}
+
 // restored says whether a new workload was pinned where it comes from, and would
 // still be if it had stayed there: because its template can't change, because only
 // deploys change it, or because it was held. What it names may come back after it.
 func (c *requestCase) restored(source refs.Target, s situation) bool {
 	return s.creating && s.pinned && c.new.pins[source] == s.in &&
 		(s.frozen || s.manual || c.offered(source, s.incoming))
+}
+
+// dropped says whether the written object names a source itself as admission lets go
+// of one: there are pins, and none of it any more.
+func (c *requestCase) dropped(source refs.Target, s situation) bool {
+	_, annotated := c.new.object.Template.Annotations[wellknown.Pins]
+	return s.optional && s.old != "" && !s.pinned && annotated && c.new.pins[source] == "" && s.incoming == ""
 }
 
 func (c *requestCase) is(name string, source refs.Target) bool {
@@ -256,5 +290,5 @@ func (c *requestCase) deploy(situations []situation) bool {
 	if c.request.Old == nil || !slices.ContainsFunc(situations, func(s situation) bool { return !s.pinned }) {
 		return false
 	}
-	return !sameRest(c.new, c.old, c.source)
+	return !sameRest(c.new, c.old, c.saidSource)
 }

@@ -3,6 +3,7 @@ package pin
 import (
 	"fmt"
 	"strings"
+	"unicode"
 
 	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/wellknown"
@@ -16,28 +17,42 @@ const maxWarning = 120
 // warn fills a sentence with names, all cut to one length if that is what it
 // takes to fit.
 func warn(format string, names ...any) string {
-	sentence := fmt.Sprintf(format, names...)
+	clean := make([]any, len(names))
+	for i, name := range names {
+		clean[i] = printable(fmt.Sprint(name))
+	}
+	sentence := fmt.Sprintf(format, clean...)
 	for limit := maxWarning; len(sentence) > maxWarning && limit > len(ellipsis); limit-- {
-		short := make([]any, len(names))
-		for i, name := range names {
-			short[i] = shorten(fmt.Sprint(name), limit)
+		short := make([]any, len(clean))
+		for i, name := range clean {
+			short[i] = shorten(name.(string), limit)
 		}
 		sentence = fmt.Sprintf(format, short...)
 	}
 	return sentence
 }
 
+// printable puts a space for what isn't printed, and for more than one. A refusal has the words of
+// somebody else's webhook or policy, and the API server sends no warning that has a
+// control character or isn't UTF-8 (k8s.io/apimachinery/pkg/util/net, NewWarningHeader).
+func printable(text string) string {
+	return strings.Join(strings.FieldsFunc(strings.ToValidUTF8(text, " "), func(r rune) bool {
+		return !unicode.IsPrint(r) || r == ' '
+	}), " ")
+}
+
 const ellipsis = "..."
 
-// shorten cuts a name to limit characters, in the middle: names differ at
-// their ends.
-func shorten(name string, limit int) string {
-	if len(name) <= limit {
-		return name
+// shorten cuts a text to limit bytes, in the middle: names differ at their ends. No
+// character is cut in two.
+func shorten(text string, limit int) string {
+	if len(text) <= limit {
+		return text
 	}
 	keep := limit - len(ellipsis)
-	head := keep / 2
-	return name[:head] + ellipsis + name[len(name)-(keep-head):]
+	head := strings.ToValidUTF8(text[:keep/2], "")
+	tail := strings.ToValidUTF8(text[len(text)-(keep-keep/2):], "")
+	return head + ellipsis + tail
 }
 
 // switchWarnings are about values of switches that nobody understands.
@@ -49,11 +64,11 @@ func switchWarnings(o workload.Object) []string {
 		{wellknown.Resume, `"true"`},
 	} {
 		if value, set := o.Labels[s.key]; set && !strings.Contains(s.accepted, `"`+value+`"`) {
-			warnings = append(warnings, warn("label %s: %q is not one of its values: %s", s.key, value, s.accepted))
+			warnings = append(warnings, warn("label "+s.key+": %q is not one of its values: "+s.accepted, value))
 		}
 	}
 	if _, invalid := parseExclude(o.Template.Annotations[wellknown.Exclude]); len(invalid) > 0 {
-		warnings = append(warnings, warn("annotation %s: %q is not of the form configmap/NAME or secret/NAME", wellknown.Exclude, invalid[0]))
+		warnings = append(warnings, warn("annotation "+wellknown.Exclude+": %q is not of the form configmap/NAME or secret/NAME", invalid[0]))
 	}
 	return warnings
 }
@@ -69,7 +84,7 @@ func (c *requestCase) warnings(outcomes []Outcome) []string {
 		c.request.New.Template.Metadata != c.request.Old.Template.Metadata ||
 		c.request.New.Labels[wellknown.Enabled] != c.request.Old.Labels[wellknown.Enabled] // by whoever opts it in
 	for _, outcome := range outcomes {
-		if sentence := c.warning(outcome); sentence != "" && (written || outcome.Name != outcome.old) {
+		if sentence := c.warning(outcome); sentence != "" && (written || outcome.ended || outcome.Name != outcome.old) {
 			warnings = append(warnings, sentence)
 		}
 	}
@@ -78,19 +93,30 @@ func (c *requestCase) warnings(outcomes []Outcome) []string {
 	}
 	seen := map[refs.Target]bool{}
 	for _, ref := range c.new.refs {
-		fact := c.facts[ref.Target]
-		_, known := c.source(ref.Target)
-		switch {
-		case seen[ref.Target]:
-		case ref.Kind == wellknown.Secret: // whoever may not read Secrets isn't to learn which there are
-		case fact.Invalid != "":
-			warnings = append(warnings, warn(`%s: annotation %s is %q, not "true" or "false"`, ref.Target, wellknown.Versioned, fact.Invalid))
-		case fact.Role == Absent && !known && !ref.Optional:
-			warnings = append(warnings, warn("%s does not exist: its refs are left as they are", ref.Target))
+		sentence := c.refWarning(ref)
+		if sentence != "" && !seen[ref.Target] {
+			warnings = append(warnings, sentence)
+			seen[ref.Target] = true
 		}
-		seen[ref.Target] = true
 	}
 	return warnings
+}
+
+// refWarning tells of a ref that will name no snapshot although somebody may think so.
+func (c *requestCase) refWarning(ref refs.Ref) string {
+	fact := c.facts[ref.Target]
+	source, known := c.source(ref.Target)
+	switch {
+	case known && ref.Repeated && ref.Name == source.Name && !c.new.excluded[source]:
+		return warn("%s: env %s is in container %s more than once, so it is not pinned there", source, ref.Place.Item, ref.Place.Owner)
+	case ref.Kind == wellknown.Secret: // whoever may not read Secrets isn't to learn which there are
+		return ""
+	case fact.Invalid != "":
+		return warn(`%s: annotation `+wellknown.Versioned+` is %q, not "true" or "false"`, ref.Target, fact.Invalid)
+	case fact.Role == Absent && !known && !ref.Optional:
+		return warn("%s does not exist: its refs are left as they are", ref.Target)
+	}
+	return ""
 }
 
 func (c *requestCase) warning(o Outcome) string {
@@ -108,6 +134,12 @@ func (c *requestCase) warning(o Outcome) string {
 		return ""
 	case ReasonRestored:
 		return c.waitingWarning(o)
+	case ReasonDropped:
+		return warn("%s does not exist, and its refs are optional: Pods start without it", o.Source)
+	case ReasonRepeated:
+		return warn("%s is not pinned any more", o.Source)
+	case ReasonOutdated:
+		return warn("%s: pinned to %s, not %s: to roll back, use kubectl rollout undo", o.Source, o.Name, o.In)
 	case ReasonRolledBack:
 		if o.Held {
 			return c.heldWarning(o)
@@ -127,32 +159,50 @@ func (c *requestCase) unmarked() bool {
 	return !has && len(c.old.pins) > 0
 }
 
+// heldWarning tells where a workload is held. Whoever takes one back that was still
+// behind may not know what the source holds by now.
 func (c *requestCase) heldWarning(o Outcome) string {
-	return warn("%s: held at %s; to end it, label the %s %s=true",
-		o.Source, o.Name, strings.ToLower(c.request.New.Kind.Kind), wellknown.Resume)
+	before := c.old.observed(o.Source)
+	if o.Reason == ReasonRolledBack && before != "" && !c.offered(o.Source, before) {
+		return warn("%s: held at %s; %s is newer: "+resumes, o.Source, o.Name, o.Live, c.kind())
+	}
+	return warn("%s: held at %s; to end it, "+resumes, o.Source, o.Name, c.kind())
 }
+
+// resumes is what to do to give up a hold, or a wait. The key is no name, so that it is
+// never cut.
+const resumes = "label the %s " + wellknown.Resume + "=true"
+
+// kind is what kubectl calls the workload's kind.
+func (c *requestCase) kind() string { return strings.ToLower(c.request.New.Kind.Kind) }
 
 // waitingWarning tells that a restored workload came before its snapshot.
 func (c *requestCase) waitingWarning(o Outcome) string {
-	if c.facts[refs.Target{Kind: o.Source.Kind, Name: o.Name}].Role != Absent || o.Name == o.Live {
+	switch {
+	case c.facts[refs.Target{Kind: o.Source.Kind, Name: o.Name}].Role != Absent, o.Name == o.Live:
 		return ""
-	}
-	kind := c.request.New.Kind
-	if kind.Frozen {
+	case c.request.New.Kind.Frozen:
 		return warn("%s: Pods wait for %s, which is not there", o.Source, o.Name)
+	default:
+		return warn("%s: waiting for %s; to go on without it, "+resumes, o.Source, o.Name, c.kind())
 	}
-	return warn("%s: waiting for %s; to go on without it, label the %s %s=true", o.Source, o.Name, strings.ToLower(kind.Kind), wellknown.Resume)
 }
 
 func (c *requestCase) unavailableWarning(o Outcome) string {
 	switch {
+	case o.Problem != "" && o.ended:
+		return warn("%s: no snapshot can be made; %s is kept until one can: %s", o.Source, o.Name, o.Problem)
 	case o.Problem != "" && o.old != "":
 		return warn("%s: no snapshot can be made; %s is kept: %s", o.Source, o.Name, o.Problem)
 	case o.Problem != "":
 		return warn("%s: no snapshot can be made, so it is not pinned: %s", o.Source, o.Problem)
+	case o.ended:
+		return warn("%s does not exist: its pin %s is kept until it does", o.Source, o.Name)
+	case o.old != "" && c.facts[o.Source].Role == Absent && !c.needed[o.Source]:
+		return warn("%s does not exist: %s is kept; to go without it, "+resumes, o.Source, o.Name, c.kind())
 	case o.old != "":
 		return keptWarning(o.Source, o.Name)
-	case o.Source.Kind == wellknown.Secret: // as in warnings
+	case o.Source.Kind == wellknown.Secret: // as in refWarning
 		return ""
 	default:
 		return warn("%s does not exist: its refs are left as they are", o.Source)
@@ -161,7 +211,7 @@ func (c *requestCase) unavailableWarning(o Outcome) string {
 
 // denial says why the request can't be admitted, and what to do.
 func (c *requestCase) denial(outcomes []Outcome) string {
-	object := strings.ToLower(c.request.New.Kind.Kind) + "/" + c.request.New.Name
+	object := c.kind() + "/" + c.request.New.Name
 	for _, outcome := range outcomes {
 		switch outcome.Reason {
 		case ReasonFrozen, ReasonAmbiguous, ReasonExcluded:

@@ -53,13 +53,17 @@ func release(r Request, facts Facts) Decision {
 	}
 	c := newCase(r, facts)
 	var decision Decision
+	told := map[refs.Target]bool{}
 	decision.Patch = renames(c.new, func(ref refs.Ref) string {
 		source, known := c.saidSource(ref.Target)
 		if !known {
 			return ref.Name
 		}
 		if c.facts[source].Role == Absent {
-			decision.Warnings = append(decision.Warnings, keptWarning(source, ref.Name))
+			if !told[source] {
+				decision.Warnings = append(decision.Warnings, keptWarning(source, ref.Name))
+			}
+			told[source] = true
 			return ref.Name
 		}
 		return source.Name

@@ -1,7 +1,6 @@
 package pin
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -39,9 +38,17 @@ func (c *requestCase) patch(outcomes []Outcome) []jsonpatch.Operation {
 	c.keepUnserved(pins, labels)
 	operations := renames(c.new, func(ref refs.Ref) string {
 		source, _ := c.source(ref.Target)
-		return cmp.Or(names[source], ref.Name)
+		switch name, decided := names[source]; {
+		case !decided || name == ref.Name:
+			return ref.Name
+		case ref.Repeated:
+			return source.Name
+		default:
+			return name
+		}
 	})
-	operations = append(operations, c.annotate(FormatPins(pins))...)
+	dropped := slices.ContainsFunc(outcomes, func(o Outcome) bool { return o.Reason == ReasonDropped })
+	operations = append(operations, c.annotate(FormatPins(pins), dropped)...)
 	if _, said := c.new.object.Labels[wellknown.Enabled]; !said {
 		labels[wellknown.Enabled] = wellknown.True
 	}
@@ -51,9 +58,13 @@ func (c *requestCase) patch(outcomes []Outcome) []jsonpatch.Operation {
 // keepUnserved leaves what is said of pins of kinds that aren't served any more, as
 // long as the template has them: nobody is to roll out because of that.
 func (c *requestCase) keepUnserved(pins map[refs.Target]string, labels map[string]string) {
+	named := map[refs.Target]bool{}
+	for _, ref := range c.new.refs {
+		named[ref.Target] = true
+	}
 	for _, ref := range c.new.refs {
 		source, pinned := c.new.sources[ref.Target]
-		if !pinned || c.facts[ref.Target].Role != Unserved || c.new.names(source) {
+		if !pinned || c.facts[ref.Target].Role != Unserved || named[source] {
 			continue
 		}
 		pins[source] = ref.Name
@@ -86,7 +97,7 @@ func (c *requestCase) restore() []jsonpatch.Operation {
 		}
 		return ref.Name
 	})
-	operations = append(operations, c.annotate(c.old.object.Template.Annotations[wellknown.Pins])...)
+	operations = append(operations, c.annotate(c.old.object.Template.Annotations[wellknown.Pins], false)...)
 	observed := map[string]string{}
 	for key, value := range c.old.object.Labels {
 		if strings.HasPrefix(key, wellknown.ObservedPrefix) {
@@ -108,10 +119,10 @@ func renames(s state, name func(refs.Ref) string) []jsonpatch.Operation {
 
 // annotate writes the pins. Once something was pinned the annotation stays,
 // empty if need be: only so can it be told that nothing is pinned on purpose.
-func (c *requestCase) annotate(pins string) []jsonpatch.Operation {
+func (c *requestCase) annotate(pins string, wasPinned bool) []jsonpatch.Operation {
 	have, has := c.new.object.Template.Annotations[wellknown.Pins]
 	_, had := c.old.object.Template.Annotations[wellknown.Pins]
-	if has && have == pins || pins == "" && !has && !had {
+	if has && have == pins || pins == "" && !has && !had && !wasPinned {
 		return nil
 	}
 	template := c.new.object.Template

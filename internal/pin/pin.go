@@ -143,7 +143,8 @@ type Outcome struct {
 	// Held says that the refs will name something else than Live, on purpose.
 	Held bool
 
-	old string
+	old   string
+	ended bool // a hold is over, although the name stays
 }
 
 // Pinned says whether the refs will name a snapshot.

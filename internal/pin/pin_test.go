@@ -3,6 +3,7 @@ package pin_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,6 +27,7 @@ type written struct {
 	exclude  string
 	image    string
 	refs     []string // names of ConfigMaps, each in an envFrom
+	twice    []string // names of ConfigMaps, each in a variable of one name
 	optional bool
 	bare     bool // no metadata in the template at all
 }
@@ -60,11 +62,19 @@ func (w written) json() string {
 		}
 		from = append(from, map[string]any{"configMapRef": ref})
 	}
+	container := map[string]any{"name": "web", "image": w.image, "envFrom": from}
+	if len(w.twice) > 0 {
+		env := []any{map[string]any{"name": "X", "value": "1"}}
+		for _, name := range w.twice {
+			env = append(env, map[string]any{"name": "X", "valueFrom": map[string]any{"configMapKeyRef": map[string]any{"name": name, "key": "k", "optional": w.optional}}})
+		}
+		container["env"] = env
+	}
 	template := map[string]any{
 		"metadata": metadata,
 		"spec": map[string]any{
 			"future":     map[string]any{"configMapRef": map[string]any{"name": "app"}},
-			"containers": []any{map[string]any{"name": "web", "image": w.image, "envFrom": from}},
+			"containers": []any{container},
 		},
 	}
 	if w.bare {
@@ -109,21 +119,32 @@ func target(name string) refs.Target { return refs.Target{Kind: wellknown.Config
 // hold now, and their snapshots.
 func world(live string, gone ...string) pin.Facts {
 	facts := pin.Facts{
-		target("app"):   {Role: pin.Source, Current: live, Digest: snapshot.Suffix(live)},
-		target("extra"): {Role: pin.Source, Current: b1, Digest: snapshot.Suffix(b1)},
+		target("app"):   {Role: pin.Source, Current: live, Digest: digest(live)},
+		target("extra"): {Role: pin.Source, Current: b1, Digest: digest(b1)},
 		target("plain"): {Role: pin.Plain},
 		target("none"):  {Role: pin.Absent},
 	}
 	for _, name := range []string{a1, a2, a3} {
-		facts[target(name)] = pin.Fact{Role: pin.Snapshot, Of: "app", Digest: snapshot.Suffix(name)}
+		facts[target(name)] = pin.Fact{Role: pin.Snapshot, Of: "app", Digest: digest(name)}
 	}
 	for _, name := range []string{b1, b2} {
-		facts[target(name)] = pin.Fact{Role: pin.Snapshot, Of: "extra", Digest: snapshot.Suffix(name)}
+		facts[target(name)] = pin.Fact{Role: pin.Snapshot, Of: "extra", Digest: digest(name)}
 	}
 	for _, name := range gone {
 		facts[target(name)] = pin.Fact{Role: pin.Absent}
 	}
 	return facts
+}
+
+// digest is the full digest of what a snapshot holds.
+func digest(name string) string {
+	return strings.Repeat(snapshot.Suffix(name), 5)[:slices.Max(snapshot.Lengths)]
+}
+
+// longer is the name of a snapshot when shorter ones are taken.
+func longer(name string) string {
+	source, _, _ := strings.Cut(name, "-")
+	return snapshot.Name(source, digest(name)[:snapshot.Lengths[1]])
 }
 
 func with(facts pin.Facts, name string, fact pin.Fact) pin.Facts {
@@ -168,6 +189,7 @@ func (w written) label(key, value string) written {
 func (w written) withImage(image string) written   { w.image = image; return w }
 func (w written) withKind(kind string) written     { w.kind = kind; return w }
 func (w written) withExclude(value string) written { w.exclude = value; return w }
+func (w written) withOptional() written            { w.optional = true; return w }
 func (w written) withPins(value string) written    { w.pins = value; return w }
 
 func TestDecideTable(t *testing.T) {
@@ -259,15 +281,15 @@ func TestDecideTable(t *testing.T) {
 			warnings: []string{held},
 		},
 		{
-			name: "an undo while the source has moved on is kept until that settles",
+			name: "an undo of a workload that is behind is a hold against what the source holds by now",
 			old:  ptr(on(a2, a2)), new: on(a2, a1), facts: world(a3),
-			want: a1, observed: a2, reason: pin.ReasonRolledBack,
-			warnings: []string{"configmap/app: pinned to " + a1},
+			want: a1, observed: a3, reason: pin.ReasonRolledBack,
+			warnings: []string{"configmap/app: held at " + a1 + "; " + a3 + " is newer: label the deployment configpin.io/resume=true"},
 		},
 		{
 			name: "an undo to what the source holds is no hold",
 			old:  ptr(on(a2, a1)), new: on(a2, a2), facts: world(a2),
-			want: a2, observed: a2, reason: pin.ReasonRolledBack,
+			want: a2, observed: longer(a2), reason: pin.ReasonRolledBack,
 			warnings: []string{"configmap/app: pinned to " + a2},
 		},
 		{
@@ -325,7 +347,7 @@ func TestDecideTable(t *testing.T) {
 		{
 			name: "a deploy of a changed template ends a hold",
 			old:  ptr(on(a2, a1)), new: on(a2, "app").withImage("v2"), facts: world(a2),
-			want: a2, observed: a2, reason: pin.ReasonDeployed,
+			want: a2, observed: longer(a2), reason: pin.ReasonDeployed,
 			warnings: []string{"configmap/app: pinned to " + a2},
 		},
 		{
@@ -343,19 +365,117 @@ func TestDecideTable(t *testing.T) {
 		{
 			name: "resume gives up the hold",
 			old:  ptr(on(a2, a1)), new: on(a2, a1).label("resume", "true"), facts: world(a2),
-			want: a2, observed: a2, reason: pin.ReasonResumed,
+			want: a2, observed: longer(a2), reason: pin.ReasonResumed,
 			warnings: []string{"configmap/app: pinned to " + a2},
 		},
 		{
-			name: "our own answer, seen again after the source changed, stays",
-			old:  ptr(on(a1, a1)), new: on(a2, a2), facts: world(a3),
+			name: "our own answer, seen again, stays",
+			old:  ptr(on(a1, a1)), new: on(a2, a2), facts: world(a2),
 			want: a2, observed: a2, reason: pin.ReasonSeenAgain,
+		},
+		{
+			name: "our own answer, seen again after the source changed, moves on with it",
+			old:  ptr(on(a1, a1)), new: on(a2, a2), facts: world(a3),
+			want: a3, observed: a3, reason: pin.ReasonOutdated,
+			warnings: []string{"configmap/app: pinned to " + a3 + ", not " + a2 + ": to roll back, use kubectl rollout undo"},
+		},
+		{
+			name: "our own answer that ended a hold, seen again after the source changed, is no hold",
+			old:  ptr(on(a2, a1)), new: on(longer(a2), a2), facts: world(a3),
+			want: a3, observed: a3, reason: pin.ReasonOutdated,
+			warnings: []string{"configmap/app: pinned to " + a3 + ", not " + a2 + ": to roll back, use kubectl rollout undo"},
+		},
+		{
+			name: "our own answer, seen again while the source is away, stays",
+			old:  ptr(on(a1, a1)), new: on(a2, a2), facts: with(world(a2), "app", pin.Fact{Role: pin.Absent}),
+			want: a2, observed: a2, reason: pin.ReasonSeenAgain,
+		},
+		{
+			name: "an exported manifest that is put back stays where the source is",
+			old:  ptr(on(a3, a3)), new: on(a1, a1), facts: world(a3),
+			want: a3, observed: a3, reason: pin.ReasonOutdated,
+			warnings: []string{"configmap/app: pinned to " + a3 + ", not " + a1 + ": to roll back, use kubectl rollout undo"},
+		},
+		{
+			name: "an exported manifest that is put back ends no hold",
+			old:  ptr(on(a3, a2)), new: on(a1, a1), facts: world(a3),
+			want: a2, observed: a3, reason: pin.ReasonHeld,
+			warnings: []string{"configmap/app: held at " + a2 + "; to end it, label the deployment configpin.io/resume=true"},
+		},
+		{
+			name: "manual: an exported manifest that is put back is what it says",
+			old:  ptr(on(a3, a3).label("rollout", "manual")), new: on(a1, a1).label("rollout", "manual"), facts: world(a3),
+			want: a1, observed: a1, reason: pin.ReasonSeenAgain,
+		},
+		{
+			name: "an exported manifest whose snapshot is gone is denied",
+			old:  ptr(on(a3, a3)), new: on(a1, a1), facts: world(a3, a1),
+			denied: "deployment/web can't be rolled back to " + a1 + ": there is no such snapshot of configmap/app any more. " +
+				"Choose another revision (kubectl rollout history deployment/web), or apply a template that names \"app\" to use what it holds now.",
 		},
 		{
 			name: "an observed label that somebody forged counts for nothing",
 			old:  ptr(on(a1, a1)), new: on(a2, a1), facts: world(a2),
 			want: a2, observed: a2, reason: pin.ReasonTouched,
 			warnings: []string{"configmap/app: pinned to " + a2},
+		},
+		{
+			name: "a touch doesn't put the label back to another length",
+			old:  ptr(on(longer(a2), a2)), new: on(longer(a2), a2), facts: world(a2),
+			want: a2, observed: longer(a2), reason: pin.ReasonTouched,
+		},
+		{
+			name: "an undo between two names of what the source holds is no hold",
+			old:  ptr(on(a2, a2)), new: on(a2, longer(a2)), facts: with(world(a2), longer(a2), pin.Fact{Role: pin.Snapshot, Of: "app", Digest: digest(a2)}),
+			want: longer(a2), observed: longer(a2), reason: pin.ReasonRolledBack,
+			warnings: []string{"configmap/app: pinned to " + longer(a2)},
+		},
+		{
+			name: "a hold is over when somebody resumes it while the source is away",
+			old:  ptr(on(a2, a1)), new: on(a2, a1).label("resume", "true"), facts: with(world(a2), "app", pin.Fact{Role: pin.Absent}),
+			want: a1, observed: a1, reason: pin.ReasonUnavailable,
+			warnings: []string{"configmap/app does not exist: its pin " + a1 + " is kept until it does"},
+		},
+		{
+			name: "a hold is over when a changed template is deployed while the source can't be kept",
+			old:  ptr(on(a2, a1)), new: on(a2, "app").withImage("v2"), facts: with(world(a2), "app", pin.Fact{Role: pin.Source, Problem: "exceeded quota"}),
+			want: a1, observed: a1, reason: pin.ReasonUnavailable,
+			warnings: []string{"configmap/app: no snapshot can be made; " + a1 + " is kept until one can: exceeded quota"},
+		},
+		{
+			name: "a hold that was ended while the source was away is none when it comes back as it was",
+			old:  ptr(on(a1, a1)), new: on(a1, a1), facts: world(a2),
+			want: a2, observed: a2, reason: pin.ReasonTouched,
+			warnings: []string{"configmap/app: pinned to " + a2},
+		},
+		{
+			name: "a pin of a source that was deleted is kept by a restart, although its refs are optional",
+			old:  ptr(on(a1, a1).withOptional()), new: on(a1, a1).withOptional().withImage("v2"), facts: with(world(a1), "app", pin.Fact{Role: pin.Absent}),
+			want: a1, observed: a1, reason: pin.ReasonUnavailable,
+			warnings: []string{"configmap/app does not exist: " + a1 + " is kept; to go without it, label the deployment configpin.io/resume=true"},
+		},
+		{
+			name: "a pin of a source that was deleted is kept by a re-apply, although its refs are optional",
+			old:  ptr(on(a1, a1).withOptional()), new: on(a1, "app").withOptional().withPins("configmap/app=" + a1), facts: with(world(a1), "app", pin.Fact{Role: pin.Absent}),
+			want: a1, observed: a1, reason: pin.ReasonUnavailable,
+			warnings: []string{"configmap/app does not exist: " + a1 + " is kept; to go without it, label the deployment configpin.io/resume=true"},
+		},
+		{
+			name: "a deploy lets go of a source that was deleted, where its refs are optional",
+			old:  ptr(on(a1, a1).withOptional()), new: on(a1, "app").withOptional().withImage("v2"), facts: with(world(a1), "app", pin.Fact{Role: pin.Absent}),
+			want: "app", reason: pin.ReasonDropped,
+			warnings: []string{"configmap/app does not exist, and its refs are optional: Pods start without it"},
+		},
+		{
+			name: "resume lets go of a source that was deleted, where its refs are optional",
+			old:  ptr(on(a1, a1).withOptional()), new: on(a1, a1).withOptional().label("resume", "true"), facts: with(world(a1), "app", pin.Fact{Role: pin.Absent}),
+			want: "app", reason: pin.ReasonDropped,
+			warnings: []string{"configmap/app does not exist, and its refs are optional: Pods start without it"},
+		},
+		{
+			name: "our own answer that let go of a source, seen again, stays",
+			old:  ptr(on(a1, a1).withOptional()), new: on("", "app").withOptional().withPins(""), facts: with(world(a1), "app", pin.Fact{Role: pin.Absent}),
+			want: "app", reason: pin.ReasonSeenAgain,
 		},
 		{
 			name: "manual: a touch leaves it",
@@ -455,7 +575,7 @@ func TestDecideTable(t *testing.T) {
 		{
 			name: "a longer name for what the source holds is current",
 			old:  ptr(on("app-long", "app-long")), new: on("app-long", "app-long"),
-			facts: with(world(a1), "app-long", pin.Fact{Role: pin.Snapshot, Of: "app", Digest: snapshot.Suffix(a1)}),
+			facts: with(world(a1), "app-long", pin.Fact{Role: pin.Snapshot, Of: "app", Digest: digest(a1)}),
 			want:  "app-long", observed: "app-long", reason: pin.ReasonTouched,
 		},
 	} {
@@ -532,6 +652,13 @@ func TestSeveralSnapshotsAsBeforeAreLeftAlone(t *testing.T) {
 	assert.Empty(t, got.Denied)
 	assert.Empty(t, got.Patch)
 	assert.Empty(t, got.Warnings, "nothing was written that has to do with it")
+
+	edited := both.label(observed("app"), snapshot.Suffix(a1))
+	got = pin.Decide(pin.Request{Old: &old, New: edited.object(t)}, world(a2))
+	assert.Empty(t, got.Denied, "somebody wrote a label that only admission writes")
+	require.Len(t, got.Patch, 1)
+	assert.Equal(t, "/metadata/labels/observed.configpin.io~1configmap.app", got.Patch[0].Path)
+	assert.Equal(t, snapshot.Suffix(a2), got.Patch[0].Value)
 
 	changed := both.withImage("v2")
 	got = pin.Decide(pin.Request{Old: &old, New: changed.object(t)}, world(a2))

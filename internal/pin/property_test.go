@@ -35,7 +35,7 @@ func requests() *rapid.Generator[drawn] {
 			{"enabled", []string{"true", "true", "true", "false", ""}},
 			{"rollout", []string{"", "", "manual"}},
 			{"resume", []string{"", "", "", "true"}},
-			{observed("app"), []string{"", "111111111111", "222222222222", "333333333333"}},
+			{observed("app"), []string{"", "111111111111", "222222222222", "333333333333", "222222222222222222222222"}},
 			{observed("extra"), []string{"", "111111111111", "222222222222"}},
 		} {
 			if value := rapid.SampledFrom(label.values).Draw(t, label.key); value != "" {
@@ -48,6 +48,8 @@ func requests() *rapid.Generator[drawn] {
 			w.pins = "-"
 		}
 		w.exclude = rapid.SampledFrom([]string{"", "", "", "configmap/app", "nonsense"}).Draw(t, "exclude")
+		w.optional = rapid.Bool().Draw(t, "optional")
+		w.twice = rapid.SliceOfN(names, 0, 2).Draw(t, "twice")
 		w.image = rapid.SampledFrom([]string{"v1", "v2"}).Draw(t, "image")
 		w.bare = w.pins == "-" && w.exclude == "" && rapid.Bool().Draw(t, "bare")
 		return w
@@ -56,6 +58,9 @@ func requests() *rapid.Generator[drawn] {
 		kind := rapid.SampledFrom([]string{"Deployment", "Deployment", "CronJob", "Job"}).Draw(t, "kind")
 		d := drawn{new: object.Draw(t, "new"), old: object.Draw(t, "old")}
 		d.new.kind, d.old.kind = kind, kind
+		if kind == "Job" {
+			d.new.twice, d.old.twice = nil, nil // its template can't change, and so not where its refs are
+		}
 		d.request.New = d.new.object(t)
 		if rapid.Bool().Draw(t, "update") {
 			old := d.old.object(t)
@@ -125,8 +130,76 @@ func TestTouchesSettle(t *testing.T) {
 	})
 }
 
+// TestNoHoldThatNobodyAskedFor: the API server may call twice for one request, and a
+// source may change in between. Who asked for no hold gets none, not even against what
+// the source holds by then.
+func TestNoHoldThatNobodyAskedFor(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := requests().Draw(t, "request")
+		first := pin.Decide(d.request, d.facts)
+		if first.Denied != "" || d.request.Old == nil || d.request.New.Kind.Frozen {
+			return
+		}
+		again, facts := d.request, made(d, first)
+		var err error
+		again.New, err = d.request.New.Kind.Read(apply(t, d.new.json(), first))
+		require.NoError(t, err)
+		live := rapid.SampledFrom([]string{a1, a2, a3}).Draw(t, "live again")
+		facts[target("app")] = world(live)[target("app")]
+		asked := holds(first)
+		for _, outcome := range first.Outcomes {
+			if outcome.Live == "" || outcome.Reason == pin.ReasonRolledBack && outcome.In != outcome.Live {
+				asked[outcome.Source] = true
+			}
+		}
+		if label := d.old.labels[observed("app")]; label != "" && strings.HasPrefix(digest(live), label) {
+			asked[target("app")] = true // it was held against that before
+		}
+		for source := range holds(pin.Decide(again, facts)) {
+			assert.Contains(t, asked, source, "first %+v, then %+v", first.Outcomes, pin.Decide(again, facts).Outcomes)
+		}
+	})
+}
+
+// holds are the sources that a decision leaves held, but for those that the template
+// wants left alone.
+func holds(decision pin.Decision) map[refs.Target]bool {
+	held := map[refs.Target]bool{}
+	for _, outcome := range decision.Outcomes {
+		if outcome.Held && outcome.Reason != pin.ReasonExcluded && outcome.Reason != pin.ReasonAmbiguous {
+			held[outcome.Source] = true
+		}
+	}
+	return held
+}
+
+// TestAnUndoDoesNotDependOnATouch: it leaves a workload pinned and held alike, whether
+// or not the workload had caught up with its source just before.
+func TestAnUndoDoesNotDependOnATouch(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		facts := world(rapid.SampledFrom([]string{a1, a2, a3}).Draw(t, "live"))
+		names := rapid.SampledFrom([]string{a1, a2, a3})
+		behind := on(names.Draw(t, "offered"), names.Draw(t, "pinned"))
+		before := behind.object(t)
+		touch := pin.Decide(pin.Request{New: before, Old: &before}, facts)
+		stored, err := before.Kind.Read(apply(t, behind.json(), touch))
+		require.NoError(t, err)
+
+		undone := on("", names.Draw(t, "undone"))
+		result := func(old workload.Object) pin.Outcome {
+			undone.labels = old.Labels // an undo leaves them
+			return pin.Decide(pin.Request{New: undone.object(t), Old: &old}, facts).Outcomes[0]
+		}
+		late, soon := result(stored), result(before)
+		if late.Reason == pin.ReasonRolledBack && soon.Reason == pin.ReasonRolledBack {
+			assert.Equal(t, late.Name, soon.Name)
+			assert.Equal(t, late.Held, soon.Held)
+		}
+	})
+}
+
 var allowedPath = regexp.MustCompile(`^(/spec/template|/spec/jobTemplate/spec/template)/` +
-	`(spec/containers/\d+/envFrom/\d+/configMapRef/name|metadata(/annotations(/configpin\.io~1pins)?)?)$` +
+	`(spec/containers/\d+/envFrom/\d+/configMapRef/name|spec/containers/\d+/env/\d+/valueFrom/configMapKeyRef/name|metadata(/annotations(/configpin\.io~1pins)?)?)$` +
 	`|^/metadata/labels(/(observed\.)?configpin\.io~1[a-z.]+)?$`)
 
 func TestPatchTouchesNothingElse(t *testing.T) {
@@ -157,7 +230,7 @@ func blank(value any, at string) (empty bool) {
 			switch {
 			case key == wellknown.Pins, key == wellknown.Resume, key == wellknown.Enabled, strings.HasPrefix(key, wellknown.ObservedPrefix):
 				delete(value, key)
-			case at == "configMapRef" && key == "name":
+			case (at == "configMapRef" || at == "configMapKeyRef") && key == "name":
 				value[key] = ""
 			case key == "future":
 			default:
@@ -190,8 +263,11 @@ func TestNeverUnpinnedByAccident(t *testing.T) {
 			}
 		}
 		for _, outcome := range pin.Decide(d.request, d.facts).Outcomes {
-			if outcome.Reason != pin.ReasonExcluded && outcome.Reason != pin.ReasonNotVersioned && pinned[outcome.Source] {
-				assert.True(t, outcome.Pinned(), "%+v", outcome)
+			switch outcome.Reason {
+			case pin.ReasonExcluded, pin.ReasonNotVersioned, pin.ReasonDropped, pin.ReasonRepeated:
+			case pin.ReasonSeenAgain: // or it was dropped by that answer
+			default:
+				assert.True(t, outcome.Pinned() || !pinned[outcome.Source], "%+v", outcome)
 			}
 		}
 	})

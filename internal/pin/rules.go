@@ -9,14 +9,15 @@ type Reason string
 // The reasons, in the order of the rules.
 const (
 	ReasonFrozen       Reason = "Frozen"       // the template can't change any more
-	ReasonSeenAgain    Reason = "SeenAgain"    // our own answer, sent to us again
 	ReasonAmbiguous    Reason = "Ambiguous"    // several snapshots are named, and were before
+	ReasonSeenAgain    Reason = "SeenAgain"    // our own answer, sent to us again
 	ReasonExcluded     Reason = "Excluded"     // the template asks to leave it alone
 	ReasonNotVersioned Reason = "NotVersioned" // the source isn't versioned any more
 	ReasonGone         Reason = "Gone"         // a rollback to a snapshot that doesn't exist
 	ReasonResumed      Reason = "Resumed"      // somebody gave up the hold
 	ReasonRestored     Reason = "Restored"     // a new workload keeps the snapshot it names
 	ReasonCreated      Reason = "Created"      // a new workload gets what the source holds
+	ReasonOutdated     Reason = "Outdated"     // an exported manifest, or our own answer, from before the source changed
 	ReasonRolledBack   Reason = "RolledBack"   // the template names another snapshot
 	ReasonDeployed     Reason = "Deployed"     // a changed template names the source
 	ReasonUndone       Reason = "Undone"       // another source is rolled back: stay, so that the undo finds its ReplicaSet
@@ -25,6 +26,8 @@ const (
 	ReasonReapplied    Reason = "Reapplied"    // an unchanged template names the source
 	ReasonTouched      Reason = "Touched"      // nothing but time passed
 	ReasonUnavailable  Reason = "Unavailable"  // what the source holds can't be pinned
+	ReasonDropped      Reason = "Dropped"      // the source was deleted, and Pods start without it
+	ReasonRepeated     Reason = "Repeated"     // only variables name it whose names repeat
 )
 
 // situation is all that the rules know of one source in one request.
@@ -37,7 +40,9 @@ type situation struct {
 	excluded  bool
 	ambiguous bool // the template names several snapshots, the same as OLD's
 	versioned bool // or absent: what is gone may come back as it was
+	optional  bool // it is gone, and Pods start without it
 
+	source string // its own name
 	in     string // what the template says
 	pinned bool   // in is a snapshot, not the source
 	exists bool   // in is a snapshot that is there, or will be
@@ -45,9 +50,13 @@ type situation struct {
 	old  string // what OLD is pinned to, if anything
 	live string // the snapshot of what the source holds now, if there can be one
 
+	digest string // of what the source holds now
+
 	observed string // OLD's label
 	offered  bool   // that label is of what the source holds now
 	incoming string // the label in the written object
+	agrees   bool   // that label is of what the written object names
+	dropped  bool   // admission let go of it in the written object
 
 	restored bool // a new workload stays what it was where it comes from
 
@@ -66,10 +75,33 @@ func (s situation) rolledBack() bool {
 	return !s.creating && !s.frozen && !s.ambiguous && s.pinned && s.in != s.old
 }
 
+// seenAgain says whether the template comes together with the label that our answer
+// to it would have had. That is our own answer, sent again; or an exported manifest,
+// put back. One whose snapshot is gone is neither: it would name nothing.
+func (s situation) seenAgain() bool {
+	if s.creating || s.dropped {
+		return s.dropped
+	}
+	return s.incoming != s.observed && s.agrees && s.pinned && (s.exists || s.in == s.old)
+}
+
+// outdated says whether what is seen again is from before the source changed. Whoever
+// wrote that didn't take the source back: it must neither make a hold nor end one. What
+// nothing would move on stays: where only deploys change pins, and what is excluded.
+func (s situation) outdated() bool {
+	return s.seenAgain() && s.live != "" && s.in != s.live && !s.manual && !s.excluded
+}
+
+// undoes says whether the request rolls back this source.
+func (s situation) undoes() bool {
+	return s.rolledBack() && s.versioned && !s.excluded && !s.outdated()
+}
+
 // answer is what a rule says: the name, the observed label, the reason.
 type answer struct {
 	name, observed string
 	reason         Reason
+	ended          bool // a hold is over, although the name stays
 }
 
 // rule is one row of the decision table.
@@ -84,20 +116,20 @@ var rules = []rule{
 		func(s situation) bool { return s.frozen && !s.creating },
 		func(s situation) answer {
 			if s.old == "" {
-				return answer{s.in, s.observed, ReasonFrozen}
+				return answer{name: s.in, observed: s.observed, reason: ReasonFrozen}
 			}
-			return answer{s.old, s.observed, ReasonFrozen}
+			return s.stay(ReasonFrozen)
 		},
-	},
-	{
-		func(s situation) bool {
-			return !s.creating && s.exists && s.incoming != s.observed && s.incoming == snapshot.Suffix(s.in)
-		},
-		func(s situation) answer { return answer{s.in, s.incoming, ReasonSeenAgain} },
 	},
 	{
 		func(s situation) bool { return s.ambiguous },
 		func(s situation) answer { return s.leave(ReasonAmbiguous) },
+	},
+	{
+		func(s situation) bool { return s.seenAgain() && !s.outdated() },
+		func(s situation) answer {
+			return answer{name: s.in, observed: s.incoming, reason: ReasonSeenAgain}
+		},
 	},
 	{
 		func(s situation) bool { return s.excluded },
@@ -109,11 +141,13 @@ var rules = []rule{
 	},
 	{
 		func(s situation) bool { return s.rolledBack() && !s.exists && (s.live == "" || !s.resume) },
-		func(s situation) answer { return answer{s.in, s.observed, ReasonGone} },
+		func(s situation) answer {
+			return answer{name: s.in, observed: s.observed, reason: ReasonGone}
+		},
 	},
 	{
 		func(s situation) bool { return s.resume },
-		func(s situation) answer { return s.forward(ReasonResumed) },
+		func(s situation) answer { return s.goOn(ReasonResumed) },
 	},
 	{
 		func(s situation) bool { return s.creating && (s.exists || s.restored) },
@@ -124,29 +158,28 @@ var rules = []rule{
 		func(s situation) answer { return s.forward(ReasonCreated) },
 	},
 	{
-		func(s situation) bool { return s.rolledBack() },
-		func(s situation) answer {
-			if s.in == s.live || s.observed == "" {
-				return answer{s.in, suffix(s.live), ReasonRolledBack}
-			}
-			return answer{s.in, s.observed, ReasonRolledBack}
-		},
+		func(s situation) bool { return s.outdated() && !s.held() },
+		func(s situation) answer { return s.forward(ReasonOutdated) },
+	},
+	{
+		func(s situation) bool { return s.rolledBack() && !s.outdated() },
+		func(s situation) answer { return s.goBack(ReasonRolledBack) },
 	},
 	{
 		func(s situation) bool { return !s.pinned && s.deploy },
-		func(s situation) answer { return s.forward(ReasonDeployed) },
+		func(s situation) answer { return s.goOn(ReasonDeployed) },
 	},
 	{
 		func(s situation) bool { return s.pinned && s.undo },
-		func(s situation) answer { return answer{s.old, s.observed, ReasonUndone} },
+		func(s situation) answer { return s.stay(ReasonUndone) },
 	},
 	{
 		func(s situation) bool { return s.manual && s.old != "" },
-		func(s situation) answer { return answer{s.old, s.observed, ReasonManual} },
+		func(s situation) answer { return s.stay(ReasonManual) },
 	},
 	{
 		situation.held,
-		func(s situation) answer { return answer{s.old, s.observed, ReasonHeld} },
+		func(s situation) answer { return s.stay(ReasonHeld) },
 	},
 	{
 		func(s situation) bool { return !s.pinned },
@@ -167,18 +200,24 @@ func decide(s situation) answer {
 	return answer{name: s.in} // never reached: the last rule always applies
 }
 
+// stay keeps what the workload had.
+func (s situation) stay(reason Reason) answer {
+	return answer{name: s.old, observed: s.observed, reason: reason}
+}
+
 // leave accepts what the template says. A pin that is kept keeps its label.
 func (s situation) leave(reason Reason) answer {
+	label := ""
 	switch {
 	case !s.pinned:
-		return answer{s.in, "", reason}
 	case !s.creating:
-		return answer{s.in, s.observed, reason}
+		label = s.observed
 	case s.incoming != "":
-		return answer{s.in, s.incoming, reason}
+		label = s.incoming
 	default:
-		return answer{s.in, snapshot.Suffix(s.in), reason}
+		label = snapshot.Suffix(s.in)
 	}
+	return answer{name: s.in, observed: label, reason: reason}
 }
 
 // forward pins to live. Where live can't be pinned, what the workload had is
@@ -187,17 +226,62 @@ func (s situation) leave(reason Reason) answer {
 func (s situation) forward(reason Reason) answer {
 	switch {
 	case s.live != "":
-		return answer{s.live, snapshot.Suffix(s.live), reason}
+		return answer{name: s.live, observed: s.offer(), reason: reason}
 	case s.old != "":
-		return answer{s.old, s.observed, ReasonUnavailable}
+		return s.stay(ReasonUnavailable)
 	default:
 		return s.leave(ReasonUnavailable)
 	}
 }
 
-func suffix(name string) string {
-	if name == "" {
-		return ""
+// goOn is forward for whoever asks for what the source holds. Where that can't be
+// pinned, a hold is over all the same, so that the workload moves on as soon as it can.
+// To delete a source that Pods start without is to say that they shall.
+func (s situation) goOn(reason Reason) answer {
+	kept := s.old
+	if kept == "" && s.pinned {
+		kept = s.in
 	}
-	return snapshot.Suffix(name)
+	switch {
+	case s.live != "" || kept == "":
+		return s.forward(reason)
+	case s.optional && s.old != "":
+		return answer{name: s.source, reason: ReasonDropped}
+	default:
+		return answer{name: kept, observed: snapshot.Suffix(kept), reason: ReasonUnavailable, ended: true}
+	}
+}
+
+// goBack takes the workload back to what the template names, and notes what the source
+// holds by now: only a change after this ends the hold, whether or not a touch came just
+// before.
+func (s situation) goBack(reason Reason) answer {
+	switch s.live {
+	case "":
+		return answer{name: s.in, observed: s.observed, reason: reason}
+	case s.in:
+		return answer{name: s.in, observed: s.offer(), reason: reason}
+	default:
+		return answer{name: s.in, observed: snapshot.Suffix(s.live), reason: reason}
+	}
+}
+
+// offer is the label of a workload that is pinned to live. Where it was offered that
+// before, and stayed elsewhere, the label abbreviates the digest to another length: an
+// answer has to be known by its label when it is seen again, or a source that changed in
+// between would turn the end of a hold into another one.
+func (s situation) offer() string {
+	suffix := snapshot.Suffix(s.live)
+	switch {
+	case s.live == s.old && s.offered:
+		return s.observed
+	case s.live == s.old || s.observed != suffix:
+		return suffix
+	}
+	for _, length := range snapshot.Lengths {
+		if length <= len(s.digest) && s.digest[:length] != suffix {
+			return s.digest[:length]
+		}
+	}
+	return suffix
 }

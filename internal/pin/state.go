@@ -61,11 +61,6 @@ func (s state) observed(source refs.Target) string {
 	return s.object.Labels[snapshot.ObservedLabel(source.Kind, source.Name)]
 }
 
-// names says whether a ref names a target.
-func (s state) names(target refs.Target) bool {
-	return slices.ContainsFunc(s.refs, func(ref refs.Ref) bool { return ref.Target == target })
-}
-
 // offers are the snapshots of Secrets that the object was offered last, where the
 // digest of what the source holds doesn't say whether it is that: it may be by
 // another key.
