@@ -212,14 +212,15 @@ func foreignTemplate(request pin.Request) bool {
 // Because says, of each reason, why the decision is as it is.
 var Because = map[pin.Reason]string{
 	pin.ReasonFrozen:       "the template of a Job can't change",
-	pin.ReasonSeenAgain:    "it is our own answer, seen again",
 	pin.ReasonAmbiguous:    "the template names several snapshots of it, and did before",
+	pin.ReasonSeenAgain:    "it is our own answer, seen again",
 	pin.ReasonExcluded:     "the template excludes it",
 	pin.ReasonNotVersioned: "it is not versioned",
 	pin.ReasonGone:         "that snapshot does not exist",
 	pin.ReasonResumed:      "somebody gives up the hold",
 	pin.ReasonRestored:     "a new workload keeps the snapshot that it names",
 	pin.ReasonCreated:      "a new workload gets what the source holds",
+	pin.ReasonOutdated:     "it comes with the label of its own time, as out of an exported manifest, and is no rollback",
 	pin.ReasonRolledBack:   "the template names another snapshot",
 	pin.ReasonDeployed:     "a changed template names the source: what is declared wins",
 	pin.ReasonUndone:       "another source is rolled back, and the undo must find its revision",
@@ -228,4 +229,6 @@ var Because = map[pin.Reason]string{
 	pin.ReasonReapplied:    "an unchanged template names the source",
 	pin.ReasonTouched:      "it follows what the source holds",
 	pin.ReasonUnavailable:  "what the source holds can't be pinned",
+	pin.ReasonDropped:      "the source was deleted, and its refs are optional",
+	pin.ReasonRepeated:     "only variables whose names repeat refer to it",
 }

@@ -288,6 +288,8 @@ func (s Subject) outside(source refs.Target, pinned string, known *Index) Ref {
 		ref.Reason, ref.OK = notEnabled, meant && pinned == ""
 	case fact.Role == pin.Absent:
 		ref.Reason, ref.OK = "it does not exist", s.optional(source, known)
+	case fact.Role == pin.Source:
+		ref.Reason = Because[pin.ReasonRepeated]
 	default:
 		ref.Reason, ref.OK = notVersioned(fact)
 	}

@@ -2,6 +2,7 @@ package docs_test
 
 import (
 	"go/ast"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -81,10 +82,12 @@ func TestReferenceListsEveryDecisionReason(t *testing.T) {
 func TestReferenceListsEveryWarningAndDenial(t *testing.T) {
 	t.Parallel()
 	d := reference(t)
-	_, _, _, all := wellknownConstants(t)
-	values := valuesOf(all)
+	files := parseFolder(t, "internal/pin")
+	both := parseFolder(t, "internal/wellknown")
+	maps.Copy(both, files)
+	values := valuesOf(constants(both))
 	warnings, denials := map[string]bool{}, map[string]bool{}
-	for _, file := range parseFolder(t, "internal/pin") {
+	for _, file := range files {
 		eachCall(file, "warn", func(call *ast.CallExpr) {
 			if format, known := evaluate(call.Args[0], values); known {
 				warnings[sentence(format, call.Args[1:], values)] = true
