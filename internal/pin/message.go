@@ -64,7 +64,7 @@ func switchWarnings(o workload.Object) []string {
 		{wellknown.Resume, `"true"`},
 	} {
 		if value, set := o.Labels[s.key]; set && !strings.Contains(s.accepted, `"`+value+`"`) {
-			warnings = append(warnings, warn("label "+s.key+": %q is not one of its values: "+s.accepted, value))
+			warnings = append(warnings, warn("label %s: %q is not one of its values: %s", s.key, value, s.accepted))
 		}
 	}
 	if _, invalid := parseExclude(o.Template.Annotations[wellknown.Exclude]); len(invalid) > 0 {
