@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/configpin/configpin/internal/admission"
+	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/serve"
 )
 
@@ -56,11 +57,15 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	history, err := cluster.NewHistory(config)
+	if err != nil {
+		return err
+	}
 	reach, err := serve.Reach(config)
 	if err != nil {
 		return err
 	}
-	handler := admission.Handler{Objects: objects, Slots: semaphore.NewWeighted(int64(*concurrency))}
+	handler := admission.Handler{Objects: objects, History: history, Slots: semaphore.NewWeighted(int64(*concurrency))}
 	server := serve.Server{
 		Address: *address,
 		Handler: handler.Mux(),

@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"gomodules.xyz/jsonpatch/v2"
@@ -30,6 +31,11 @@ import (
 type objects interface {
 	Serves(kind wellknown.Kind, namespace string) bool
 	View(ctx context.Context, namespace string, request pin.Request) (*cluster.View, error)
+}
+
+// history is where the templates are read that a workload had.
+type history interface {
+	Templates(ctx context.Context, kind *workload.Kind, namespace, object string) ([]string, error)
 }
 
 // admit answers one review.
@@ -115,6 +121,7 @@ func (h *Handler) decide(ctx context.Context, r review, request pin.Request) (pi
 	if err != nil {
 		return pin.Decision{}, err
 	}
+	request.Returned = h.returned(ctx, r, request, view.Facts)
 	for range maxRounds {
 		decision := pin.Decide(request, view.Facts)
 		if decision.Denied != "" {
@@ -129,6 +136,21 @@ func (h *Handler) decide(ctx context.Context, r review, request pin.Request) (pi
 		}
 	}
 	return pin.Decision{}, fmt.Errorf("deciding about %s %s/%s: its snapshots come and go", r.kind, r.namespace, r.name)
+}
+
+// returned says whether the template is one that the workload had before, where that
+// matters. What can't be read makes nobody wait or fail: the workload is given what its
+// sources hold then, as a new template is.
+func (h *Handler) returned(ctx context.Context, r review, request pin.Request, facts pin.Facts) bool {
+	if h.History == nil || !pin.AsksHistory(request, facts) {
+		return false
+	}
+	kept, err := h.History.Templates(ctx, request.New.Kind, r.namespace, r.old)
+	if err != nil {
+		logf.FromContext(ctx).Error(err, "Looking for an undo", "workload", klog.KRef(r.namespace, r.name), "kind", r.kind)
+		return false
+	}
+	return slices.ContainsFunc(kept, func(template string) bool { return pin.Returns(request.New.Template, template) })
 }
 
 func respond(decision pin.Decision, operations []jsonpatch.Operation) (admissionv1.AdmissionResponse, error) {

@@ -48,6 +48,9 @@ const maxTime = 30 * time.Second
 type Handler struct {
 	Objects objects
 
+	// History is asked where an undo can't be told otherwise. It may be nil.
+	History history
+
 	// Slots bounds the reviews that are answered at a time, each of which takes one.
 	// Those beyond wait, as long as the API server does.
 	Slots *semaphore.Weighted

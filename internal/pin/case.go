@@ -118,13 +118,8 @@ func pinnedIn(facts Facts, states ...state) map[refs.Target]bool {
 
 // outcomes decides about every source, sorted.
 func (c *requestCase) outcomes() []Outcome {
-	sources := slices.SortedFunc(maps.Keys(c.names), refs.Target.Compare)
-	situations := make([]situation, len(sources))
-	undo := false
-	for i, source := range sources {
-		situations[i] = c.situation(source)
-		undo = undo || situations[i].undoes()
-	}
+	sources, situations := c.situations()
+	undo := slices.ContainsFunc(situations, situation.undoes)
 	deploy := c.deploy(situations)
 	outcomes := make([]Outcome, len(sources))
 	for i, source := range sources {
@@ -150,6 +145,16 @@ func (c *requestCase) outcomes() []Outcome {
 	return outcomes
 }
 
+// situations are those of every source, sorted.
+func (c *requestCase) situations() ([]refs.Target, []situation) {
+	sources := slices.SortedFunc(maps.Keys(c.names), refs.Target.Compare)
+	all := make([]situation, len(sources))
+	for i, source := range sources {
+		all[i] = c.situation(source)
+	}
+	return sources, all
+}
+
 func (c *requestCase) situation(source refs.Target) situation {
 	fact := c.facts[source]
 	s := situation{
@@ -157,6 +162,7 @@ func (c *requestCase) situation(source refs.Target) situation {
 		frozen:    c.request.New.Kind.Frozen,
 		manual:    c.request.New.Labels[wellknown.Rollout] == wellknown.RolloutManual,
 		resume:    c.request.New.Labels[wellknown.Resume] == wellknown.True,
+		returned:  c.request.Returned,
 		excluded:  c.new.excluded[source],
 		ambiguous: c.ambiguous(source),
 		versioned: fact.Role == Source || fact.Role == Absent,

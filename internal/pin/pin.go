@@ -28,6 +28,10 @@ type Request struct {
 	// NamespaceEnabled says that the namespace opts in what is written in it.
 	NamespaceEnabled bool
 
+	// Returned says that New's template is one that the workload had before, so that
+	// somebody takes it back. It is worth finding out where AsksHistory says so.
+	Returned bool
+
 	states []state // of New and Old, once they were read
 }
 

@@ -198,6 +198,7 @@ func TestDecideTable(t *testing.T) {
 		name     string
 		old      *written
 		new      written
+		returned bool
 		facts    pin.Facts
 		want     string // the name that the refs of app end up with
 		observed string // "" for no label
@@ -285,6 +286,24 @@ func TestDecideTable(t *testing.T) {
 			old:  ptr(on(a2, a2)), new: on(a2, a1), facts: world(a3),
 			want: a1, observed: a3, reason: pin.ReasonRolledBack,
 			warnings: []string{"configmap/app: held at " + a1 + "; " + a3 + " is newer: label the deployment configpin.io/resume=true"},
+		},
+		{
+			name: "an undo of the image of a workload that is behind brings nothing newer, and is a hold",
+			old:  ptr(on(a1, a1).withImage("v2")), new: on(a1, a1), returned: true, facts: world(a2),
+			want: a1, observed: a2, reason: pin.ReasonRolledBack,
+			warnings: []string{"configmap/app: held at " + a1 + "; " + a2 + " is newer: label the deployment configpin.io/resume=true"},
+		},
+		{
+			name: "a new image of a workload that is behind comes with what the source holds",
+			old:  ptr(on(a1, a1)), new: on(a1, a1).withImage("v2"), facts: world(a2),
+			want: a2, observed: a2, reason: pin.ReasonTouched,
+			warnings: []string{"configmap/app: pinned to " + a2},
+		},
+		{
+			name: "an undo of the image of a workload that is held keeps the hold",
+			old:  ptr(on(longer(a2), a1).withImage("v2")), new: on(longer(a2), a1), returned: true, facts: world(a2),
+			want: a1, observed: longer(a2), reason: pin.ReasonHeld,
+			warnings: []string{held},
 		},
 		{
 			name: "an undo to what the source holds is no hold",
@@ -580,7 +599,7 @@ func TestDecideTable(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			request := pin.Request{New: test.new.object(t)}
+			request := pin.Request{New: test.new.object(t), Returned: test.returned}
 			if test.old != nil {
 				old := test.old.object(t)
 				request.Old = &old

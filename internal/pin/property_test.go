@@ -65,6 +65,7 @@ func requests() *rapid.Generator[drawn] {
 		if rapid.Bool().Draw(t, "update") {
 			old := d.old.object(t)
 			d.request.Old = &old
+			d.request.Returned = rapid.Bool().Draw(t, "returned")
 		}
 		d.facts = world(rapid.SampledFrom([]string{a1, a2, a3}).Draw(t, "live"))
 		switch rapid.IntRange(0, 5).Draw(t, "app") {
@@ -148,7 +149,7 @@ func TestNoHoldThatNobodyAskedFor(t *testing.T) {
 		facts[target("app")] = world(live)[target("app")]
 		asked := holds(first)
 		for _, outcome := range first.Outcomes {
-			if outcome.Live == "" || outcome.Reason == pin.ReasonRolledBack && outcome.In != outcome.Live {
+			if outcome.Live == "" || d.request.Returned || outcome.Reason == pin.ReasonRolledBack && outcome.In != outcome.Live {
 				asked[outcome.Source] = true
 			}
 		}

@@ -60,14 +60,22 @@ type situation struct {
 
 	restored bool // a new workload stays what it was where it comes from
 
-	deploy bool // the rest of the template differs from OLD's
-	undo   bool // the request rolls back a source
+	deploy   bool // the rest of the template differs from OLD's
+	undo     bool // the request rolls back a source
+	returned bool // the template is one that the workload had before
 }
 
 // held says whether the workload stays on something else than live although it
 // was offered live: nobody but a person's undo can have done that.
 func (s situation) held() bool {
 	return s.old != "" && s.live != "" && s.old != s.live && s.offered
+}
+
+// behind says whether a template that names what OLD is pinned to would be moved to
+// what the source holds.
+func (s situation) behind() bool {
+	return !s.creating && !s.frozen && !s.manual && !s.excluded && !s.ambiguous && !s.resume &&
+		s.pinned && s.in == s.old && s.live != "" && s.live != s.old && !s.held()
 }
 
 // rolledBack says whether the template brings in another snapshot.
@@ -172,6 +180,10 @@ var rules = []rule{
 	{
 		func(s situation) bool { return s.pinned && s.undo },
 		func(s situation) answer { return s.stay(ReasonUndone) },
+	},
+	{
+		func(s situation) bool { return s.returned && s.behind() },
+		func(s situation) answer { return s.goBack(ReasonRolledBack) },
 	},
 	{
 		func(s situation) bool { return s.manual && s.old != "" },

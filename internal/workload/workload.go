@@ -24,6 +24,12 @@ type Kind struct {
 
 	// Frozen says that the template can't change after creation.
 	Frozen bool
+
+	// Revisions is the resource, of the kind's group and version, in which its
+	// controller keeps the templates it had: what `kubectl rollout undo` brings back
+	// (k8s.io/kubectl/pkg/polymorphichelpers/rollback.go). It is empty where there
+	// are none.
+	Revisions string
 }
 
 // Kinds are the kinds that are served. Pods, ReplicaSets and
@@ -31,9 +37,9 @@ type Kind struct {
 // rewriting a ReplicaSet makes the Deployment controller create another one,
 // without end.
 var Kinds = []*Kind{
-	{Group: "apps", Version: "v1", Kind: "Deployment", Resource: "deployments", Path: []string{"spec", "template"}},
-	{Group: "apps", Version: "v1", Kind: "StatefulSet", Resource: "statefulsets", Path: []string{"spec", "template"}},
-	{Group: "apps", Version: "v1", Kind: "DaemonSet", Resource: "daemonsets", Path: []string{"spec", "template"}},
+	{Group: "apps", Version: "v1", Kind: "Deployment", Resource: "deployments", Path: []string{"spec", "template"}, Revisions: "replicasets"},
+	{Group: "apps", Version: "v1", Kind: "StatefulSet", Resource: "statefulsets", Path: []string{"spec", "template"}, Revisions: "controllerrevisions"},
+	{Group: "apps", Version: "v1", Kind: "DaemonSet", Resource: "daemonsets", Path: []string{"spec", "template"}, Revisions: "controllerrevisions"},
 	{Group: "batch", Version: "v1", Kind: "CronJob", Resource: "cronjobs", Path: []string{"spec", "jobTemplate", "spec", "template"}},
 	{Group: "batch", Version: "v1", Kind: "Job", Resource: "jobs", Path: []string{"spec", "template"}, Frozen: true},
 }

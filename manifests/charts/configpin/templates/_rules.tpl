@@ -7,6 +7,10 @@
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [get, create, patch]
+# list: tell an undo of a workload that is behind from a new template.
+- apiGroups: [apps]
+  resources: [replicasets, controllerrevisions]
+  verbs: [list]
 {{- end -}}
 
 {{- define "configpin.webhookSecretRules" -}}

@@ -1,0 +1,77 @@
+package pin
+
+import (
+	"encoding/json"
+	"reflect"
+	"slices"
+
+	"github.com/configpin/configpin/internal/workload"
+)
+
+// AsksHistory says whether Decide answers otherwise if the template is one that the
+// workload had before (Request.Returned): the rest of it changes while the workload is
+// behind, and it names the pins that are there. A new image is to have what the sources
+// hold by now; an undo is to bring back what was, and nothing newer. Nothing in the
+// request tells them apart. It is rare, so that whoever asks may read for it.
+func AsksHistory(r Request, facts Facts) bool {
+	if r.Old == nil || r.New.Kind.Revisions == "" || r.New.Terminating || r.New.Copied() || invalidSwitch(r.New) || !optedIn(r) {
+		return false
+	}
+	c := newCase(r, facts)
+	_, all := c.situations()
+	return slices.ContainsFunc(all, situation.behind) && !slices.ContainsFunc(all, situation.undoes) &&
+		!sameRest(c.new, c.old, c.saidSource)
+}
+
+// podTemplateHash is the label that the Deployment controller adds to the templates of
+// ReplicaSets, and an undo takes off (k8s.io/api/apps/v1, DefaultDeploymentUniqueLabelKey).
+const podTemplateHash = "pod-template-hash"
+
+// Returns says whether a template is one that a controller kept, in JSON, as a
+// ReplicaSet or a ControllerRevision has it.
+func Returns(template workload.Template, kept string) bool {
+	var before map[string]any
+	if json.Unmarshal([]byte(kept), &before) != nil {
+		return false
+	}
+	delete(before, "$patch") // k8s.io/kubernetes/pkg/controller/statefulset/stateful_set_utils.go, getPatch
+	if metadata, is := before["metadata"].(map[string]any); is {
+		if labels, is := metadata["labels"].(map[string]any); is {
+			delete(labels, podTemplateHash)
+		}
+	}
+	var now map[string]any
+	text := `{"metadata":` + orEmpty(template.Metadata) + `,"spec":` + template.Spec + `}`
+	return json.Unmarshal([]byte(text), &now) == nil && reflect.DeepEqual(withoutNothing(now), withoutNothing(before))
+}
+
+func orEmpty(object string) string {
+	if object == "" {
+		return "{}"
+	}
+	return object
+}
+
+// withoutNothing leaves out fields that hold nothing: whether they are written is up to
+// the encoder.
+func withoutNothing(value any) any {
+	switch value := value.(type) {
+	case map[string]any:
+		for key, inner := range value {
+			if inner = withoutNothing(inner); inner == nil {
+				delete(value, key)
+			}
+		}
+		if len(value) == 0 {
+			return nil
+		}
+	case []any:
+		for i := range value {
+			value[i] = withoutNothing(value[i])
+		}
+		if len(value) == 0 {
+			return nil
+		}
+	}
+	return value
+}
