@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 )
@@ -36,9 +37,14 @@ func (l *lister) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 		pages = []string{pageOf("", "")}
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if status := 0; strings.HasPrefix(pages[number], "HTTP ") {
-		_, _ = fmt.Sscanf(pages[number], "HTTP %d", &status)
-		http.Error(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","code":`+fmt.Sprint(status)+`}`, status)
+	if status, following := 0, ""; strings.HasPrefix(pages[number], "HTTP ") {
+		_, _ = fmt.Sscanf(pages[number], "HTTP %d %s", &status, &following)
+		reason := ""
+		if status == http.StatusGone {
+			reason = string(metav1.StatusReasonExpired)
+		}
+		w.WriteHeader(status)
+		_, _ = fmt.Fprintf(w, `{"kind":"Status","apiVersion":"v1","metadata":{"continue":%q},"status":"Failure","reason":%q,"code":%d}`, following, reason, status)
 		return
 	}
 	_, _ = w.Write([]byte(pages[number]))
@@ -109,6 +115,17 @@ func TestSpacesAreComplete(t *testing.T) {
 	assert.WithinDuration(t, time.Now(), c.Date(), time.Minute)
 }
 
+// TestAListThatOutlivesItsBeginning goes on where the API server says, as often as it has to.
+func TestAListThatOutlivesItsBeginning(t *testing.T) {
+	l := &lister{pages: map[string][]string{
+		configMapsPath: {pageOf("1", source("a", "one")), "HTTP 410 2", pageOf("3", source("b", "two")), "HTTP 410 4", pageOf("", source("c", "three"))},
+		podsPath:       {pageOf("1", item("a", mention)), "HTTP 410 2", pageOf("", item("b", "no")+`,`+item("c", mention))},
+	}}
+	found, err := spaces(t, l.census(t))
+	require.NoError(t, err)
+	assert.Equal(t, []string{"a[one] [" + mention + "]", "b[two] []", "c[three] [" + mention + "]"}, found)
+}
+
 func TestKindsBeyondComeFirst(t *testing.T) {
 	l := &lister{pages: map[string][]string{configMapsPath: {pageOf("", source("a", "one"))}}}
 	c := l.census(t, schema.GroupVersionResource{Group: "example.com", Version: "v1", Resource: "things"}, ReferenceKinds[1])
@@ -171,6 +188,9 @@ func TestNothingIsConcludedFromAPartOfAList(t *testing.T) {
 		"an error":                               {[]string{"HTTP 500"}, false},
 		"forbidden":                              {[]string{"HTTP 403"}, false},
 		"an error on page two":                   {[]string{pageOf("1", item("a", mention)), "HTTP 410"}, false},
+		"expired before it begins":               {[]string{"HTTP 410 1", pageOf("", item("a", mention))}, false},
+		"expired again at once":                  {[]string{pageOf("1", item("a", mention)), "HTTP 410 2", "HTTP 410 1"}, false},
+		"another error that says how to go on":   {[]string{pageOf("1", item("a", mention)), "HTTP 500 2", pageOf("", item("a", mention))}, false},
 		"no list":                                {[]string{`{}`}, true},
 		"no object":                              {[]string{`[]`}, true},
 		"nothing":                                {[]string{``}, true},

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -62,8 +63,8 @@ type list[E any] struct {
 }
 
 // all reads the list page by page, as it is asked for more, in the order of
-// namespaces. It says with an error when it doesn't know of all: then nobody may
-// conclude that something isn't there.
+// namespaces. What is there all the time comes once. It says with an error when it
+// doesn't know of all: then nobody may conclude that something isn't there.
 func (l list[E]) all(ctx context.Context) iter.Seq2[E, error] {
 	pages := l.pages
 	if l.ahead {
@@ -87,13 +88,47 @@ func (l list[E]) all(ctx context.Context) iter.Seq2[E, error] {
 // pages reads page by page, as it is asked for more.
 func (l list[E]) pages(ctx context.Context) iter.Seq2[page[E], error] {
 	return func(yield func(page[E], error) bool) {
-		for following := ""; ; {
-			page, err := l.page(ctx, following)
-			if following = page.following; !yield(page, err) || err != nil || following == "" {
+		for at := (place{}); ; {
+			page, err := l.page(ctx, at.following)
+			if at.outlives(err) {
+				continue
+			}
+			if !yield(page, err) || err != nil || !at.next(page.following) {
 				return
 			}
 		}
 	}
+}
+
+// place is where a list that is read page by page goes on.
+type place struct {
+	following string // empty at the beginning
+	expired   bool   // it has just outlived what it began with
+}
+
+// next moves to the page that follows, if there is one.
+func (p *place) next(following string) bool {
+	p.following, p.expired = following, false
+	return following != ""
+}
+
+// outlives says whether a list goes on although no page came, and moves there. The API
+// server forgets what it had when a list began, after 5 minutes mostly
+// (--etcd-compaction-interval), and says then where to go on with what it has now:
+// behind the last element that was read. Each element has one place in the order, so that
+// nothing which is there all the time is left out or comes twice. A list that
+// never came to an end because it is long would be of no use at all.
+func (p *place) outlives(err error) bool {
+	var said apierrors.APIStatus
+	if p.following == "" || p.expired || !apierrors.IsResourceExpired(err) || !errors.As(err, &said) {
+		return false
+	}
+	following := said.Status().Continue
+	if following == "" {
+		return false
+	}
+	p.following, p.expired = following, true
+	return true
 }
 
 // ahead has each element of a sequence made while somebody works with the one before it.

@@ -142,12 +142,15 @@ const (
 // and at most most, is judged by the one before.
 func (o *Objects) eachContent(ctx context.Context, kind wellknown.Kind, namespace, selector string, most int64, f func(snapshot.Object)) error {
 	options := metav1.ListOptions{LabelSelector: selector, Limit: min(contentPage, most)}
-	for {
+	for at := (place{}); ; {
+		options.Continue = at.following
 		size, following, err := o.contentPage(ctx, kind, namespace, options, f)
-		if err != nil || following == "" {
+		if at.outlives(err) {
+			continue
+		}
+		if err != nil || !at.next(following) {
 			return err
 		}
-		options.Continue = following
 		options.Limit = min(most, 2*options.Limit, max(contentPage, options.Limit*pageBytes/int64(size+1)))
 	}
 }
