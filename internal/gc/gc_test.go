@@ -289,7 +289,7 @@ func TestAnErrorInOneNamespaceLeavesTheOthers(t *testing.T) {
 }
 
 // TestANamespaceThatIsHidden: who may not look at one deletes nothing there, and goes
-// on; who may look at none has other trouble.
+// on, however many there are.
 func TestANamespaceThatIsHidden(t *testing.T) {
 	for name, test := range map[string]struct {
 		hidden  []string
@@ -298,8 +298,8 @@ func TestANamespaceThatIsHidden(t *testing.T) {
 	}{
 		"one":              {[]string{"a"}, 1, true},
 		"here and there":   {[]string{"a", "b", "d"}, 3, true},
-		"as many in a row": {[]string{"b", "c", "d"}, 3, false},
-		"all of them":      {[]string{"a", "b", "c", "d", "e"}, 3, false},
+		"as many in a row": {[]string{"b", "c", "d"}, 3, true},
+		"all of them":      {[]string{"a", "b", "c", "d", "e"}, 5, false},
 		"the last":         {[]string{"e"}, 1, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -322,16 +322,43 @@ func TestANamespaceThatIsHidden(t *testing.T) {
 	}
 }
 
+// TestManyErrorsInARowEndThePass: what is forbidden isn't one of them, when everything is
+// looked at and when something is done.
 func TestManyErrorsInARowEndThePass(t *testing.T) {
-	w := newWorld()
-	for _, namespace := range []string{"a", "b", "c", "d", "e"} {
-		w.source(namespace, "app", "blue", "green")
-		w.fails[namespace] = errors.New("trouble")
+	trouble, no := errors.New("trouble"), apierrors.NewForbidden(configMaps, "app", errors.New("no"))
+	namespaces := []string{"a", "b", "c", "d", "e"}
+	for name, test := range map[string]struct {
+		fails []error // in the namespaces
+		ends  bool    // before the last one
+	}{
+		"trouble":                            {[]error{trouble, trouble, trouble}, true},
+		"trouble, and something between":     {[]error{trouble, trouble, nil, trouble}, false},
+		"forbidden":                          {[]error{no, no, no, no}, false},
+		"trouble, and forbidden between":     {[]error{trouble, trouble, no, trouble}, true},
+		"two in trouble, and others between": {[]error{trouble, no, no, trouble}, false},
+	} {
+		for _, when := range []string{"looking", "doing"} {
+			t.Run(name+" "+when, func(t *testing.T) {
+				w := newWorld()
+				w.hidden = map[string]error{}
+				last := ""
+				for i, namespace := range namespaces {
+					last = w.source(namespace, "app", "blue", "green")[0]
+					switch {
+					case i >= len(test.fails) || test.fails[i] == nil:
+					case when == "looking":
+						w.hidden[namespace] = test.fails[i]
+					default:
+						w.fails[namespace] = test.fails[i]
+					}
+				}
+				c, _ := w.collector()
+				require.Error(t, c.Pass(t.Context()))
+				marked := w.objects[cluster.Key{Namespace: "e", Target: refs.Target{Kind: wellknown.ConfigMap, Name: last}}].Annotations[wellknown.UnusedSince] != ""
+				assert.Equal(t, test.ends, !marked)
+			})
+		}
 	}
-	delete(w.fails, "e")
-	c, _ := w.collector()
-	require.Error(t, c.Pass(t.Context()))
-	assert.Empty(t, w.writes)
 }
 
 func TestNothingIsDoneWhenTheLookIsNotComplete(t *testing.T) {
