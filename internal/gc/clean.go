@@ -99,21 +99,30 @@ func genuine(object snapshot.Object, source string) (digest string, is bool) {
 	return actual, claimed && verified && said == source && agreed && !object.Terminating
 }
 
-// proof is what names snapshots of a namespace, and when that was last looked
-// for. It is conclusive if it was looked for on purpose.
+// proof is what names snapshots of a namespace, and until when that counts. It is
+// conclusive if it was looked for on purpose.
 type proof struct {
 	used       map[string]bool
-	at         time.Duration
+	until      time.Duration
 	conclusive bool
 }
 
-// proofTime is for how long a proof counts. What admission pins takes the mark
-// off, whenever that is; this is for what nobody sends through admission, such as
-// a bare Pod.
+// proofTime is for how long a proof counts at least, from when it was begun: a name
+// that is stored behind the back of the list may be as old as that. What admission
+// pins takes the mark off, whenever that is; this is for what nobody sends through
+// admission, such as a bare Pod.
 const proofTime = 10 * time.Second
 
+// conclude makes a proof of what was looked for from began until now. One that took
+// long counts for as long again: otherwise it would be worth nothing when it is
+// there, and nothing be deleted ever from a namespace that is large.
+func (c *Collector) conclude(used map[string]bool, began time.Duration) proof {
+	took := c.Clock.Elapsed() - began
+	return proof{used, began + max(proofTime, 2*took), true}
+}
+
 func (c *Collector) stale(p proof) bool {
-	return !p.conclusive || c.Clock.Elapsed()-p.at > proofTime
+	return !p.conclusive || c.Clock.Elapsed() > p.until
 }
 
 // prove lists what there is in a namespace once more, unless last still counts.
@@ -121,11 +130,12 @@ func (c *Collector) prove(ctx context.Context, namespace string, last proof) (pr
 	if !c.stale(last) {
 		return last, nil
 	}
+	began := c.Clock.Elapsed()
 	counted, err := c.Census.Space(ctx, namespace)
 	if err != nil {
 		return proof{}, err
 	}
-	return proof{usedIn(counted), c.Clock.Elapsed(), true}, nil
+	return c.conclude(usedIn(counted), began), nil
 }
 
 // cleanSource does what has to be done about the snapshots of a source.

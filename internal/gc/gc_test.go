@@ -37,6 +37,7 @@ type world struct {
 	fails   map[string]error // by namespace, of what is done there
 	hidden  map[string]error // by namespace, of the look at it
 	broken  error            // of the look at everything
+	takes   time.Duration    // to look at one namespace
 }
 
 var configMaps = schema.GroupResource{Resource: "configmaps"}
@@ -121,6 +122,7 @@ func (w *world) Space(_ context.Context, namespace string) (cluster.Space, error
 	if err := w.fails[namespace]; err != nil {
 		return cluster.Space{}, err
 	}
+	defer func() { w.now = w.now.Add(w.takes) }()
 	return w.count(namespace)
 }
 
@@ -391,24 +393,48 @@ func TestClocksThatDifferEndThePass(t *testing.T) {
 	}
 }
 
+// TestProofsGrowOld: what was looked for is as old as the beginning of the look, and a
+// long look counts for as long again.
 func TestProofsGrowOld(t *testing.T) {
-	w := newWorld()
-	names := w.source("a", "app", "blue", "green")
-	c, _ := w.collector()
-	w.pass(t, c)
-	w.now = w.now.Add(time.Hour)
-	f, err := c.examine(t.Context(), cluster.Key{Namespace: "a", Target: refs.Target{Kind: wellknown.ConfigMap, Name: "app"}})
-	require.NoError(t, err)
-	known, err := c.prove(t.Context(), "a", proof{})
-	require.NoError(t, err)
-	w.now = w.now.Add(proofTime + time.Second)
-	w.writes = nil
-	require.NoError(t, c.cleanSource(t.Context(), f, known))
-	assert.Empty(t, w.writes)
-	known, err = c.prove(t.Context(), "a", known)
-	require.NoError(t, err)
-	require.NoError(t, c.cleanSource(t.Context(), f, known))
-	assert.Equal(t, []string{"delete " + names[0]}, w.writes)
+	for name, test := range map[string]struct {
+		takes, later time.Duration
+		counts       bool
+	}{
+		"at once":                              {0, 0, true},
+		"at the end of its time":               {0, 10 * time.Second, true},
+		"behind it":                            {0, 11 * time.Second, false},
+		"at the end, with what the look took":  {4 * time.Second, 6 * time.Second, true},
+		"behind it, with what the look took":   {4 * time.Second, 7 * time.Second, false},
+		"as long again as a long look":         {30 * time.Second, 30 * time.Second, true},
+		"more than as long again":              {30 * time.Second, 31 * time.Second, false},
+		"a look that takes longer than grace":  {20 * time.Minute, time.Second, true},
+		"long after one longer than the grace": {20 * time.Minute, 21 * time.Minute, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			names := w.source("a", "app", "blue", "green")
+			c, _ := w.collector()
+			w.pass(t, c)
+			w.now = w.now.Add(time.Hour)
+			f, err := c.examine(t.Context(), cluster.Key{Namespace: "a", Target: refs.Target{Kind: wellknown.ConfigMap, Name: "app"}})
+			require.NoError(t, err)
+			w.takes = test.takes
+			known, err := c.prove(t.Context(), "a", proof{})
+			require.NoError(t, err)
+			w.now = w.now.Add(test.later)
+			w.writes = nil
+			require.NoError(t, c.cleanSource(t.Context(), f, known))
+			if test.counts {
+				assert.Equal(t, []string{"delete " + names[0]}, w.writes)
+				return
+			}
+			assert.Empty(t, w.writes)
+			known, err = c.prove(t.Context(), "a", known)
+			require.NoError(t, err)
+			require.NoError(t, c.cleanSource(t.Context(), f, known))
+			assert.Equal(t, []string{"delete " + names[0]}, w.writes, "it is looked for anew")
+		})
+	}
 }
 
 func TestMarksThatAreGoneAreForgotten(t *testing.T) {
