@@ -29,6 +29,7 @@ type options struct {
 	referenceKinds []schema.GroupVersionResource
 
 	historyLimit, secretsHistoryLimit int
+	goneAfter, secretsGoneAfter       time.Duration
 
 	issueFor, issuedDir string // see issuer
 
@@ -51,6 +52,8 @@ func addOptions(flags *serve.Flags) *options {
 	flags.DurationVar(&o.gc.Interval, "gc-interval", 15*time.Minute, "how long to wait between looking for them")
 	flags.DurationVar(&o.gc.Rules.MinAge, "gc-min-age", time.Hour, "how old they have to be")
 	flags.DurationVar(&o.gc.Rules.Grace, "gc-grace", 10*time.Minute, "how long they have to be marked before they are deleted")
+	flags.DurationVar(&o.goneAfter, "gc-gone-after", 24*time.Hour, "how long they have to be marked where their ConfigMap is gone")
+	flags.DurationVar(&o.secretsGoneAfter, "secrets-gc-gone-after", time.Hour, "how long they have to be marked where their Secret is gone")
 	flags.IntVar(&o.historyLimit, "history-limit", 10, "how many of them are retained of each ConfigMap that doesn't say so itself")
 	flags.IntVar(&o.secretsHistoryLimit, "secrets-history-limit", 1, "how many of them are retained of each Secret that doesn't say so itself")
 	flags.Func("gc-reference-kinds", "further `kinds` that can name a snapshot, as in argoproj.io/v1alpha1/rollouts, separated by commas", o.addReferenceKinds)
@@ -103,6 +106,10 @@ func (o *options) resolve(flags *serve.Flags) error {
 		return flags.Wrong("--gc-min-age is %s, not 0 or more", o.gc.Rules.MinAge)
 	case o.gc.Rules.Grace < retention.MinGrace:
 		return flags.Wrong("--gc-grace is %s, not at least %s: a request that names a snapshot can be under way for that long", o.gc.Rules.Grace, retention.MinGrace)
+	case o.goneAfter < 0:
+		return flags.Wrong("--gc-gone-after is %s, not 0 or more", o.goneAfter)
+	case o.secretsGoneAfter < 0:
+		return flags.Wrong("--secrets-gc-gone-after is %s, not 0 or more", o.secretsGoneAfter)
 	case o.historyLimit < 0:
 		return flags.Wrong("--history-limit is %d, not 0 or more", o.historyLimit)
 	case o.secretsHistoryLimit < 0:
@@ -115,6 +122,7 @@ func (o *options) resolve(flags *serve.Flags) error {
 		return flags.Wrong("--lease-duration is %s, not at least 1s", o.leaseDuration)
 	}
 	o.gc.HistoryLimit = map[wellknown.Kind]int{wellknown.ConfigMap: o.historyLimit, wellknown.Secret: o.secretsHistoryLimit}
+	o.gc.GoneAfter = map[wellknown.Kind]time.Duration{wellknown.ConfigMap: o.goneAfter, wellknown.Secret: o.secretsGoneAfter}
 	return o.resolveScope(flags)
 }
 

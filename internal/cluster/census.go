@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 
+	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/retention"
 	"github.com/configpin/configpin/internal/snapshot"
 	"github.com/configpin/configpin/internal/wellknown"
@@ -89,6 +90,10 @@ type Space struct {
 
 	// Objects are the metadata of its sources and snapshots.
 	Objects []snapshot.Object
+
+	// Others are the ConfigMaps and Secrets that are neither, by name alone: one may have
+	// been a source.
+	Others []refs.Target
 
 	// Mentions are the parts of the texts of its objects that a snapshot's name can
 	// be in.
@@ -191,23 +196,17 @@ func (c *cursors) stop() {
 	}
 }
 
-// next counts the next namespace in which there is anything.
+// next counts the next namespace in which there are sources or snapshots.
 func (c *cursors) next() (space Space, found bool, err error) {
-	for _, list := range c.sources {
-		namespace, more, err := list.namespace()
-		if err != nil {
+	for len(space.Objects) == 0 {
+		if space.Namespace, found, err = c.namespace(); err != nil || !found {
 			return Space{}, false, err
 		}
-		if more && (!found || order(namespace) < order(space.Namespace)) {
-			space.Namespace, found = namespace, true
-		}
-	}
-	if !found {
-		return Space{}, false, nil
-	}
-	for _, list := range c.sources {
-		if err := list.read(space.Namespace, func(s sighting) { space.Objects = append(space.Objects, s.object) }); err != nil {
-			return Space{}, false, err
+		space.Others = nil
+		for _, list := range c.sources {
+			if err := list.read(space.Namespace, space.add); err != nil {
+				return Space{}, false, err
+			}
 		}
 	}
 	for _, list := range c.references {
@@ -218,10 +217,34 @@ func (c *cursors) next() (space Space, found bool, err error) {
 	return space, true, nil
 }
 
+// namespace is the next one in which there is anything.
+func (c *cursors) namespace() (next string, found bool, err error) {
+	for _, list := range c.sources {
+		namespace, more, err := list.namespace()
+		if err != nil {
+			return "", false, err
+		}
+		if more && (!found || order(namespace) < order(next)) {
+			next, found = namespace, true
+		}
+	}
+	return next, found, nil
+}
+
+// add adds what is in a list of ConfigMaps or Secrets.
+func (s *Space) add(seen sighting) {
+	if seen.other {
+		s.Others = append(s.Others, refs.Target{Kind: seen.object.Kind, Name: seen.object.Name})
+		return
+	}
+	s.Objects = append(s.Objects, seen.object)
+}
+
 // sighting is what matters of an element of a list.
 type sighting struct {
 	namespace string
 	object    snapshot.Object // a source or a snapshot
+	other     bool            // it is neither, and no more than its name is known
 	mentions  []string        // of anything else
 }
 
@@ -299,8 +322,10 @@ func (ignored) UnmarshalJSON([]byte) error { return nil }
 func (c *Census) sources(kind wellknown.Kind, namespace string) list[sighting] {
 	return list[sighting]{api: c.api, kind: resourceOf(kind), namespace: namespace, accept: metadataOnly, limit: metadataPage, read: func(element []byte) (sighting, bool, error) {
 		object, err := metadataOf(kind, element)
-		ours := object.Labels != nil || pick(object.Annotations, wellknown.Versioned, wellknown.HistoryLimit) != nil
-		return sighting{namespace: object.Namespace, object: object}, ours, err
+		if object.Labels == nil && pick(object.Annotations, wellknown.Versioned, wellknown.HistoryLimit) == nil {
+			return sighting{namespace: object.Namespace, object: snapshot.Object{Kind: kind, Name: object.Name}, other: true}, true, err
+		}
+		return sighting{namespace: object.Namespace, object: object}, true, err
 	}}
 }
 

@@ -14,6 +14,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
+
+	"github.com/configpin/configpin/internal/refs"
+	"github.com/configpin/configpin/internal/wellknown"
 )
 
 // lister is an API server that knows nothing but lists: of each path its pages,
@@ -97,7 +100,7 @@ func TestSpacesAreComplete(t *testing.T) {
 	l := &lister{pages: map[string][]string{
 		configMapsPath: {
 			pageOf("1", source("a-b", "one")+`,`+`{"metadata":{"namespace":"a","name":"plain"}}`),
-			pageOf("2", source("a", "two")+`,`+source("a", "three")),
+			pageOf("2", source("a", "two")+`,`+source("a", "three")+`,`+`{"metadata":{"namespace":"b","name":"plain"}}`),
 			pageOf("", source("c", "four")),
 		},
 		// "a-b/" sorts before "a/", as keys in etcd do.
@@ -111,7 +114,7 @@ func TestSpacesAreComplete(t *testing.T) {
 		"a-b[one] [app-0123456789ab]",
 		"a[two three] [app-0123456789ab y-0123456789ab]",
 		"c[four] [x-0123456789ab]",
-	}, found)
+	}, found, "and not b, where there is nothing of ours")
 	assert.WithinDuration(t, time.Now(), c.Date(), time.Minute)
 }
 
@@ -137,12 +140,13 @@ func TestKindsBeyondComeFirst(t *testing.T) {
 
 func TestOneSpace(t *testing.T) {
 	l := &lister{pages: map[string][]string{
-		"/api/v1/namespaces/a/configmaps":        {pageOf("", source("a", "one"))},
+		"/api/v1/namespaces/a/configmaps":        {pageOf("", source("a", "one")+`,`+`{"metadata":{"namespace":"a","name":"plain","annotations":{"other":"true"}}}`)},
 		"/apis/apps/v1/namespaces/a/deployments": {pageOf("", item("a", mention))},
 	}}
 	space, err := l.census(t).Space(t.Context(), "a")
 	require.NoError(t, err)
 	assert.Equal(t, "a", space.Namespace)
+	assert.Equal(t, []refs.Target{{Kind: wellknown.ConfigMap, Name: "plain"}}, space.Others)
 	assert.Equal(t, []string{mention}, space.Mentions)
 	for _, asked := range l.asked {
 		assert.Contains(t, asked, "/namespaces/a/")

@@ -12,6 +12,7 @@ import (
 type family struct {
 	key       cluster.Key
 	source    snapshot.Object // zero where there is none
+	gone      bool            // nothing is called like the source
 	current   string          // the digest of what the source holds; empty where there is none
 	snapshots []kept
 }
@@ -31,7 +32,7 @@ func familiesOf(counted cluster.Space) map[cluster.Key]*family {
 	of := func(target refs.Target) *family {
 		key := cluster.Key{Namespace: counted.Namespace, Target: target}
 		if families[key] == nil {
-			families[key] = &family{key: key}
+			families[key] = &family{key: key, gone: true}
 		}
 		return families[key]
 	}
@@ -44,6 +45,17 @@ func familiesOf(counted cluster.Space) map[cluster.Key]*family {
 			f := of(refs.Target{Kind: object.Kind, Name: source})
 			f.snapshots = append(f.snapshots, kept{object, digest})
 		}
+	}
+	isThere := func(target refs.Target) {
+		if f := families[cluster.Key{Namespace: counted.Namespace, Target: target}]; f != nil {
+			f.gone = false
+		}
+	}
+	for _, object := range counted.Objects {
+		isThere(refs.Target{Kind: object.Kind, Name: object.Name})
+	}
+	for _, other := range counted.Others {
+		isThere(other)
 	}
 	for _, f := range families {
 		if versioned, _ := snapshot.Versioned(f.source); versioned {
@@ -72,7 +84,7 @@ func (f *family) newest() string {
 func (c *Collector) decide(f *family, used map[string]bool) []retention.Verdict {
 	limit, _ := retention.Limit(f.source.Annotations[wellknown.HistoryLimit], c.Options.HistoryLimit[f.key.Kind])
 	elapsed := c.Clock.Elapsed()
-	known := retention.Source{Current: f.current, Limit: limit}
+	known := retention.Source{Current: f.current, Limit: limit, Gone: f.gone, GoneAfter: c.Options.GoneAfter[f.key.Kind]}
 	for _, object := range f.snapshots {
 		known.Snapshots = append(known.Snapshots, retention.Snapshot{
 			Name:     object.Name,

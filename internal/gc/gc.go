@@ -34,6 +34,10 @@ type Options struct {
 	// that doesn't say so itself.
 	HistoryLimit map[wellknown.Kind]int
 
+	// GoneAfter is how long unused snapshots of a source that isn't there have to be
+	// marked.
+	GoneAfter map[wellknown.Kind]time.Duration
+
 	// DryRun says that nothing is written.
 	DryRun bool
 }

@@ -110,7 +110,11 @@ func (w *world) Spaces(ctx context.Context) iter.Seq2[cluster.Space, error] {
 func (w *world) count(namespace string) (cluster.Space, error) {
 	space := cluster.Space{Namespace: namespace, Mentions: w.used[namespace]}
 	for key, o := range w.objects {
-		if key.Namespace == namespace {
+		switch {
+		case key.Namespace != namespace:
+		case o.Labels[wellknown.SnapshotOf] == "" && o.Annotations[wellknown.Versioned] == "":
+			space.Others = append(space.Others, key.Target)
+		default:
 			o.Data = nil
 			space.Objects = append(space.Objects, o)
 		}
@@ -188,7 +192,10 @@ func (w *world) collector() (*Collector, *events.FakeRecorder) {
 	started := w.now
 	return &Collector{
 		Census: w, Objects: w, Events: recorder,
-		Options: Options{Rules: retention.Rules{MinAge: time.Hour, Grace: 10 * time.Minute}},
+		Options: Options{
+			Rules:     retention.Rules{MinAge: time.Hour, Grace: 10 * time.Minute},
+			GoneAfter: map[wellknown.Kind]time.Duration{wellknown.ConfigMap: 24 * time.Hour, wellknown.Secret: time.Hour},
+		},
 		Clock: Clock{
 			Now:     func() time.Time { return w.now },
 			Elapsed: func() time.Duration { return w.now.Sub(started) },
@@ -288,79 +295,6 @@ func TestAnErrorInOneNamespaceLeavesTheOthers(t *testing.T) {
 	require.ErrorContains(t, c.Pass(t.Context()), "forbidden")
 	assert.Equal(t, []string{"mark " + names[0]}, w.writes)
 	assert.InDelta(t, 1, testutil.ToFloat64(aborted.WithLabelValues(reasonForbidden))-before, 0)
-}
-
-// TestANamespaceThatIsHidden: who may not look at one deletes nothing there, and goes
-// on, however many there are.
-func TestANamespaceThatIsHidden(t *testing.T) {
-	for name, test := range map[string]struct {
-		hidden  []string
-		aborted float64
-		marked  bool // in the last one
-	}{
-		"one":              {[]string{"a"}, 1, true},
-		"here and there":   {[]string{"a", "b", "d"}, 3, true},
-		"as many in a row": {[]string{"b", "c", "d"}, 3, true},
-		"all of them":      {[]string{"a", "b", "c", "d", "e"}, 5, false},
-		"the last":         {[]string{"e"}, 1, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			w := newWorld()
-			last := ""
-			for _, namespace := range []string{"a", "b", "c", "d", "e"} {
-				last = w.source(namespace, "app", "blue", "green")[0]
-			}
-			no := apierrors.NewForbidden(configMaps, "", errors.New("no"))
-			w.hidden = map[string]error{}
-			for _, namespace := range test.hidden {
-				w.hidden[namespace] = no
-			}
-			c, _ := w.collector()
-			before := testutil.ToFloat64(aborted.WithLabelValues(reasonForbidden))
-			require.ErrorIs(t, c.Pass(t.Context()), no)
-			assert.InDelta(t, test.aborted, testutil.ToFloat64(aborted.WithLabelValues(reasonForbidden))-before, 0)
-			assert.Equal(t, test.marked, w.objects[cluster.Key{Namespace: "e", Target: refs.Target{Kind: wellknown.ConfigMap, Name: last}}].Annotations[wellknown.UnusedSince] != "")
-		})
-	}
-}
-
-// TestManyErrorsInARowEndThePass: what is forbidden isn't one of them, when everything is
-// looked at and when something is done.
-func TestManyErrorsInARowEndThePass(t *testing.T) {
-	trouble, no := errors.New("trouble"), apierrors.NewForbidden(configMaps, "app", errors.New("no"))
-	namespaces := []string{"a", "b", "c", "d", "e"}
-	for name, test := range map[string]struct {
-		fails []error // in the namespaces
-		ends  bool    // before the last one
-	}{
-		"trouble":                            {[]error{trouble, trouble, trouble}, true},
-		"trouble, and something between":     {[]error{trouble, trouble, nil, trouble}, false},
-		"forbidden":                          {[]error{no, no, no, no}, false},
-		"trouble, and forbidden between":     {[]error{trouble, trouble, no, trouble}, true},
-		"two in trouble, and others between": {[]error{trouble, no, no, trouble}, false},
-	} {
-		for _, when := range []string{"looking", "doing"} {
-			t.Run(name+" "+when, func(t *testing.T) {
-				w := newWorld()
-				w.hidden = map[string]error{}
-				last := ""
-				for i, namespace := range namespaces {
-					last = w.source(namespace, "app", "blue", "green")[0]
-					switch {
-					case i >= len(test.fails) || test.fails[i] == nil:
-					case when == "looking":
-						w.hidden[namespace] = test.fails[i]
-					default:
-						w.fails[namespace] = test.fails[i]
-					}
-				}
-				c, _ := w.collector()
-				require.Error(t, c.Pass(t.Context()))
-				marked := w.objects[cluster.Key{Namespace: "e", Target: refs.Target{Kind: wellknown.ConfigMap, Name: last}}].Annotations[wellknown.UnusedSince] != ""
-				assert.Equal(t, test.ends, !marked)
-			})
-		}
-	}
 }
 
 func TestNothingIsDoneWhenTheLookIsNotComplete(t *testing.T) {

@@ -43,6 +43,15 @@ type Source struct {
 	// Limit is how many snapshots are retained although nothing uses them.
 	Limit int
 
+	// Gone says that the source isn't there. Nobody can raise or lower the limit of one
+	// that isn't, and there may be new ones every day: nothing of it is retained.
+	Gone bool
+
+	// GoneAfter is how long a snapshot of a source that is gone has to have been marked,
+	// if that is more than the grace: it may come back. That is by the clock alone, so that
+	// a process that doesn't live that long comes to an end with it.
+	GoneAfter time.Duration
+
 	Snapshots []Snapshot
 }
 
@@ -72,7 +81,7 @@ type State string
 const (
 	Current  State = "current"  // it is what its source holds
 	Used     State = "used"     // something names it
-	Retained State = "retained" // it is young, or one of the newest that nothing names
+	Retained State = "retained" // it is young, or one of the newest that nothing names of a source that is there
 	Marked   State = "marked"   // it is there for nothing, and will be deleted
 )
 
@@ -107,16 +116,24 @@ func (r Rules) Decide(source Source, now time.Time) []Verdict {
 			state = Current
 		case s.Used:
 			state = Used
-		case is && rank >= source.Limit && now.Sub(s.Created) >= r.MinAge:
+		case is && (source.Gone || rank >= source.Limit) && now.Sub(s.Created) >= r.MinAge:
 			state = Marked
 		}
-		verdicts[i] = Verdict{state, r.act(state, s, now)}
+		verdicts[i] = Verdict{state, r.act(state, s, source.notice(), now)}
 	}
 	return verdicts
 }
 
 func (s Source) current(kept Snapshot) bool {
 	return s.Current != "" && kept.Digest == s.Current
+}
+
+// notice is how old a mark has to be beyond the grace.
+func (s Source) notice() time.Duration {
+	if s.Gone {
+		return s.GoneAfter
+	}
+	return 0
 }
 
 // unused returns how many newer ones there are for each snapshot that nothing
@@ -142,7 +159,7 @@ func newer(a, b Snapshot) int {
 	return cmp.Or(cmp.Compare(b.Revision, a.Revision), b.Created.Compare(a.Created), cmp.Compare(a.Name, b.Name))
 }
 
-func (r Rules) act(state State, s Snapshot, now time.Time) Action {
+func (r Rules) act(state State, s Snapshot, notice time.Duration, now time.Time) Action {
 	switch {
 	case state != Marked && s.Mark == "":
 		return Keep
@@ -153,7 +170,7 @@ func (r Rules) act(state State, s Snapshot, now time.Time) Action {
 	switch {
 	case err != nil, since.After(now):
 		return Mark
-	case s.Seen >= r.Grace && now.Sub(since) >= r.Grace:
+	case s.Seen >= r.Grace && now.Sub(since) >= max(r.Grace, notice):
 		return Collect
 	default:
 		return Keep

@@ -27,6 +27,12 @@ func old(revision int) retention.Snapshot {
 	}
 }
 
+// isGone makes of a source one that isn't there, and may come back for a day.
+func isGone(source *retention.Source) *retention.Source {
+	source.Current, source.Gone, source.GoneAfter = "", true, 24*time.Hour
+	return source
+}
+
 func markedSince(s retention.Snapshot, ago, seen time.Duration) retention.Snapshot {
 	s.Mark, s.Seen = now.Add(-ago).Format(time.RFC3339), seen
 	return s
@@ -115,6 +121,82 @@ func TestDecide(t *testing.T) {
 			},
 			retention.Verdict{State: retention.Retained, Action: retention.Unmark},
 		},
+		"the source is gone, and there would be room": {
+			func(_ *retention.Snapshot, source *retention.Source) { isGone(source).Limit = 10 },
+			retention.Verdict{State: retention.Marked, Action: retention.Mark},
+		},
+		"the source is gone, and nobody understood its limit": {
+			func(_ *retention.Snapshot, source *retention.Source) { isGone(source).Limit = retention.Unlimited },
+			retention.Verdict{State: retention.Marked, Action: retention.Mark},
+		},
+		"the source is gone, and something names it": {
+			func(s *retention.Snapshot, source *retention.Source) {
+				isGone(source)
+				*s = markedSince(*s, 24*time.Hour, 24*time.Hour)
+				s.Used = true
+			},
+			retention.Verdict{State: retention.Used, Action: retention.Unmark},
+		},
+		"the source is gone, and it is too young": {
+			func(s *retention.Snapshot, source *retention.Source) {
+				isGone(source)
+				s.Created = now.Add(time.Second - time.Hour)
+			},
+			retention.Verdict{State: retention.Retained, Action: retention.Keep},
+		},
+		"the source is gone, and its mark is a moment too young": {
+			func(s *retention.Snapshot, source *retention.Source) {
+				isGone(source)
+				*s = markedSince(*s, 24*time.Hour-time.Second, 24*time.Hour)
+			},
+			retention.Verdict{State: retention.Marked, Action: retention.Keep},
+		},
+		"the source is gone, and its mark is old enough": {
+			func(s *retention.Snapshot, source *retention.Source) {
+				isGone(source)
+				*s = markedSince(*s, 24*time.Hour, 10*time.Minute)
+			},
+			retention.Verdict{State: retention.Marked, Action: retention.Collect},
+		},
+		"the source is gone, and nobody here has seen its mark for long": {
+			func(s *retention.Snapshot, source *retention.Source) {
+				isGone(source)
+				*s = markedSince(*s, 48*time.Hour, 10*time.Minute-time.Second)
+			},
+			retention.Verdict{State: retention.Marked, Action: retention.Keep},
+		},
+		"the source is gone, and may be for no time at all": {
+			func(s *retention.Snapshot, source *retention.Source) {
+				isGone(source).GoneAfter = 0
+				*s = markedSince(*s, 10*time.Minute-time.Second, time.Hour)
+			},
+			retention.Verdict{State: retention.Marked, Action: retention.Keep},
+		},
+		"the source is gone, and was for as long as the grace": {
+			func(s *retention.Snapshot, source *retention.Source) {
+				isGone(source).GoneAfter = 0
+				*s = markedSince(*s, 10*time.Minute, 10*time.Minute)
+			},
+			retention.Verdict{State: retention.Marked, Action: retention.Collect},
+		},
+		"the source came back, and there is room": {
+			func(s *retention.Snapshot, source *retention.Source) {
+				source.Limit, source.GoneAfter = 1, 24*time.Hour
+				*s = markedSince(*s, 23*time.Hour, 23*time.Hour)
+			},
+			retention.Verdict{State: retention.Retained, Action: retention.Unmark},
+		},
+		"the source is there, and how long others may be gone is nothing to it": {
+			func(s *retention.Snapshot, source *retention.Source) {
+				source.GoneAfter = 24 * time.Hour
+				*s = markedSince(*s, 10*time.Minute, 10*time.Minute)
+			},
+			retention.Verdict{State: retention.Marked, Action: retention.Collect},
+		},
+		"the source isn't versioned any more, and there is room": {
+			func(_ *retention.Snapshot, source *retention.Source) { source.Current, source.Limit = "", 1 },
+			retention.Verdict{State: retention.Retained, Action: retention.Keep},
+		},
 		"the source is gone, and it has no digest that anybody can read": {
 			func(s *retention.Snapshot, source *retention.Source) { s.Digest, source.Current = "", "" },
 			retention.Verdict{State: retention.Marked, Action: retention.Mark},
@@ -158,6 +240,10 @@ func drawSource(t *rapid.T) retention.Source {
 		Limit:   rapid.IntRange(0, 4).Draw(t, "limit"),
 		Current: rapid.SampledFrom([]string{"", "digest-1", "digest-2"}).Draw(t, "current"),
 	}
+	if rapid.Bool().Draw(t, "gone") {
+		source.Current, source.Gone = "", true
+		source.GoneAfter = time.Duration(rapid.IntRange(0, 40).Draw(t, "after")) * time.Minute
+	}
 	for i := range rapid.IntRange(0, 8).Draw(t, "snapshots") {
 		s := old(rapid.IntRange(0, 5).Draw(t, "revision"))
 		s.Name = fmt.Sprint("app-", i)
@@ -195,6 +281,9 @@ func TestWhatIsCollectedIsProvenUnused(t *testing.T) {
 			assert.GreaterOrEqual(t, now.Sub(s.Created), rules.MinAge)
 			assert.GreaterOrEqual(t, now.Sub(since), rules.Grace)
 			assert.GreaterOrEqual(t, s.Seen, rules.Grace)
+			if source.Gone {
+				assert.GreaterOrEqual(t, now.Sub(since), source.GoneAfter)
+			}
 		}
 		left := unused
 		for _, v := range verdicts {
@@ -202,7 +291,9 @@ func TestWhatIsCollectedIsProvenUnused(t *testing.T) {
 				left--
 			}
 		}
-		assert.GreaterOrEqual(t, left, min(source.Limit, unused), "as many as the limit says stay")
+		if !source.Gone {
+			assert.GreaterOrEqual(t, left, min(source.Limit, unused), "as many as the limit says stay")
+		}
 	})
 }
 
@@ -239,7 +330,34 @@ func TestEverythingEndsAtTheLimit(t *testing.T) {
 				unused++
 			}
 		}
+		if source.Gone {
+			source.Limit = 0
+		}
 		assert.LessOrEqual(t, unused, source.Limit)
+	})
+}
+
+// TestASourceThatIsGoneForAMomentLosesNothing: whatever is marked while it is gone is
+// unmarked when it is back, but for what there is no room for anyway.
+func TestASourceThatIsGoneForAMomentLosesNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		there := drawSource(t)
+		there.Gone = false
+		before := rules.Decide(there, now)
+		gone := there
+		gone.Current, gone.Gone, gone.GoneAfter = "", true, 24*time.Hour
+		for i, v := range rules.Decide(gone, now) {
+			assert.NotEqual(t, retention.Collect, v.Action, "no mark here is that old")
+			if v.Action == retention.Mark {
+				there.Snapshots[i].Mark, there.Snapshots[i].Seen = now.Format(time.RFC3339), 0
+			}
+		}
+		for i, v := range rules.Decide(there, now) {
+			assert.Equal(t, before[i].State, v.State)
+			if v.State != retention.Marked && there.Snapshots[i].Mark != "" {
+				assert.Equal(t, retention.Unmark, v.Action)
+			}
+		}
 	})
 }
 
