@@ -28,6 +28,7 @@ var others = []scenario{
 	{"a workload that a webhook after ours opts in is repaired", labelsLate},
 	{"a webhook that takes back what we pin is told of, and not fought", reverts},
 	{"a webhook that takes back what is pinned is refused, and told of", revertsPinned},
+	{"policies that stamp who wrote what don't keep it from rolling out", stamped},
 	{"an operator that sends the names of sources all the time moves nothing", operatorInsists},
 }
 
