@@ -278,8 +278,8 @@ versioner:
 versioner:
   historyLimit: 3
   secretsHistoryLimit: 2
-  gc: {mode: dry-run, interval: 1h, minAge: 2h, grace: 3h, referenceKinds: [argoproj.io/v1alpha1/rollouts]}`, every(
-		flag("versioner", "--history-limit=3", "--secrets-history-limit=2", "--gc=dry-run", "--gc-interval=1h", "--gc-min-age=2h", "--gc-grace=3h",
+  gc: {mode: dry-run, interval: 1h, minAge: 2h, grace: 3h, goneAfter: 4h, secretsGoneAfter: 5h, referenceKinds: [argoproj.io/v1alpha1/rollouts]}`, every(
+		flag("versioner", "--history-limit=3", "--secrets-history-limit=2", "--gc=dry-run", "--gc-interval=1h", "--gc-min-age=2h", "--gc-grace=3h", "--gc-gone-after=4h", "--secrets-gc-gone-after=5h",
 			"--gc-reference-kinds=argoproj.io/v1alpha1/rollouts"),
 		func(t *testing.T, all objects) {
 			assert.True(t, slices.ContainsFunc(rules(t, all, "configpin-versioner"), func(r rbacv1.PolicyRule) bool {
