@@ -147,7 +147,7 @@ func install(t *testing.T, cluster *controlplane.Cluster) *operator {
 		WebhookFlags: []string{"--secrets", "--drain=0s", "-v=1"},
 		VersionerFlags: []string{
 			"--secrets", "--settle=" + settle.String(), "--settle-max=3s", "--rollout-burst=1000", "--snapshot-burst=1000", "--sweep=2s", "-v=1",
-			"--gc-interval=3s", "--gc-min-age=1s", "--gc-grace=90s", "--gc-reference-kinds=" + anything,
+			"--gc-interval=3s", "--gc-min-age=1s", "--gc-grace=90s", "--gc-gone-after=95s", "--secrets-gc-gone-after=95s", "--gc-reference-kinds=" + anything,
 			"--lease-duration=20s", // a machine that does something else too takes seconds to renew it
 		},
 		Progress: t.Output(),

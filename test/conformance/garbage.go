@@ -26,6 +26,7 @@ var garbage = []scenario{
 	{"what rollout undo can reach survives, and what it can't goes", reachable},
 	{"what nobody undoes to survives while it runs, and goes with it", runningElsewhere},
 	{"a source that is deleted while it is in use, and comes back", sourceGoes},
+	{"a source that is deleted for good", sourceIsGone},
 	{"a source that isn't versioned any more", sourceRetires},
 	{"a full quota is made room in", quotaIsMadeRoomIn},
 	markLosing,
@@ -293,16 +294,38 @@ func sourceGoes(s *space) {
 	s.eventually("blue is kept", func() (string, bool) { return "", s.current("other") != "" })
 	gone := s.current("other")
 	s.edit("other", "green")
-	s.collected(gone)
-	s.survives(blue, green)
+	s.collected(gone, blue)
+	s.survives(green)
 
 	s.forgetful("web", "green")
 	s.eventually("what it holds is kept", func() (string, bool) { return s.current("web"), s.current("web") == green })
 	s.pass()
 	assert.Equal(s.t, green, s.pin(web.web, "web"))
-	s.collected(web.of("blue")...)
 	s.edit("web", "red")
 	s.showing(web.web, "web", "red")
+}
+
+// sourceIsGone: of sources that say nothing of a limit, so that ten are retained as long
+// as they are there.
+func sourceIsGone(s *space) {
+	s.source("gone", "blue")
+	s.source("retired", "blue")
+	s.source("used", "blue")
+	kept := map[string]string{}
+	for _, name := range []string{"gone", "retired", "used"} {
+		s.eventually(name+" is kept", func() (string, bool) { return "", s.current(name) != "" })
+		kept[name] = s.current(name)
+		s.edit(name, "green")
+		s.eventually("green of "+name+" is kept", func() (string, bool) { return "", s.current(name) != "" && s.current(name) != kept[name] })
+	}
+	last := s.current("gone")
+	web := s.deploy("Deployment", "web", envFrom("used"))
+	green := s.showing(web, "used", "green")
+	s.remove(configMap("gone", nil))
+	s.remove(configMap("used", nil))
+	s.kubectl("annotate", s.sourceKind()+"/retired", wellknown.Versioned+"-")
+	s.collected(kept["gone"], last, kept["used"])
+	s.survives(green, kept["retired"])
 }
 
 func sourceRetires(s *space) {

@@ -40,6 +40,7 @@ var unusedSecrets = []scenario{
 	{"one unused snapshot of a Secret is retained, and those of a lost key are collected", oneRetained},
 	{"with Secrets: what rollout undo can reach survives, and what it can't goes", withSecrets(reachable)},
 	{"with Secrets: " + markLosing.name, withSecrets(markLosing.run)},
+	{"with Secrets: a source that is deleted for good", withSecrets(sourceIsGone)},
 }
 
 // keyOutages are about programs that start without the key that there was.
