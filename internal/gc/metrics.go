@@ -15,7 +15,7 @@ import (
 var (
 	snapshots = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "configpin_snapshots",
-		Help: "Snapshots at the last complete look at all of them, by state: current (what its source holds), used (something names it), retained (young, or one of the newest that nothing names), marked (will be deleted).",
+		Help: "Snapshots at the last complete look at all of them, by state: current (what its source holds), used (something names it), retained (young, or one of the newest that nothing names of a source that is there), marked (will be deleted).",
 	}, []string{"state"})
 
 	bytes = prometheus.NewGauge(prometheus.GaugeOpts{
@@ -64,7 +64,7 @@ func (t tally) report() {
 const (
 	reasonClock     = "clock"     // it isn't known how old anything is
 	reasonError     = "error"     // anything else
-	reasonExpired   = "expired"   // a list took so long that its end isn't there any more
+	reasonExpired   = "expired"   // a list took so long that its end isn't there any more, and nothing says where to go on
 	reasonForbidden = "forbidden" // a right is missing
 	reasonPartial   = "partial"   // an answer wasn't complete
 	reasonTimeout   = "timeout"   // there was no answer in time
