@@ -40,7 +40,10 @@ var everything = cluster.Scope{Namespaces: cluster.Everywhere}
 
 func newLab(t *testing.T) *lab {
 	t.Helper()
-	running, err := controlplane.Start(t.Context(), controlplane.Options{Dir: t.TempDir(), Progress: t.Output()})
+	running, err := controlplane.Start(t.Context(), controlplane.Options{
+		Dir: t.TempDir(), Progress: t.Output(),
+		APIServerArgs: []string{"--etcd-compaction-interval=" + compactionInterval.String()},
+	})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, running.Stop()) })
 	l := &lab{config: running.Config(), spaces: make(chan string, atOnce)}

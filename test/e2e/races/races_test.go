@@ -44,6 +44,7 @@ func TestRaces(t *testing.T) {
 	t.Run("every step is known", l.counted)
 	t.Run("the floor of the grace", l.floor)
 	t.Run("what is in doubt stays", l.doubt)
+	t.Run("what there was is forgotten", l.forgetting)
 	t.Run("what isn't ours stays", l.foreign)
 	t.Run("two leaders", l.twoLeaders)
 	t.Run("a leader dies", l.dying)
