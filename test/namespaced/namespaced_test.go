@@ -42,6 +42,9 @@ const (
 	zoo  = "zoo"
 )
 
+// short are served as bank is, and deleted for good. They are neighbours in the list.
+var short = []string{"attic", "barn", "cellar"}
+
 const (
 	patience = 90 * time.Second // of a machine that does something else too
 	pause    = 100 * time.Millisecond
@@ -76,13 +79,14 @@ func newLab(t *testing.T) *lab {
 	config.WarningHandler = l.warnings
 	l.api, err = kubernetes.NewForConfig(config)
 	require.NoError(t, err)
-	for _, name := range []string{shop, bank, zoo} {
+	for _, name := range append([]string{shop, bank, zoo}, short...) {
 		_, err := l.api.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
 		require.NoError(t, err)
 	}
-	objects, err := manifests.Namespaced([]string{bank, shop}, []string{shop})
+	served := append(slices.Clone(short), bank, shop)
+	objects, err := manifests.Namespaced(served, []string{shop})
 	require.NoError(t, err)
-	scope := []string{"--namespaces=" + bank + "," + shop, "--secrets-namespaces=" + shop, "-v=1"}
+	scope := []string{"--namespaces=" + strings.Join(served, ","), "--secrets-namespaces=" + shop, "-v=1"}
 	l.configpin, err = installation.New(t.Context(), cluster, installation.Options{
 		Objects:      objects,
 		WebhookFlags: append([]string{"--drain=0s"}, scope...),
@@ -139,7 +143,7 @@ func TestNamespaced(t *testing.T) {
 
 	l.rightsAreEnough(t)
 
-	l.vanishes(t, bank)
+	l.vanish(t, append(short, bank)...)
 	l.edit(t, shop, "red")
 	l.eventually(t, patience, "red is rolled out where there are rights", func(ctx context.Context) (string, bool) {
 		now := l.held(ctx, t, shop, "web")
@@ -153,22 +157,26 @@ func TestNamespaced(t *testing.T) {
 		now := l.held(ctx, t, bank, "web")
 		return now, now == "app=green"
 	})
-	l.eventually(t, collectTime, "what nothing names is collected", func(ctx context.Context) (string, bool) {
+	l.eventually(t, collectTime, "what nothing names is collected behind those that are gone", func(ctx context.Context) (string, bool) {
 		left := l.snapshots(ctx, t, shop)
 		return fmt.Sprint(left, " are left"), left == 2
 	})
-	l.rightsAreEnoughBut(t, bank)
+	l.rightsAreEnoughBut(t, append(short, bank)...)
 }
 
-// vanishes deletes a namespace, with the rights in it, and has the versioner begin
+// vanish deletes namespaces, with the rights in them, and has the versioner begin
 // again without.
-func (l *lab) vanishes(t *testing.T, namespace string) {
+func (l *lab) vanish(t *testing.T, namespaces ...string) {
 	t.Helper()
-	require.NoError(t, l.api.CoreV1().Namespaces().Delete(t.Context(), namespace, metav1.DeleteOptions{}))
-	l.eventually(t, patience, "the namespace is gone", func(ctx context.Context) (string, bool) {
-		_, err := l.api.CoreV1().Namespaces().Get(ctx, namespace, metav1.GetOptions{})
-		return fmt.Sprint(err), apierrors.IsNotFound(err)
-	})
+	for _, namespace := range namespaces {
+		require.NoError(t, l.api.CoreV1().Namespaces().Delete(t.Context(), namespace, metav1.DeleteOptions{}))
+	}
+	for _, namespace := range namespaces {
+		l.eventually(t, patience, "the namespace is gone", func(ctx context.Context) (string, bool) {
+			_, err := l.api.CoreV1().Namespaces().Get(ctx, namespace, metav1.GetOptions{})
+			return fmt.Sprint(err), apierrors.IsNotFound(err)
+		})
+	}
 	require.NoError(t, l.configpin.StopVersioner())
 	require.NoError(t, l.configpin.StartVersioner(t.Context()))
 }
@@ -304,11 +312,11 @@ func (l *lab) snapshots(ctx context.Context, t *testing.T, namespace string) int
 // held to the same rules for all namespaces and for one.
 func (l *lab) rightsAreEnough(t *testing.T) {
 	t.Helper()
-	requests := l.rightsAreEnoughBut(t, "")
+	requests := l.rightsAreEnoughBut(t)
 	used, _ := rights.Used(requests)
 	assert.Contains(t, used.Texts(), "configpin-versioner: get namespaces", "instead of watching all")
 	for _, r := range requests {
-		in := []string{bank, shop, rights.Namespace}
+		in := append([]string{bank, shop, rights.Namespace}, short...)
 		if r.Resource == "secrets" {
 			in = []string{shop, rights.Namespace}
 		}
@@ -321,13 +329,13 @@ func (l *lab) rightsAreEnough(t *testing.T) {
 	}
 }
 
-// rightsAreEnoughBut looks at all namespaces but one.
-func (l *lab) rightsAreEnoughBut(t *testing.T, namespace string) []rights.Request {
+// rightsAreEnoughBut looks at all namespaces but some.
+func (l *lab) rightsAreEnoughBut(t *testing.T, namespaces ...string) []rights.Request {
 	t.Helper()
 	requests, err := rights.Requests(l.auditLog)
 	require.NoError(t, err)
 	_, refused := rights.Used(requests)
-	refused = slices.DeleteFunc(refused, func(r rights.Request) bool { return namespace != "" && r.Namespace == namespace })
+	refused = slices.DeleteFunc(refused, func(r rights.Request) bool { return slices.Contains(namespaces, r.Namespace) })
 	assert.Empty(t, refused, "what our programs tried without the right to")
 	return requests
 }
