@@ -18,23 +18,29 @@ func (f Fact) verified() bool {
 // wellNamed says whether a name is that of a source, which is cut where it is too
 // long, and ends in the beginning of the content's digest.
 func (f Fact) wellNamed() bool {
-	at := strings.LastIndexByte(f.Name, '-')
-	if at < 0 || f.Digest == "" {
+	return f.Digest != "" && namedAfter(f.Name, f.Annotations[wellknown.Source]) && strings.HasPrefix(f.Digest, f.suffix())
+}
+
+// namedAfter says whether a snapshot of a source can have this name.
+func namedAfter(name, source string) bool {
+	at := strings.LastIndexByte(name, '-')
+	if at < 0 {
 		return false
 	}
-	beginning, suffix := f.Name[:at], f.Name[at+1:]
-	source := f.Annotations[wellknown.Source]
+	beginning, suffix := name[:at], name[at+1:]
 	if room := longestName - 1 - len(suffix); room > 0 && len(source) > room {
 		source = strings.TrimRight(source[:room], ".-")
 	}
-	return beginning == source && slices.Contains(suffixLengths, len(suffix)) && strings.HasPrefix(f.Digest, suffix)
+	return beginning == source && slices.Contains(suffixLengths, len(suffix))
 }
 
 // longestName is how long a ConfigMap's name can be.
 const longestName = 253
 
 // suffix is the part of a snapshot's name that stands for its content.
-func (f Fact) suffix() string { return f.Name[strings.LastIndexByte(f.Name, '-')+1:] }
+func (f Fact) suffix() string { return suffixOfName(f.Name) }
+
+func suffixOfName(name string) string { return name[strings.LastIndexByte(name, '-')+1:] }
 
 // labelValue is a source's name as a label's value, of at most 63 characters.
 func labelValue(source string) string {

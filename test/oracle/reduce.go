@@ -130,13 +130,8 @@ func templateIn(object *unstructured.Unstructured) *Template {
 
 func templateOf(content map[string]any) *Template {
 	text, _ := json.Marshal(content) // it came as JSON
-	t := &Template{Hash: hash(text), Pins: map[string]string{}}
 	annotations, _, _ := unstructured.NestedStringMap(content, "metadata", "annotations")
-	for entry := range strings.SplitSeq(annotations[wellknown.Pins], ",") {
-		if source, name, is := strings.Cut(entry, "="); is {
-			t.Pins[source] = name
-		}
-	}
+	t := &Template{Hash: hash(text), Pins: pinsIn(annotations[wellknown.Pins])}
 	if excluded := annotations[wellknown.Exclude]; excluded != "" {
 		t.Exclude = strings.Split(excluded, ",")
 		for i := range t.Exclude {
@@ -145,4 +140,15 @@ func templateOf(content map[string]any) *Template {
 		slices.Sort(t.Exclude)
 	}
 	return t
+}
+
+// pinsIn reads the annotation of a template.
+func pinsIn(annotation string) map[string]string {
+	pins := map[string]string{}
+	for entry := range strings.SplitSeq(annotation, ",") {
+		if source, name, is := strings.Cut(entry, "="); is {
+			pins[source] = name
+		}
+	}
+	return pins
 }

@@ -78,7 +78,7 @@ func (r *reviews) after(review *admissionv1.AdmissionRequest) {
 	r.compared++
 	what := ""
 	for i, before := range r.waiting[of] {
-		paths, err := Compare(before, review.Object.Raw)
+		paths, err := Compare(review.OldObject.Raw, before, review.Object.Raw)
 		switch {
 		case err != nil:
 			what = err.Error()

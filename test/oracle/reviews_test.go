@@ -19,7 +19,7 @@ func review(user string, object []byte) *admissionv1.AdmissionRequest {
 func TestReviewsArePaired(t *testing.T) {
 	t.Parallel()
 	one, two := object("app", "", "", ""), object("app", "", "", `,"hostNetwork":true`)
-	pinned, changed := object("app-1", "", "", ""), object("app-1", "", "", `,"hostPID":true`)
+	pinned, changed := object(app1, "", pinnedTo("configmap/app="+app1), ""), object(app1, "", "", `,"hostPID":true`)
 	var r reviews
 	r.before(review(person, one))
 	r.before(review(person, two))
