@@ -23,11 +23,19 @@ leaderElection:
 // it to a rotation, which comes at 100 MB by default.
 const auditLogSize = "4096"
 
-// auditPolicy records every request once, when it is answered, with the annotations of admission.
+// auditPolicy records every request once, when it is answered, with the annotations of
+// admission. Of two kinds it has what was sent, too: deletions, of which nothing else
+// tells whether they are dry, and what our programs patch of workloads. Neither is secret.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
 rules:
+- level: Request
+  verbs: [delete, deletecollection]
+- level: Request
+  verbs: [patch]
+  userGroups: ["system:serviceaccounts:configpin-system"]
+  resources: [{group: apps}, {group: batch}]
 - level: Metadata
 `
 

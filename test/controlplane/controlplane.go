@@ -38,7 +38,7 @@ type Options struct {
 	// API server listens on every address, at the port of its Service, so that Pods reach it: only for a network
 	// namespace of its own. Empty: none.
 	NodeIP string
-	// AuditLog is a file to which the API server writes an event, at level Metadata, for every request. Empty: none.
+	// AuditLog is a file to which the API server writes an event for every request: see auditPolicy. Empty: none.
 	AuditLog string
 	// APIServerArgs are added to those of kube-apiserver.
 	APIServerArgs []string

@@ -13,8 +13,8 @@ import (
 )
 
 func line(user, verb, resource, name string, code int, message string) string {
-	return fmt.Sprintf(`{"verb":%q,"user":{"username":%q},"objectRef":{"resource":%q,"namespace":%q,"name":%q},`+
-		`"responseStatus":{"code":%d,"message":%q,"details":{"uid":"u"}},"requestReceivedTimestamp":"2030-01-01T00:01:00.123456Z"}`,
+	return fmt.Sprintf(`{"level":"Request","verb":%q,"user":{"username":%q},"objectRef":{"resource":%q,"namespace":%q,"name":%q},`+
+		`"responseStatus":{"code":%d,"message":%q,"details":{"uid":"u"}},"requestReceivedTimestamp":"2030-01-01T00:10:00.123456Z"}`,
 		verb, user, resource, space, name, code, message)
 }
 
@@ -45,6 +45,30 @@ func TestParse(t *testing.T) {
 	want := deletion(person, "a", "u")
 	want.At = want.At.Add(123456 * time.Microsecond)
 	assert.Equal(t, want, e)
+}
+
+func TestParseTellsDryRuns(t *testing.T) {
+	t.Parallel()
+	const request = `{"level":%q,"verb":%q,"user":{"username":%q},"requestURI":%q,"objectRef":{"resource":"configmaps","name":"configpin"}%s}`
+	for name, row := range map[string]struct {
+		level, verb, user, uri, sent string
+		want                         Entry
+	}{
+		"a deletion":                 {"Request", "delete", person, "/api/v1/namespaces/shop/configmaps/a", `,"requestObject":{"kind":"DeleteOptions"}`, Entry{Told: true}},
+		"one of which less is known": {"Metadata", "delete", person, "/api/v1/namespaces/shop/configmaps/a", "", Entry{}},
+		"a dry one by its address":   {"Request", "delete", person, "/api/v1/namespaces/shop/configmaps/a?dryRun=All", "", Entry{Told: true, Dry: true}},
+		"a dry one by what it sends": {"Request", "deletecollection", person, "/api/v1/namespaces/shop/configmaps", `,"requestObject":{"dryRun":["All"]}`, Entry{Told: true, Dry: true}},
+		"a dry creation":             {"Metadata", "create", person, "/api/v1/namespaces/shop/configmaps?dryRun=All&x=y", "", Entry{Dry: true}},
+		"a patch of ours":            {"Request", "patch", versionerUser, "/a", `,"requestObject":{}`, Entry{Told: true, Sent: "{}"}},
+		"a patch of others":          {"Request", "patch", person, "/a", `,"requestObject":{"a":"b"}`, Entry{Told: true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e, _, err := parse(fmt.Appendf(nil, request, row.level, row.verb, row.user, row.uri, row.sent))
+			require.NoError(t, err)
+			assert.Equal(t, row.want, Entry{Told: e.Told, Dry: e.Dry, Sent: e.Sent})
+		})
+	}
 }
 
 func TestAuditLogIsReadAsItGrows(t *testing.T) {

@@ -3,6 +3,7 @@ package oracle
 import (
 	"fmt"
 	"slices"
+	"time"
 )
 
 // Violation is an invariant that didn't hold.
@@ -37,6 +38,10 @@ type Rules struct {
 
 	// Tampering says that somebody tries to change or delete snapshots.
 	Tampering bool
+
+	// MinAge is how old a snapshot has to be before it is marked: the versioner's
+	// --gc-min-age.
+	MinAge time.Duration
 }
 
 func (r Rules) unkept(kind, name string) bool {
@@ -53,20 +58,25 @@ type invariant struct {
 	// whole says that nothing can be said of a history with a gap.
 	whole bool
 
+	// sent are the requests of which it matters what was sent, which not every audit
+	// log tells.
+	sent func(Entry) bool
+
 	find func(*record, Rules) []Violation
 }
 
 var invariants = []invariant{
-	{name: "I1", rule: "what a template was pinned to is there", audited: true, whole: true, find: lostPins},
+	{name: "I1", rule: "what a template was pinned to is there", audited: true, whole: true, sent: Entry.deletes, find: lostPins},
 	{name: "I1", rule: "what a source holds is kept", find: lostContents},
 	{name: "I2", rule: "a snapshot never changes", find: changedSnapshots},
 	{name: "I3", rule: "a snapshot's name is that of its content", find: misnamedSnapshots},
-	{name: "I4", rule: "what is used isn't deleted", audited: true, whole: true, find: deletedInUse},
+	{name: "I4", rule: "what is used isn't deleted", audited: true, whole: true, sent: Entry.deletes, find: deletedInUse},
+	{name: "I4", rule: "what is deleted was marked in time", audited: true, whole: true, sent: Entry.deletes, find: deletedEarly},
 	{name: "I4", rule: "what is named is there", find: dangling},
 	{name: "I5", rule: "workloads have what their sources hold", find: behind},
 	{name: "I6", rule: "there is a rollout per template at most", whole: true, find: rolledTwice},
 	{name: "I6", rule: "there is one snapshot per content", find: keptTwice},
-	{name: "I8", rule: "our programs write what is theirs alone", audited: true, whole: true, find: foreignWrites},
+	{name: "I8", rule: "our programs write what is theirs alone", audited: true, whole: true, sent: Entry.touches, find: foreignWrites},
 	{name: "I9", rule: "nobody's request is refused without a reason", audited: true, find: refusals},
 	{name: "I10", rule: "nothing crosses a namespace", find: leaks},
 }
@@ -99,6 +109,8 @@ func (i invariant) unknowable(r *record) string {
 	case i.whole && len(r.Gaps) > 0:
 		g := r.Gaps[0]
 		return fmt.Sprintf("%d gaps, the first in what was seen of %s", len(r.Gaps), g.Kind)
+	case i.sent != nil && slices.ContainsFunc(r.Audit, func(e Entry) bool { return !e.Told && i.sent(e) }):
+		return "the audit log doesn't have what was sent"
 	}
 	return ""
 }

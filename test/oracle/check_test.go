@@ -2,6 +2,7 @@ package oracle
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -97,6 +98,7 @@ var rows = []row{
 	{
 		name: "I1: a snapshot that we collected is pinned again",
 		facts: movedOn(
+			kept(19, "blue", unused),
 			deleted(20, replicaSet(5, "web-1", template(blue))),
 			deleted(21, kept(3, "blue")),
 			deployment(22, template(blue), label("observed.configpin.io/configmap.app", suffixOf("green"))),
@@ -194,27 +196,28 @@ var rows = []row{
 
 	{
 		name:  "I4: a snapshot is collected while a ReplicaSet names it",
-		facts: movedOn(deleted(20, kept(3, "blue"))),
+		facts: movedOn(kept(19, "blue", unused), deleted(20, kept(3, "blue"))),
 		audit: []Entry{asked(versionerUser, "delete", configMaps, blue)},
 		rules: Rules{Absent: map[string]bool{"configmap/" + blue: true}},
 		want:  []string{"I4: ConfigMap " + blue + ": was deleted while it was named by ReplicaSet web-1"},
 	},
 	{
 		name:  "I4: a snapshot is collected right after the ReplicaSet that named it is gone",
-		facts: movedOn(deleted(20, replicaSet(5, "web-1", template(blue))), deleted(21, kept(3, "blue"))),
+		facts: movedOn(kept(19, "blue", unused), deleted(20, replicaSet(5, "web-1", template(blue))), deleted(21, kept(3, "blue"))),
 		audit: []Entry{asked(versionerUser, "delete", configMaps, blue)},
 	},
 	{
 		name:  "I4: a snapshot is collected right before the ReplicaSet that named it is gone",
-		facts: movedOn(deleted(21, replicaSet(5, "web-1", template(blue))), deleted(20, kept(3, "blue"))),
+		facts: movedOn(kept(19, "blue", unused), deleted(21, replicaSet(5, "web-1", template(blue))), deleted(20, kept(3, "blue"))),
 		audit: []Entry{asked(versionerUser, "delete", configMaps, blue)},
 		want:  []string{"I4: ConfigMap " + blue + ": was deleted while it was named by ReplicaSet web-1"},
 	},
 	{
 		name: "I4: of two snapshots of one name, we collected the unused one",
 		facts: movedOn(
+			kept(19, "blue", unused),
 			deleted(20, kept(3, "blue")),
-			kept(21, "blue", uid("another")),
+			kept(21, "blue", uid("another"), unused),
 			deleted(22, replicaSet(5, "web-1", template(blue))),
 			deleted(23, kept(21, "blue", uid("another")))),
 		audit: []Entry{
@@ -225,8 +228,9 @@ var rows = []row{
 	{
 		name: "I4: of two snapshots of one name, we collected the used one",
 		facts: movedOn(
+			kept(19, "blue", unused),
 			deleted(20, kept(3, "blue")),
-			kept(21, "blue", uid("another")),
+			kept(21, "blue", uid("another"), unused),
 			deleted(22, replicaSet(5, "web-1", template(blue))),
 			deleted(23, kept(21, "blue", uid("another")))),
 		audit: []Entry{
@@ -367,9 +371,20 @@ var rows = []row{
 		want:  []string{"I8: deployments web: patch by " + webhookUser + ": it never writes that"},
 	},
 	{
+		name:  "I8: a touch isn't empty",
+		facts: well(),
+		audit: []Entry{sending(`{"metadata":{"labels":{"a":"b"}}}`, asked(versionerUser, "patch", "deployments", "web"))},
+		want:  []string{"I8: deployments web: patch by " + versionerUser + ": a touch that isn't empty"},
+	},
+	{
+		name:  "I8: others patch what they like",
+		facts: well(),
+		audit: []Entry{sending(`{"spec":{}}`, asked(person, "patch", "deployments", "web"))},
+	},
+	{
 		name:  "I8: we write a subresource",
 		facts: well(),
-		audit: []Entry{{User: versionerUser, Verb: "patch", Resource: "deployments", Subresource: "scale", Name: "web", Code: 200}},
+		audit: []Entry{{User: versionerUser, Verb: "patch", Resource: "deployments", Subresource: "scale", Name: "web", Code: 200, Told: true}},
 		want:  []string{"I8: deployments/scale web: patch by " + versionerUser + ": it never writes that"},
 	},
 	{
@@ -548,9 +563,11 @@ func secretVolume(optional bool) map[string]any {
 	}}}}}
 }
 
+func everyRow() []row { return slices.Concat(rows, collectedRows) }
+
 func TestCheck(t *testing.T) {
 	t.Parallel()
-	for _, row := range rows {
+	for _, row := range everyRow() {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			found, skipped := Check(row.history(), row.rules)
@@ -574,7 +591,7 @@ func TestEveryRuleCanFail(t *testing.T) {
 	t.Parallel()
 	for _, i := range invariants {
 		failed, missed := false, false
-		for _, row := range rows {
+		for _, row := range everyRow() {
 			found := len(i.find(prepare(row.history()), row.rules)) > 0
 			failed = failed || found
 			missed = missed || !found && strings.HasPrefix(row.name, i.name+":")
@@ -589,6 +606,7 @@ func TestWhatCannotBeKnownIsTold(t *testing.T) {
 	for name, row := range map[string]struct {
 		gaps    []Gap
 		audited bool
+		audit   []Entry
 		want    []string
 	}{
 		"nothing is missing": {audited: true},
@@ -602,14 +620,34 @@ func TestWhatCannotBeKnownIsTold(t *testing.T) {
 			want: []string{
 				"I1 (what a template was pinned to is there): 2 gaps, the first in what was seen of ConfigMap",
 				"I4 (what is used isn't deleted): 2 gaps, the first in what was seen of ConfigMap",
+				"I4 (what is deleted was marked in time): 2 gaps, the first in what was seen of ConfigMap",
 				"I6 (there is a rollout per template at most): 2 gaps, the first in what was seen of ConfigMap",
 				"I8 (our programs write what is theirs alone): 2 gaps, the first in what was seen of ConfigMap",
 			},
+		},
+		"what others sent to delete something": {
+			audited: true,
+			audit:   []Entry{untold(asked(person, "delete", configMaps, "x"))},
+			want: []string{
+				"I1 (what a template was pinned to is there): the audit log doesn't have what was sent",
+				"I4 (what is used isn't deleted): the audit log doesn't have what was sent",
+				"I4 (what is deleted was marked in time): the audit log doesn't have what was sent",
+			},
+		},
+		"what a touch sent": {
+			audited: true,
+			audit:   []Entry{untold(asked(versionerUser, "patch", "deployments", "web"))},
+			want:    []string{"I8 (our programs write what is theirs alone): the audit log doesn't have what was sent"},
+		},
+		"what others sent to create something doesn't matter": {
+			audited: true,
+			audit:   []Entry{untold(asked(person, "create", configMaps, "x"))},
 		},
 		"no audit log": {
 			want: []string{
 				"I1 (what a template was pinned to is there): there is no audit log",
 				"I4 (what is used isn't deleted): there is no audit log",
+				"I4 (what is deleted was marked in time): there is no audit log",
 				"I8 (our programs write what is theirs alone): there is no audit log",
 				"I9 (nobody's request is refused without a reason): there is no audit log",
 			},
@@ -617,7 +655,7 @@ func TestWhatCannotBeKnownIsTold(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			found, skipped := Check(History{Namespace: space, Facts: well(), Audited: row.audited, Gaps: row.gaps}, Rules{})
+			found, skipped := Check(History{Namespace: space, Facts: well(), Audited: row.audited, Audit: row.audit, Gaps: row.gaps}, Rules{})
 			assert.Empty(t, found)
 			assert.Equal(t, row.want, skipped)
 		})

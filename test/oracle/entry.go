@@ -3,6 +3,7 @@ package oracle
 import (
 	"bytes"
 	"encoding/json"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -35,6 +36,14 @@ type Entry struct {
 	UID     string // of what was deleted
 	Code    int
 	Message string
+
+	// Told says that the log has what was sent. Without it, a deletion may have been a
+	// dry run; and Sent, which is of patches of ours alone, is empty.
+	Told bool
+	Sent string
+
+	// Dry says that nothing was to be written.
+	Dry bool
 }
 
 func (e Entry) ours() bool { return isUs(e.User) }
@@ -43,6 +52,12 @@ func (e Entry) ours() bool { return isUs(e.User) }
 // request ended that has no code.
 func (e Entry) succeeded() bool { return e.Code < 300 }
 
+// wrote says whether something may have been written, which a dry run never does.
+func (e Entry) wrote() bool { return e.succeeded() && !e.Dry }
+
+// deletes says whether this is about the end of objects.
+func (e Entry) deletes() bool { return e.Verb == "delete" || e.Verb == "deletecollection" }
+
 var writes = []string{"create", "update", "patch", "delete", "deletecollection"}
 
 func (e Entry) writes() bool { return slices.Contains(writes, e.Verb) }
@@ -50,7 +65,7 @@ func (e Entry) writes() bool { return slices.Contains(writes, e.Verb) }
 // parse reads a line. matters says whether the entry is worth keeping.
 func parse(line []byte) (e Entry, matters bool, err error) {
 	var raw struct {
-		Verb                     string
+		Level, Verb, RequestURI  string
 		User                     struct{ Username string }
 		RequestReceivedTimestamp time.Time
 		ObjectRef                struct{ APIGroup, Resource, Subresource, Namespace, Name string }
@@ -59,6 +74,7 @@ func parse(line []byte) (e Entry, matters bool, err error) {
 			Message string
 			Details struct{ UID string }
 		}
+		RequestObject json.RawMessage
 	}
 	if !mayMatter(line) {
 		return Entry{}, false, nil
@@ -78,14 +94,30 @@ func parse(line []byte) (e Entry, matters bool, err error) {
 		UID:         raw.ResponseStatus.Details.UID,
 		Code:        raw.ResponseStatus.Code,
 		Message:     raw.ResponseStatus.Message,
+		Told:        raw.Level == "Request" || raw.Level == "RequestResponse",
+		Dry:         isDry(raw.RequestURI, raw.RequestObject),
+	}
+	if e.ours() && e.Verb == "patch" {
+		e.Sent = string(raw.RequestObject)
 	}
 	ours := e.ours() && e.writes()
-	others := (e.Resource == configMaps || e.Resource == secrets) && slices.Contains([]string{"create", "delete", "deletecollection"}, e.Verb)
+	others := (e.Resource == configMaps || e.Resource == secrets) && (e.Verb == "create" || e.deletes())
 	refused := e.Code >= 400 && e.writes() && strings.Contains(e.Message, "configpin")
 	if !refused {
 		e.Message = ""
 	}
 	return e, ours || others || refused || isMark(e.Name), nil
+}
+
+// isDry says whether a request asks for a dry run: it does so in its address or, as
+// deletions can, in what it sends.
+func isDry(uri string, sent json.RawMessage) bool {
+	var options struct{ DryRun []string }
+	asked, err := url.Parse(uri)
+	if err == nil && asked.Query().Has("dryRun") {
+		return true
+	}
+	return json.Unmarshal(sent, &options) == nil && len(options.DryRun) > 0
 }
 
 // mayMatter tells most lines apart without reading them: they are many.

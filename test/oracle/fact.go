@@ -11,6 +11,7 @@ type Fact struct {
 	Kind, Namespace, Name, UID string
 
 	Born time.Time // to the second
+	Seen time.Time // when the watch delivered it: never before it was stored
 
 	// Gone says that this is the deletion.
 	Gone bool

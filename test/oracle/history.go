@@ -56,7 +56,7 @@ func (r *record) madeByUs(f Fact) bool {
 	}
 	byUs, byOthers := false, false
 	for _, e := range r.Audit {
-		if e.Verb == "create" && e.Resource == f.resource() && e.Name == f.Name && e.succeeded() {
+		if e.Verb == "create" && e.Resource == f.resource() && e.Name == f.Name && e.wrote() {
 			byUs, byOthers = byUs || e.ours(), byOthers || !e.ours()
 		}
 	}

@@ -21,7 +21,7 @@ import (
 
 const space = "shop"
 
-// began is when everything was created; requests come a minute later.
+// began is when everything was created; requests come ten minutes later.
 var began = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 
 type change func(*unstructured.Unstructured)
@@ -42,9 +42,12 @@ func stored(revision uint64, kind, name string, content map[string]any, changes 
 		c(object)
 	}
 	f := testKeys.reduce(object)
-	f.Revision = revision
+	f.Revision, f.Seen = revision, began.Add(time.Duration(revision)*time.Second)
 	return f
 }
+
+// unused marks a snapshot after a minute.
+var unused = annotation(wellknown.UnusedSince, began.Add(time.Minute).Format(time.RFC3339))
 
 func uidOf(kind, name string) types.UID { return types.UID("uid of " + key(kind, name)) }
 
@@ -217,9 +220,13 @@ func eventOf(revision uint64, note, regarding string) Fact {
 	})
 }
 
-// asked is a request that succeeded.
+// asked is a request that succeeded. What our programs patch, they touch.
 func asked(user, verb, resource, name string) Entry {
-	return Entry{At: began.Add(time.Minute), User: user, Verb: verb, Resource: resource, Namespace: space, Name: name, Code: 200}
+	e := Entry{At: began.Add(10 * time.Minute), User: user, Verb: verb, Resource: resource, Namespace: space, Name: name, Code: 200, Told: true}
+	if e.ours() && verb == "patch" {
+		e.Sent = emptyPatch
+	}
+	return e
 }
 
 func refused(message string) Entry {

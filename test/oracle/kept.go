@@ -17,11 +17,11 @@ func lostPins(r *record, rules Rules) []Violation {
 	r.replay(func(w *world, f Fact) {
 		switch {
 		case f.Gone && r.kept[f.UID]:
-			user, known := r.remover(f)
+			by, known := r.remover(f)
 			if !known {
 				found = append(found, breach(f, "is gone, and nobody deleted it"))
 			}
-			taken[key(f.Kind, f.Name)] = known && !isUs(user)
+			taken[key(f.Kind, f.Name)] = known && !by.ours()
 		case !f.Gone && f.isWorkload() && f.Template != nil:
 			found = append(found, r.unkeptPins(w, f, func(pin string) bool { return rules.Absent[pin] || taken[pin] })...)
 		}
@@ -46,18 +46,28 @@ func (r *record) unkeptPins(w *world, f Fact, excused func(pin string) bool) []V
 	return found
 }
 
-// remover is who deleted an object. An answer to a deletion tells the UID.
-func (r *record) remover(f Fact) (user string, known bool) {
+// remover is who deleted an object: whose deletion was answered with its UID, or else
+// who may have deleted it by its name, or else with others. Of two that may have, it
+// is us.
+func (r *record) remover(f Fact) (by Entry, known bool) {
+	const none, together, named, exact = 0, 1, 2, 3
+	best := none
 	for _, e := range r.Audit {
-		if e.Resource != f.resource() || !e.succeeded() {
-			continue
+		how := none
+		switch {
+		case e.Resource != f.resource() || !e.wrote():
+		case e.Verb == "deletecollection":
+			how = together
+		case e.Verb == "delete" && e.Name == f.Name && e.UID == f.UID:
+			how = exact
+		case e.Verb == "delete" && e.Name == f.Name && e.UID == "":
+			how = named
 		}
-		one := e.Verb == "delete" && e.Name == f.Name && (e.UID == "" || e.UID == f.UID)
-		if one || e.Verb == "deletecollection" {
-			return e.User, true
+		if how > best || how == best && how > none && e.ours() && !by.ours() {
+			by, best = e, how
 		}
 	}
-	return "", false
+	return by, best > none
 }
 
 // lostContents are the sources that no snapshot has the content of.

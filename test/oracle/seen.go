@@ -67,7 +67,7 @@ func (s *seen) noteLocked(f Fact, labelled bool) {
 
 // says says whether a fact is another one at another time.
 func (f Fact) says(other Fact) bool {
-	f.Revision = other.Revision
+	f.Revision, f.Seen = other.Revision, other.Seen
 	return reflect.DeepEqual(f, other)
 }
 

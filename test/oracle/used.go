@@ -10,7 +10,7 @@ func deletedInUse(r *record, _ Rules) []Violation {
 		if !f.Gone || !r.kept[f.UID] {
 			return
 		}
-		if user, known := r.remover(f); !known || !isUs(user) {
+		if by, known := r.remover(f); !known || !by.ours() {
 			return
 		}
 		if users := w.users(key(f.Kind, f.Name)); len(users) > 0 {

@@ -110,7 +110,9 @@ func (s *seen) noteList(k kind, now *unstructured.UnstructuredList) {
 
 func (s *seen) reduce(object *unstructured.Unstructured) Fact {
 	s.keys.learn(object)
-	return s.keys.reduce(object)
+	f := s.keys.reduce(object)
+	f.Seen = time.Now()
+	return f
 }
 
 // learn takes note of a key before what was made with it is looked at: a list isn't

@@ -30,8 +30,20 @@ func (r *record) foreign(e Entry) string {
 		return r.foreignContent(e)
 	case !permitted(e):
 		return "it never writes that"
+	case e.touches() && e.Sent != emptyPatch:
+		return "a touch that isn't empty"
 	}
 	return ""
+}
+
+// emptyPatch is all that a touch is: whatever else is in one, its sender owns from then on.
+const emptyPatch = "{}"
+
+// touched are the workloads that our programs send through admission.
+var touched = []string{"deployments", "statefulsets", "daemonsets", "cronjobs"}
+
+func (e Entry) touches() bool {
+	return e.ours() && e.Verb == "patch" && slices.Contains(touched, e.Resource)
 }
 
 // permitted says whether our programs write such things at all.
@@ -48,10 +60,8 @@ func permitted(e Entry) bool {
 		return e.Namespace == system && slices.Contains([]string{"create", "update", "patch"}, e.Verb)
 	case "tokenreviews", "subjectaccessreviews":
 		return e.Verb == "create"
-	case "deployments", "statefulsets", "daemonsets", "cronjobs":
-		return e.User == versionerUser && e.Verb == "patch"
 	}
-	return false
+	return e.touches() && e.User == versionerUser
 }
 
 // foreignContent says why a write of a ConfigMap or a Secret isn't ours. One that failed
