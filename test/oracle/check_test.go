@@ -309,7 +309,18 @@ var rows = []row{
 	{
 		name:  "I6: a template is rolled out twice",
 		facts: append(well(), replicaSet(9, "web-2", template(blue))),
-		want:  []string{"I6: Deployment web: has had 2 ReplicaSets for 1 templates"},
+		want:  []string{"I6: Deployment web: has had 2 revisions for 1 templates"},
+	},
+	{
+		name:  "I6: a template of a StatefulSet is rolled out twice",
+		facts: append(well(), workload(9, "StatefulSet", template(blue)), revisionOf(10, "StatefulSet", "web-1"), revisionOf(11, "StatefulSet", "web-2")),
+		want:  []string{"I6: StatefulSet web: has had 2 revisions for 1 templates"},
+	},
+	{
+		name: "I6: two templates of a DaemonSet are rolled out, and one again",
+		facts: append(movedOn(), workload(20, "DaemonSet", template(blue)), revisionOf(21, "DaemonSet", "web-1"),
+			workload(22, "DaemonSet", template(green), label("observed.configpin.io/configmap.app", suffixOf("green"))), revisionOf(23, "DaemonSet", "web-2"),
+			deleted(24, revisionOf(21, "DaemonSet", "web-1")), revisionOf(25, "DaemonSet", "web-1")),
 	},
 	{
 		name:  "I6: a ReplicaSet is made again after it was cleaned up",

@@ -200,6 +200,14 @@ func replicaSet(revision uint64, name string, template map[string]any, changes .
 	return stored(revision, "ReplicaSet", name, map[string]any{"spec": map[string]any{"template": template}}, append([]change{owned}, changes...)...)
 }
 
+// revisionOf is a ControllerRevision of a workload called web.
+func revisionOf(revision uint64, kind, name string) Fact {
+	yes := true
+	return stored(revision, "ControllerRevision", name, nil, func(object *unstructured.Unstructured) {
+		object.SetOwnerReferences([]metav1.OwnerReference{{Kind: kind, Name: "web", UID: uidOf(kind, "web"), Controller: &yes}})
+	})
+}
+
 func nobodys(object *unstructured.Unstructured) { object.SetOwnerReferences(nil) }
 
 func namespace(revision uint64, changes ...change) Fact {
