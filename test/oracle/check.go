@@ -74,6 +74,7 @@ var invariants = []invariant{
 	{name: "I4", rule: "what is deleted was marked in time", audited: true, whole: true, sent: Entry.deletes, find: deletedEarly},
 	{name: "I4", rule: "what is named is there", find: dangling},
 	{name: "I5", rule: "workloads have what their sources hold", find: behind},
+	{name: "I5", rule: "who is held asked for it", whole: true, find: unasked},
 	{name: "I6", rule: "there is a rollout per template at most", whole: true, find: rolledTwice},
 	{name: "I6", rule: "there is one snapshot per content", find: keptTwice},
 	{name: "I8", rule: "our programs write what is theirs alone", audited: true, whole: true, sent: Entry.touches, find: foreignWrites},

@@ -19,6 +19,7 @@ type row struct {
 	audit []Entry
 	rules Rules
 	gaps  []Gap
+	holds []Hold
 	want  []string // each in a line of its own, without the namespace
 }
 
@@ -104,6 +105,7 @@ var rows = []row{
 			deployment(22, template(blue), label("observed.configpin.io/configmap.app", suffixOf("green"))),
 			kept(23, "blue", uid("another"))),
 		audit: []Entry{asked(versionerUser, "delete", configMaps, blue)},
+		holds: []Hold{heldBy(person)},
 		want:  []string{"I1: Deployment web: was stored with the pin configmap/" + blue + ", which wasn't there"},
 	},
 	{
@@ -112,6 +114,7 @@ var rows = []row{
 			deleted(21, kept(3, "blue")),
 			deployment(22, template(blue), label("observed.configpin.io/configmap.app", suffixOf("green")))),
 		audit: []Entry{asked(person, "delete", configMaps, blue)},
+		holds: []Hold{heldBy(person)},
 		rules: Rules{Absent: map[string]bool{"configmap/" + blue: true}},
 	},
 	{
@@ -290,6 +293,7 @@ var rows = []row{
 	{
 		name:  "I5: a workload is held",
 		facts: movedOn(deployment(20, template(blue), label("observed.configpin.io/configmap.app", suffixOf("green")))),
+		holds: []Hold{heldBy(person)},
 	},
 	{
 		name: "I5: a workload is behind, and says that it decides",
@@ -574,7 +578,7 @@ func secretVolume(optional bool) map[string]any {
 	}}}}}
 }
 
-func everyRow() []row { return slices.Concat(rows, collectedRows) }
+func everyRow() []row { return slices.Concat(rows, collectedRows, heldRows) }
 
 func TestCheck(t *testing.T) {
 	t.Parallel()
@@ -594,7 +598,7 @@ func TestCheck(t *testing.T) {
 }
 
 func (r row) history() History {
-	return History{Namespace: space, Facts: r.facts, Audit: r.audit, Audited: true, Gaps: r.gaps, Others: []string{"other-1"}}
+	return History{Namespace: space, Facts: r.facts, Audit: r.audit, Audited: true, Gaps: r.gaps, Holds: r.holds, Others: []string{"other-1"}}
 }
 
 // TestEveryRuleCanFail: a check that finds nothing in any history checks nothing.
@@ -632,6 +636,7 @@ func TestWhatCannotBeKnownIsTold(t *testing.T) {
 				"I1 (what a template was pinned to is there): 2 gaps, the first in what was seen of ConfigMap",
 				"I4 (what is used isn't deleted): 2 gaps, the first in what was seen of ConfigMap",
 				"I4 (what is deleted was marked in time): 2 gaps, the first in what was seen of ConfigMap",
+				"I5 (who is held asked for it): 2 gaps, the first in what was seen of ConfigMap",
 				"I6 (there is a rollout per template at most): 2 gaps, the first in what was seen of ConfigMap",
 				"I8 (our programs write what is theirs alone): 2 gaps, the first in what was seen of ConfigMap",
 			},

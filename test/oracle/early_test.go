@@ -11,7 +11,7 @@ func collected(marked ...Fact) []Fact {
 	return append(movedOn(deleted(20, replicaSet(5, "web-1", template(blue))), deleted(30, kept(3, "blue"))), marked...)
 }
 
-// by is how long before its deletion, by us, a snapshot was marked.
+// markedFor marks a snapshot so long before it is deleted.
 func markedFor(how time.Duration) change {
 	return annotation(wellknown.UnusedSince, began.Add(10*time.Minute-how).Format(time.RFC3339))
 }

@@ -16,6 +16,7 @@ type History struct {
 	Audit     []Entry // in the order of the log; of this namespace
 	Audited   bool    // there is an audit log
 	Gaps      []Gap
+	Holds     []Hold // in the order of the requests that made them
 
 	// Others are the names of the other namespaces that are watched.
 	Others []string

@@ -39,8 +39,9 @@ type Options struct {
 	// it when it is created. In others, nobody should write anything of ours.
 	Label string
 
-	// AuditLog is the file to which the API server writes each request, at level
-	// Metadata. Without it, what depends on who did something isn't checked.
+	// AuditLog is the file to which the API server writes each request, with what is
+	// sent to delete something, and to patch workloads as our programs do. Without it, what
+	// depends on who did something isn't checked.
 	AuditLog string
 }
 
@@ -144,6 +145,7 @@ func (o *Oracle) history(ctx context.Context, namespace string) (History, error)
 		return History{}, err
 	}
 	h := o.seen.history(namespace)
+	h.Holds = o.reviews.holdsIn(namespace)
 	if o.audit == nil {
 		return h, nil
 	}

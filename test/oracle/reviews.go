@@ -17,6 +17,7 @@ type reviews struct {
 	waiting  map[request][][]byte
 	order    []request // of waiting, the oldest first
 	found    []Violation
+	holds    map[string][]Hold // by namespace
 	compared int
 	alone    int // came after, and nothing came before
 }
@@ -73,24 +74,56 @@ func (r *reviews) after(review *admissionv1.AdmissionRequest) {
 	of := requestOf(review)
 	if len(r.waiting[of]) == 0 {
 		r.alone++
+		r.hold(review, review.Object.Raw)
 		return
 	}
 	r.compared++
-	what := ""
+	i, what := r.pair(of, review)
+	r.hold(review, r.waiting[of][i])
+	r.take(of, i)
+	if what != "" {
+		r.found = append(r.found, Violation{Invariant: "I11", Namespace: of.namespace, Object: of.kind + " " + of.name, What: what})
+	}
+}
+
+// pair finds what came before: the one that may have become this, or else the last, and
+// then what is wrong with that.
+func (r *reviews) pair(of request, review *admissionv1.AdmissionRequest) (i int, what string) {
 	for i, before := range r.waiting[of] {
 		paths, err := Compare(review.OldObject.Raw, before, review.Object.Raw)
 		switch {
 		case err != nil:
 			what = err.Error()
 		case len(paths) == 0:
-			r.take(of, i)
-			return
+			return i, ""
 		default:
 			what = "was changed at " + strings.Join(paths, ", ")
 		}
 	}
-	r.take(of, len(r.waiting[of])-1)
-	r.found = append(r.found, Violation{Invariant: "I11", Namespace: of.namespace, Object: of.kind + " " + of.name, What: what})
+	return len(r.waiting[of]) - 1, what
+}
+
+// hold notes the holds that a request made.
+func (r *reviews) hold(review *admissionv1.AdmissionRequest, before []byte) {
+	of := requestOf(review)
+	if of.dry {
+		return
+	}
+	made := newHolds(of.kind, of.name, of.user, versionOf(review.OldObject.Raw), versionOf(before), versionOf(review.Object.Raw))
+	if len(made) == 0 {
+		return
+	}
+	if r.holds == nil {
+		r.holds = map[string][]Hold{}
+	}
+	r.holds[of.namespace] = append(r.holds[of.namespace], made...)
+}
+
+// holdsIn are those of a namespace.
+func (r *reviews) holdsIn(namespace string) []Hold {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	return slices.Clone(r.holds[namespace])
 }
 
 // of returns what was found in a namespace.
