@@ -45,6 +45,9 @@ func TestMain(m *testing.M) {
 
 const settle = 500 * time.Millisecond
 
+// minAge is more than what a mark without regard to it would take.
+const minAge = 5 * time.Second
+
 func TestConformance(t *testing.T) {
 	conformance.Run(t, target(t))
 }
@@ -83,6 +86,7 @@ func target(t *testing.T) conformance.Target {
 		},
 		ArgoIgnores:   argoIgnores(t),
 		Settle:        settle,
+		MinAge:        minAge,
 		ReferenceKind: anythingKind,
 		Corpus:        os.Getenv("CONFIGPIN_CORPUS"),
 		Operator:      o,
@@ -147,7 +151,7 @@ func install(t *testing.T, cluster *controlplane.Cluster) *operator {
 		WebhookFlags: []string{"--secrets", "--drain=0s", "-v=1"},
 		VersionerFlags: []string{
 			"--secrets", "--settle=" + settle.String(), "--settle-max=3s", "--rollout-burst=1000", "--snapshot-burst=1000", "--sweep=2s", "-v=1",
-			"--gc-interval=3s", "--gc-min-age=1s", "--gc-grace=90s", "--gc-gone-after=95s", "--secrets-gc-gone-after=95s", "--gc-reference-kinds=" + anything,
+			"--gc-interval=3s", "--gc-min-age=" + minAge.String(), "--gc-grace=90s", "--gc-gone-after=95s", "--secrets-gc-gone-after=95s", "--gc-reference-kinds=" + anything,
 			"--lease-duration=20s", // a machine that does something else too takes seconds to renew it
 		},
 		Progress: t.Output(),

@@ -370,6 +370,7 @@ func quotaIsMadeRoomIn(s *space) {
 // namespaceGoes looks at another namespace than its own, which has to be there
 // in the end.
 func namespaceGoes(s *space) {
+	s.needAuditLog()
 	other := s.twin()
 	for i := range 5 {
 		other.through("Deployment", fmt.Sprint("web-", i), historyOf(s, 0), "blue", "green")

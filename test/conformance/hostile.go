@@ -49,6 +49,7 @@ var restless = []scenario{
 // are asked for nowhere, so that any request of ours for them is one too many.
 func abroad(play func(s *space, neighbour string)) func(*space) {
 	return func(s *space) {
+		s.needAuditLog()
 		other := s.twin()
 		other.create(configMap("app", map[string]string{colour: "theirs"}))
 		other.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "app"}, StringData: map[string]string{colour: "theirs"}})

@@ -17,6 +17,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/configpin/configpin/test/oracle"
 )
 
 // spaceLabel marks the namespaces of this suite.
@@ -45,6 +47,9 @@ type space struct {
 	// that somebody tries to change or delete snapshots.
 	unpinning, strict, tampering bool
 
+	// unknowable are the reasons for which something can't be judged in this scenario.
+	unknowable []oracle.Reason
+
 	markers, sentinels int
 }
 
@@ -66,6 +71,8 @@ func (c *cluster) space(t *testing.T) *space {
 		name:    namespace.Name,
 		absent:  map[string]bool{},
 		unkept:  map[string]bool{},
+
+		unknowable: c.withoutAuditLog(),
 	}
 	s.record = watchAll(t, c.watching, s.name)
 	return s

@@ -21,6 +21,7 @@ var visible = []scenario{
 }
 
 func everyDecision(s *space) {
+	s.needAuditLog()
 	s.source("app", "blue")
 	web := optedIn(s.t, "Deployment", "web", envFrom("app"))
 	said := s.apply(web)
@@ -58,9 +59,6 @@ func everyDecision(s *space) {
 // audited waits for a decision about web in the audit log.
 func (s *space) audited(decision string) {
 	s.t.Helper()
-	if s.AuditLog == "" {
-		return // the rest of the scenario needs none
-	}
 	s.eventually("the audit log has "+decision, func() (string, bool) {
 		found := s.decisions()
 		return strings.Join(found, "\n"), slices.Contains(found, decision)

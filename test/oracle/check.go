@@ -86,11 +86,11 @@ var invariants = []invariant{
 // had converged, and returns what didn't hold, and which rules couldn't be
 // checked and why. It doesn't check I7, I11 and I12: see Bounded, Compare and
 // Oracle.Quiet.
-func Check(h History, rules Rules) (found []Violation, skipped []string) {
+func Check(h History, rules Rules) (found []Violation, skipped []Skip) {
 	r := prepare(h)
 	for _, i := range invariants {
-		if reason := i.unknowable(r); reason != "" {
-			skipped = append(skipped, fmt.Sprintf("%s (%s): %s", i.name, i.rule, reason))
+		if reason, what := i.unknowable(r); reason != "" {
+			skipped = append(skipped, Skip{i.name, i.rule, reason, what})
 			continue
 		}
 		for _, v := range i.find(r, rules) {
@@ -103,17 +103,16 @@ func Check(h History, rules Rules) (found []Violation, skipped []string) {
 	return found, skipped
 }
 
-func (i invariant) unknowable(r *record) string {
+func (i invariant) unknowable(r *record) (reason Reason, what string) {
 	switch {
 	case i.audited && !r.Audited:
-		return "there is no audit log"
+		return NoAuditLog, ""
 	case i.whole && len(r.Gaps) > 0:
-		g := r.Gaps[0]
-		return fmt.Sprintf("%d gaps, the first in what was seen of %s", len(r.Gaps), g.Kind)
+		return Gaps, fmt.Sprintf("%d gaps, the first in what was seen of %s", len(r.Gaps), r.Gaps[0].Kind)
 	case i.sent != nil && slices.ContainsFunc(r.Audit, func(e Entry) bool { return !e.Told && i.sent(e) }):
-		return "the audit log doesn't have what was sent"
+		return Untold, ""
 	}
-	return ""
+	return "", ""
 }
 
 func breach(of Fact, format string, args ...any) Violation {

@@ -61,7 +61,36 @@ type Oracle struct {
 // made must not look like one that passed.
 type Verdict struct {
 	Violations []Violation
-	Skipped    []string
+	Skipped    []Skip
+}
+
+// Skip is a rule that wasn't checked.
+type Skip struct {
+	Invariant, Rule string
+	Reason          Reason
+	What            string // in detail, if there is more to say
+}
+
+// Reason is why a rule can't be checked: one that nobody named beforehand is a fault of
+// whoever judges.
+type Reason string
+
+// The reasons.
+const (
+	NoAuditLog Reason = "there is no audit log"
+	Unreadable Reason = "lines of the audit log can't be read"
+	Untold     Reason = "the audit log doesn't have what was sent"
+	Gaps       Reason = "writes may have been missed"
+	Alone      Reason = "of requests it isn't known what was before"
+)
+
+// String is one line for a person.
+func (s Skip) String() string {
+	text := fmt.Sprintf("%s (%s): %s", s.Invariant, s.Rule, s.Reason)
+	if s.What != "" {
+		text += ": " + s.What
+	}
+	return text
 }
 
 // Watch begins to watch, until Stop. What was written before is seen as it is now,
@@ -214,7 +243,7 @@ func (o *Oracle) mark(ctx context.Context) error {
 // which they take turns (I12). Everything must have converged before.
 func (o *Oracle) Quiet(ctx context.Context, how time.Duration) (Verdict, error) {
 	if o.audit == nil {
-		return Verdict{Skipped: []string{"I12 (nothing is written once all is done): there is no audit log"}}, nil
+		return Verdict{Skipped: []Skip{{"I12", "nothing is written once all is done", NoAuditLog, ""}}}, nil
 	}
 	if err := o.mark(ctx); err != nil {
 		return Verdict{}, err
@@ -234,20 +263,20 @@ func (o *Oracle) Elsewhere(ctx context.Context) (Verdict, error) {
 	var v Verdict
 	compared, alone := o.reviews.counts()
 	if alone > 0 {
-		v.Skipped = append(v.Skipped, fmt.Sprintf("I11 (nothing but names and our keys is changed): of %d requests it isn't known what was before", alone))
+		v.Skipped = append(v.Skipped, Skip{"I11", "nothing but names and our keys is changed", Alone, fmt.Sprint(alone)})
 	}
 	if compared == 0 {
 		v.Violations = append(v.Violations, Violation{"I11", "", "the oracle", "no request was compared with what became of it"})
 	}
 	if o.audit == nil {
-		v.Skipped = append(v.Skipped, "I8 (our programs write what is theirs alone): there is no audit log")
+		v.Skipped = append(v.Skipped, Skip{"I8", "our programs write what is theirs alone", NoAuditLog, ""})
 		return v, nil
 	}
 	if err := o.mark(ctx); err != nil {
 		return Verdict{}, err
 	}
 	if lines := o.audit.unreadableLines(); lines > 0 {
-		v.Skipped = append(v.Skipped, fmt.Sprintf("I8, I9: %d lines of the audit log can't be read", lines))
+		v.Skipped = append(v.Skipped, Skip{"I8", "our programs write what is theirs alone", Unreadable, fmt.Sprint(lines)})
 	}
 	v.Violations = append(v.Violations, elsewhere(o.audit.all(), o.seen.watched)...)
 	return v, nil
