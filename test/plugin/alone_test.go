@@ -23,7 +23,7 @@ func check(s *shell) {
 	s.types("check | grep -A1 'webhook certificate'")
 	s.do("kubectl create secret tls -n configpin-system configpin-webhook-certificate --cert=" + s.Configpin.Certificates() + "/tls.crt --key=" + s.Configpin.Certificates() + "/tls.key")
 	s.types("check")
-	s.types("check -o json | head -20")
+	s.types("check -o json | sed -n 1,20p")
 	s.types("check -n kube-system")
 	s.types("check --as=nobody")
 

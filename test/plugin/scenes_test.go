@@ -236,7 +236,7 @@ func secrets(s *shell) {
 	s.remark("a password leaked; nobody but admins may delete its snapshot, and nobody while something can go back to it")
 	s.types("purge secret/db --revision 3 --yes --grace=0s")
 	s.types("purge secret/db --revision 1 --yes --grace=0s")
-	s.do("kubectl get replicasets -o name -l app=web | xargs kubectl annotate --overwrite deployment/web kubernetes.io/change-cause=cleaned 2>/dev/null; kubectl patch deployment web --type=merge -p '{\"spec\": {\"revisionHistoryLimit\": 0}}'")
+	s.do("kubectl patch deployment web --type=merge -p '{\"spec\": {\"revisionHistoryLimit\": 0}}'")
 	s.until("1", "kubectl get replicasets -l app=web --no-headers | wc -l")
 	s.types("purge secret/db --revision 1 --yes --grace=0s")
 	s.types("purge secret/db --revision 1 --grace=0s --as=admin --as-group=configpin:admins --as-group=system:masters")
@@ -350,7 +350,7 @@ func forms(s *shell) {
 	s.types("__complete status dep 2>/dev/null")
 	s.types("__complete status deployment/ 2>/dev/null")
 	s.types("--help")
-	s.types("undo --help | head -30")
+	s.types("undo --help | sed -n 1,30p")
 }
 
 // states are those that a workload seldom has.

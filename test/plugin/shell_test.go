@@ -35,10 +35,11 @@ func (s *shop) begin(t *testing.T) *shell {
 // deadline is how long a command may take, and how long to wait for something.
 const deadline = time.Minute
 
-// bash runs a line, and returns what it printed, and its exit code.
+// bash runs a line, and returns what it printed, and its exit code: that of the first
+// program that fails, wherever in a pipe it is.
 func (s *shell) bash(line, input string) (out, complaint string, code int) {
 	s.t.Helper()
-	command := exec.CommandContext(s.t.Context(), "bash", "-c", line)
+	command := exec.CommandContext(s.t.Context(), "bash", "-o", "pipefail", "-c", line)
 	command.Env = s.env
 	command.Stdin = strings.NewReader(input)
 	var stdout, stderr bytes.Buffer
@@ -92,12 +93,13 @@ func (s *shell) answers(line, input string) {
 // remark is a line of the transcript about what happens in between.
 func (s *shell) remark(text string) { fmt.Fprintf(&s.said, "# %s\n\n", text) }
 
-// until waits until a line prints something.
+// until waits until a line works, and prints something. One that fails may print what is
+// wanted, too: of nothing, wc counts 0 lines.
 func (s *shell) until(want, line string) {
 	s.t.Helper()
 	require.Eventually(s.t, func() bool {
-		out, _, _ := s.bash(line, "")
-		return strings.TrimSpace(out) == want
+		out, _, code := s.bash(line, "")
+		return code == 0 && strings.TrimSpace(out) == want
 	}, deadline, 200*time.Millisecond, "%s should print %q", line, want)
 }
 
