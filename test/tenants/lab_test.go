@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"slices"
 	"strconv"
@@ -68,6 +70,7 @@ func newLab(t *testing.T) *lab {
 // usage is what a program took.
 type usage struct {
 	peak int           // of its resident memory, in MiB
+	left int           // in use when everything was done, in MiB
 	cpu  time.Duration // of all processors
 }
 
@@ -100,9 +103,12 @@ func (l *lab) round(t *testing.T, name string, size int) map[string]usage {
 
 	took = took.Round(time.Second)
 	t.Logf("%s: the tenant took %s; meanwhile the longest of %d rollouts of its neighbour took %s", name, took, changes, longest.Round(time.Millisecond))
-	used := map[string]usage{"webhook": usageOf(t, l.programs.Webhook()), "versioner": usageOf(t, l.programs.Versioner("versioner"))}
-	for program, u := range used {
-		t.Logf("%s: the %s took up to %d MiB and %s of CPU", name, program, u.peak, u.cpu)
+	used := map[string]usage{}
+	for _, p := range []*process.Process{l.programs.Webhook(), l.programs.Versioner("versioner")} {
+		u := usageOf(t, p) // first: looking at what is left takes some, too
+		u.left = l.left(t, p)
+		t.Logf("%s: the %s took up to %d MiB, of which it kept %d, and %s of CPU", name, p.Name, u.peak, u.left, u.cpu)
+		used[p.Name] = u
 	}
 	return used
 }
@@ -138,6 +144,43 @@ func usageOf(t *testing.T, p *process.Process) usage {
 		u.cpu += time.Duration(number) * 10 * time.Millisecond // USER_HZ is 100 on every architecture that Go knows
 	}
 	return u
+}
+
+// left is what of a program's heap is in use, in MiB: what Go found to be so when it
+// collected garbage. It does that when enough was asked for, as its metrics are here,
+// twice: what is in a pool survives once.
+func (l *lab) left(t *testing.T, p *process.Process) int {
+	t.Helper()
+	health, err := l.programs.HealthURL(p.Name)
+	require.NoError(t, err)
+	collected := func() (collections, next float64) {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, health+"/metrics", http.NoBody)
+		require.NoError(t, err)
+		response, err := http.DefaultClient.Do(request)
+		require.NoError(t, err)
+		defer response.Body.Close()
+		text, err := io.ReadAll(response.Body)
+		require.NoError(t, err)
+		return metric(t, string(text), "go_gc_duration_seconds_count"), metric(t, string(text), "go_memstats_next_gc_bytes")
+	}
+	before, _ := collected()
+	var next float64
+	require.NoError(t, awaitFor(t.Context(), patience, time.Millisecond, p.Name+" to collect garbage", func() (bool, error) {
+		var now float64
+		now, next = collected()
+		return now >= before+3, nil
+	}))
+	return int(next/2) >> 20 // the next time is when twice of it is there
+}
+
+func metric(t *testing.T, text, name string) float64 {
+	t.Helper()
+	_, value, found := strings.Cut(text, "\n"+name+" ")
+	require.True(t, found, "%s isn't among the metrics", name)
+	value, _, _ = strings.Cut(value, "\n")
+	number, err := strconv.ParseFloat(value, 64)
+	require.NoError(t, err)
+	return number
 }
 
 // source is a source of a size, in its first state or another.
