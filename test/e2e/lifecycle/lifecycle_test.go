@@ -8,8 +8,6 @@
 package lifecycle
 
 import (
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -46,7 +44,7 @@ func TestLifecycle(t *testing.T) {
 	require.NoError(t, err)
 	present, err := built(t.Context(), checkout, filepath.Join(t.TempDir(), "present"))
 	require.NoError(t, err)
-	previous, err := built(t.Context(), checkedOut(t, checkout), filepath.Join(t.TempDir(), "previous"))
+	previous, err := built(t.Context(), checkedOut(t, checkout, upgradedFrom(t, checkout)), filepath.Join(t.TempDir(), "previous"))
 	require.NoError(t, err)
 	s := &story{lab: newLab(t), checkout: checkout, present: present, previous: previous}
 	s.furnish(1000, 200)
@@ -289,23 +287,4 @@ func (l *lab) isGone() {
 	for _, kind := range []string{"mutatingwebhookconfigurations", "validatingadmissionpolicies", "validatingadmissionpolicybindings"} {
 		assert.NotContains(l.t, l.kubectl("get", kind, "--output=name"), "configpin")
 	}
-}
-
-// checkedOut is the commit before what is in the checkout, or the one that
-// CONFIGPIN_UPGRADE_FROM names.
-func checkedOut(t *testing.T, checkout string) string {
-	t.Helper()
-	from := os.Getenv("CONFIGPIN_UPGRADE_FROM")
-	if from == "" {
-		from = "HEAD~1"
-		if exec.CommandContext(t.Context(), "git", "-C", checkout, "diff", "--quiet", "HEAD").Run() != nil {
-			from = "HEAD"
-		}
-	}
-	folder := t.TempDir()
-	out, err := exec.CommandContext(t.Context(), "sh", "-c", `git -C "$0" archive "$1" | tar -x -C "$2"`, checkout, from, folder).CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	require.FileExists(t, filepath.Join(folder, "go.mod"), "there is no commit %s: a clone needs some history", from)
-	t.Logf("the commit before is %s", from)
-	return folder
 }
