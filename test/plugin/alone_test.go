@@ -13,6 +13,7 @@ var alone = []scene{
 	{"lost-key", lostKey},
 	{"left-out", leftOut},
 	{"blip", blip},
+	{"pretended", pretended},
 	{"check", check},
 	{"some-namespaces", someNamespaces},
 }
@@ -61,6 +62,7 @@ func noWebhook(s *shell) {
 	require.NoError(s.t, s.Configpin.StopWebhook())
 	s.types("undo deployment/web --to configmap/app=1")
 	s.types("status")
+	s.types("resume deployment/web --dry-run=server")
 	s.types("resume deployment/web")
 	s.types("check | grep -A1 answers")
 	s.edit("app", "colour", "red", "autumn")

@@ -19,6 +19,7 @@ var together = map[string]func(*shell){
 	"several-refs": severalRefs,
 	"kinds":        kinds,
 	"watch":        watch,
+	"seldom":       seldom,
 	"picture":      picture,
 }
 
