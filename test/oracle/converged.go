@@ -69,7 +69,7 @@ func (r *record) refsBehind(w *world, f Fact, rules Rules) []Violation {
 			name = named.Annotations[wellknown.Source]
 		}
 		source, is := r.source(w, ref.Kind, name)
-		if !is || rules.unkept(ref.Kind, name) || slices.Contains(f.Template.Exclude, key(ref.Kind, name)) {
+		if !is || rules.unkept(ref.Kind, name) || slices.Contains(f.Template.Exclude, key(ref.Kind, name)) || slices.Contains(f.Template.Loose, ref.String()) {
 			continue
 		}
 		if !r.follows(w, f, named, source) {

@@ -56,6 +56,10 @@ type Template struct {
 	Hash    string            // of all of it
 	Pins    map[string]string // source to snapshot, as in "configmap/app" to "app-3f0c"
 	Exclude []string          // as in "configmap/app"
+
+	// Loose are targets that only variables name whose names repeat: those are never
+	// pinned.
+	Loose []string
 }
 
 // Event is what an Event of ours is about.

@@ -26,7 +26,22 @@ func heldFact() Fact {
 	return deployment(20, template(blue), label("observed.configpin.io/configmap.app", suffixOf("green")))
 }
 
+// variables is a template of variables that name app.
+func variables(names ...string) map[string]any {
+	var env []any
+	for _, name := range names {
+		env = append(env, map[string]any{"name": name, "valueFrom": map[string]any{"configMapKeyRef": map[string]any{"name": "app", "key": "colour"}}})
+	}
+	return map[string]any{"spec": map[string]any{"containers": []any{map[string]any{"name": "app", "env": env}}}}
+}
+
 var heldRows = []row{
+	{name: "I5: variables whose names repeat name the source", facts: append(well(), deployment(9, variables("X", "X")))},
+	{
+		name:  "I5: a variable beside those whose names repeat names the source",
+		facts: append(well(), deployment(9, variables("X", "X", "Y"))),
+		want:  []string{"I5: Deployment web: names app, which is neither what app holds nor held"},
+	},
 	{
 		name:  "I5: a workload is held, and nobody made it so",
 		facts: movedOn(heldFact()),

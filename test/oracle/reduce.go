@@ -139,7 +139,50 @@ func templateOf(content map[string]any) *Template {
 		}
 		slices.Sort(t.Exclude)
 	}
+	firm := refsIn(withoutRepeated(content["spec"]))
+	for _, ref := range refsIn(content["spec"]) {
+		if !slices.ContainsFunc(firm, func(f Ref) bool { return f.String() == ref.String() }) {
+			t.Loose = append(t.Loose, ref.String())
+		}
+	}
 	return t
+}
+
+// withoutRepeated is a value without the variables whose names repeat in their lists.
+func withoutRepeated(value any) any {
+	switch v := value.(type) {
+	case []any:
+		kept := make([]any, len(v))
+		for i := range v {
+			kept[i] = withoutRepeated(v[i])
+		}
+		return kept
+	case map[string]any:
+		kept := map[string]any{}
+		for field, inside := range v {
+			if list, is := inside.([]any); is && field == "env" {
+				inside = slices.DeleteFunc(slices.Clone(list), func(variable any) bool { return times(list, variable) > 1 })
+			}
+			kept[field] = withoutRepeated(inside)
+		}
+		return kept
+	}
+	return value
+}
+
+// times is how often a list has a variable of this one's name.
+func times(list []any, variable any) int {
+	named := func(v any) string {
+		name, _, _ := unstructured.NestedString(map[string]any{"": v}, "", "name")
+		return name
+	}
+	count := 0
+	for _, other := range list {
+		if named(other) == named(variable) {
+			count++
+		}
+	}
+	return count
 }
 
 // pinsIn reads the annotation of a template.
