@@ -62,18 +62,19 @@ func says(object map[string]any, label string) bool {
 // what is read from the source db where somebody wrote app is another program's config.
 type leads map[string]string
 
-// leadsOf finds them in the pins of an object's versions, the last of which is right
-// about its own. A pin of another source's name is believed nowhere. A snapshot that no
-// pins know, as in what somebody exported, leads to the source that it is called after.
+// leadsOf finds them in the pins of an object's versions, the last of which is our
+// answer: that one is believed about what is called after the source, and the others, which
+// are whatever somebody wrote, about all that it says nothing of. A snapshot that no pins
+// know, as in what somebody exported, leads to the source that it is called after.
 func leadsOf(versions ...map[string]any) leads {
 	found := leads{}
 	var named []Ref
-	for _, object := range versions {
+	for i, object := range versions {
 		named = append(named, refsIn(object["spec"])...)
 		for _, path := range templatePaths {
 			pins, _, _ := unstructured.NestedString(object, slices.Concat(path, []string{"metadata", "annotations", wellknown.Pins})...)
 			for source, name := range pinsIn(pins) {
-				if kind, of, _ := strings.Cut(source, "/"); namedAfter(name, of) {
+				if kind, of, _ := strings.Cut(source, "/"); i < len(versions)-1 || namedAfter(name, of) {
 					found[key(kind, name)] = source
 				}
 			}

@@ -100,6 +100,8 @@ func TestCompareFollowsNamesToTheirSources(t *testing.T) {
 		"a snapshot that was exported moves":    {nil, names(app1, "db", ""), names(app2, db1, moved), nil},
 		"a snapshot is taken for another's":     {nil, names(app1, "db", ""), names(db1, db1, pins), []string{changedEnv}},
 		"a pin of another's name":               {nil, names("app", "db", ""), names(db1, app1, "configmap/app="+db1+",configmap/db="+app1), []string{changedEnv, changedFiles}},
+		"a pin that somebody made up":           {nil, names("weird", "db", "configmap/app=weird"), names(app1, db1, pins), nil},
+		"a pin that somebody swapped":           {nil, names("app", "db", "configmap/app="+db1+",configmap/db="+app1), names(db1, app1, pins), []string{changedEnv, changedFiles}},
 		"a ref that isn't pinned":               {nil, names("app", "plain", ""), names(app1, "other", pins), []string{changedFiles}},
 		"a source that is called like a snapshot": {
 			nil, names("app", app2, ""), names(app1, app2+"-000000000001", "configmap/app="+app1+",configmap/"+app2+"="+app2+"-000000000001"), nil,
