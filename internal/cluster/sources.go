@@ -362,8 +362,8 @@ func (s *Sources) fact(key Key) (fact pin.Fact, ready bool) {
 		}
 		return pin.Fact{Role: pin.Snapshot, Of: of, Digest: digest}, true
 	}
-	if versioned, _ := snapshot.Versioned(object); !versioned {
-		return pin.Fact{Role: pin.Plain}, true
+	if versioned, invalid := snapshot.Versioned(object); !versioned {
+		return pin.Fact{Role: pin.Plain, Invalid: invalid}, true
 	}
 	current, known := s.Current(key)
 	return pin.Fact{Role: pin.Source, Current: current.Name, Digest: current.Digest}, known

@@ -374,7 +374,7 @@ func (w *Workloads) Unstamped(ctx context.Context) ([]Workload, error) {
 		for kind := range w.informers {
 			resource := w.metadata.Resource(resource(kind)).Namespace(namespace)
 			err := eachPage(ctx, resource, "!"+wellknown.Enabled, func(m *metav1.PartialObjectMetadata) {
-				if m.DeletionTimestamp == nil && !controlled(m) {
+				if m.DeletionTimestamp == nil {
 					found = append(found, Workload{kind, m.Namespace, m.Name})
 				}
 			})
@@ -384,14 +384,4 @@ func (w *Workloads) Unstamped(ctx context.Context) ([]Workload, error) {
 		}
 	}
 	return found, nil
-}
-
-// controlled says whether an object is a copy that another workload made.
-func controlled(m *metav1.PartialObjectMetadata) bool {
-	owner := metav1.GetControllerOf(m)
-	if owner == nil {
-		return false
-	}
-	group, err := schema.ParseGroupVersion(owner.APIVersion)
-	return err == nil && workload.Lookup(group.Group, owner.Kind) != nil
 }

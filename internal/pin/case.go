@@ -160,10 +160,11 @@ func (c *requestCase) situation(source refs.Target) situation {
 	s := situation{
 		creating:  c.request.Old == nil,
 		frozen:    c.request.New.Kind.Frozen,
-		manual:    c.request.New.Labels[wellknown.Rollout] == wellknown.RolloutManual,
+		manual:    manual(c.request.New),
 		resume:    c.request.New.Labels[wellknown.Resume] == wellknown.True,
 		returned:  c.request.Returned,
 		excluded:  c.new.excluded[source],
+		unclear:   invalidSwitch(c.request.New) || fact.Invalid != "",
 		ambiguous: c.ambiguous(source),
 		versioned: fact.Role == Source || fact.Role == Absent,
 		optional:  fact.Role == Absent && !c.needed[source],

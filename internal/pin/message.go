@@ -132,6 +132,8 @@ func (c *requestCase) warning(o Outcome) string {
 			return warn("%s is not pinned any more", o.Source)
 		}
 		return ""
+	case ReasonUnclear: // what isn't understood is told
+		return ""
 	case ReasonRestored:
 		return c.waitingWarning(o)
 	case ReasonDropped:

@@ -20,17 +20,50 @@ func optedIn(r Request) bool {
 	return value == wellknown.True
 }
 
-// invalidSwitch says whether nobody can tell if the object asks to be pinned.
-// It is left as it is until somebody says so.
+// invalidSwitch says whether nobody can tell if the object asks to be pinned. Until
+// somebody says so it keeps the pins that it had, and gets no others.
 func invalidSwitch(o workload.Object) bool {
 	value, said := o.Labels[wellknown.Enabled]
 	return said && value != wellknown.True && value != wellknown.False
 }
 
-// restores says whether the names that the object had have to be put back,
-// whoever is opted in: its template can't change any more, and a manifest that
-// names sources would be refused for it.
-func restores(r Request) bool { return r.Old != nil && r.New.Kind.Frozen && ours(*r.Old) }
+// manual says whether only deploys change the pins. A value that nobody understands
+// holds back what one that is understood might.
+func manual(o workload.Object) bool {
+	_, said := o.Labels[wellknown.Rollout]
+	return said
+}
+
+// copyWarnings tell whoever labelled a template's objects, and not the workload that
+// they are made from, that nothing is pinned by that. That workload itself, which
+// isn't opted in, is never seen.
+func copyWarnings(r Request) []string {
+	_, pinned := r.New.Template.Annotations[wellknown.Pins]
+	if r.Old != nil || pinned || r.New.Labels[wellknown.Enabled] != wellknown.True {
+		return nil
+	}
+	return []string{warn("label %s pins no copy of a template: label %s itself", wellknown.Enabled, r.New.CopyOf)}
+}
+
+// idle says whether nothing is to be decided about a request: nothing of the object
+// is pinned, and nobody asks that it is.
+func idle(r Request) bool {
+	switch {
+	case restores(r):
+		return false
+	case invalidSwitch(r.New):
+		return r.Old == nil || !ours(*r.Old)
+	default:
+		return !optedIn(r) && !ours(r.New)
+	}
+}
+
+// restores says whether what the object had has to be put back, whoever is opted in:
+// its template can't change any more, and the API server would refuse a manifest that
+// names sources, or another template of ours, and with it the whole request.
+func restores(r Request) bool {
+	return r.Old != nil && r.New.Kind.Frozen && (ours(*r.Old) || ours(r.New) || optedIn(r))
+}
 
 // ours says whether the object carries anything that admission wrote.
 func ours(o workload.Object) bool {
@@ -48,9 +81,6 @@ func ours(o workload.Object) bool {
 // release puts the names of sources back and takes our keys off. A pin whose
 // source is gone is kept: it is the only content that is left.
 func release(r Request, facts Facts) Decision {
-	if !ours(r.New) {
-		return Decision{}
-	}
 	c := newCase(r, facts)
 	var decision Decision
 	told := map[refs.Target]bool{}
@@ -68,10 +98,16 @@ func release(r Request, facts Facts) Decision {
 		}
 		return source.Name
 	})
-	if _, pinned := r.New.Template.Annotations[wellknown.Pins]; pinned {
-		pointer := r.New.Kind.Pointer() + "/metadata/annotations/" + escape(wellknown.Pins)
-		decision.Patch = append(decision.Patch, jsonpatch.NewOperation("remove", pointer, nil))
-	}
+	decision.Patch = append(decision.Patch, unpinned(r.New)...)
 	decision.Patch = append(decision.Patch, relabel(r.New, nil)...)
 	return decision
+}
+
+// unpinned takes the pins off a template.
+func unpinned(o workload.Object) []jsonpatch.Operation {
+	if _, pinned := o.Template.Annotations[wellknown.Pins]; !pinned {
+		return nil
+	}
+	pointer := o.Kind.Pointer() + "/metadata/annotations/" + escape(wellknown.Pins)
+	return []jsonpatch.Operation{jsonpatch.NewOperation("remove", pointer, nil)}
 }

@@ -52,6 +52,9 @@ func (c *requestCase) patch(outcomes []Outcome) []jsonpatch.Operation {
 	if _, said := c.new.object.Labels[wellknown.Enabled]; !said {
 		labels[wellknown.Enabled] = wellknown.True
 	}
+	if c.new.object.Labels[wellknown.Resume] == wellknown.True && invalidSwitch(c.new.object) {
+		labels[wellknown.Resume] = wellknown.True // until somebody says what it is about
+	}
 	return append(operations, relabel(c.new.object, labels)...)
 }
 
@@ -97,7 +100,11 @@ func (c *requestCase) restore() []jsonpatch.Operation {
 		}
 		return ref.Name
 	})
-	operations = append(operations, c.annotate(c.old.object.Template.Annotations[wellknown.Pins], false)...)
+	if pins, had := c.old.object.Template.Annotations[wellknown.Pins]; had {
+		operations = append(operations, c.annotate(pins, false)...)
+	} else {
+		operations = append(operations, unpinned(c.new.object)...)
+	}
 	observed := map[string]string{}
 	for key, value := range c.old.object.Labels {
 		if strings.HasPrefix(key, wellknown.ObservedPrefix) {

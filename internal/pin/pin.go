@@ -158,11 +158,16 @@ func (o Outcome) Pinned() bool { return o.Name != o.Source.Name }
 // about its own answer changes nothing.
 func Decide(r Request, facts Facts) Decision {
 	switch {
-	case r.New.Terminating || r.New.Copied():
+	case r.New.Terminating:
 		return Decision{}
+	case r.New.Copied():
+		return Decision{Warnings: copyWarnings(r)}
 	case restores(r):
-	case invalidSwitch(r.New):
+	case invalidSwitch(r.New) && idle(r):
 		return Decision{Warnings: switchWarnings(r.New)}
+	case invalidSwitch(r.New):
+	case idle(r):
+		return Decision{Patch: relabel(r.New, nil)}
 	case !optedIn(r):
 		return release(r, facts)
 	}
@@ -180,10 +185,7 @@ func Decide(r Request, facts Facts) Decision {
 // hold yet, sorted. What a snapshot turns out to be of may be wanted next, so
 // callers ask again until nothing is.
 func Wanted(r Request, facts Facts) []refs.Target {
-	if r.New.Terminating || r.New.Copied() {
-		return nil
-	}
-	if !restores(r) && (invalidSwitch(r.New) || !optedIn(r) && !ours(r.New)) {
+	if r.New.Terminating || r.New.Copied() || idle(r) {
 		return nil
 	}
 	want := map[refs.Target]bool{}

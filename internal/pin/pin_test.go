@@ -731,7 +731,7 @@ func TestWhatIsLeftAlone(t *testing.T) {
 	terminating := on(a1, "app").object(t)
 	terminating.Terminating = true
 	copied, err := workload.Lookup("batch", "Job").Read(`{"metadata":{"name":"x","labels":{"configpin.io/enabled":"true"},
-		"ownerReferences":[{"apiVersion":"batch/v1","kind":"CronJob","controller":true}]},
+		"ownerReferences":[{"apiVersion":"batch/v1","kind":"CronJob","name":"report","controller":true}]},
 		"spec":{"template":{"spec":{"volumes":[{"configMap":{"name":"app"}}]}}}}`)
 	require.NoError(t, err)
 	for name, test := range map[string]struct {
@@ -739,7 +739,10 @@ func TestWhatIsLeftAlone(t *testing.T) {
 		warnings []string
 	}{
 		"a terminating object":       {new: terminating},
-		"a copy of another workload": {new: copied},
+		"a copy of another workload": {
+			new:      copied,
+			warnings: []string{"label configpin.io/enabled pins no copy of a template: label cronjob/report itself"},
+		},
 		"one that never opted in":    {new: written{pins: "-", refs: []string{"app"}}.object(t)},
 		"refs to what isn't versioned": {
 			new: on("", "plain").object(t),

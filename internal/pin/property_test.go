@@ -32,8 +32,8 @@ func requests() *rapid.Generator[drawn] {
 			key    string
 			values []string
 		}{
-			{"enabled", []string{"true", "true", "true", "false", ""}},
-			{"rollout", []string{"", "", "manual"}},
+			{"enabled", []string{"true", "true", "true", "false", "True", ""}},
+			{"rollout", []string{"", "", "manual", "Manual"}},
 			{"resume", []string{"", "", "", "true"}},
 			{observed("app"), []string{"", "111111111111", "222222222222", "333333333333", "222222222222222222222222"}},
 			{observed("extra"), []string{"", "111111111111", "222222222222"}},
@@ -68,13 +68,15 @@ func requests() *rapid.Generator[drawn] {
 			d.request.Returned = rapid.Bool().Draw(t, "returned")
 		}
 		d.facts = world(rapid.SampledFrom([]string{a1, a2, a3}).Draw(t, "live"))
-		switch rapid.IntRange(0, 5).Draw(t, "app") {
+		switch rapid.IntRange(0, 6).Draw(t, "app") {
 		case 0:
 			with(d.facts, "app", pin.Fact{Role: pin.Absent})
 		case 1:
 			with(d.facts, "app", pin.Fact{Role: pin.Plain})
 		case 2:
 			with(d.facts, "app", pin.Fact{Role: pin.Source, Problem: "exceeded quota"})
+		case 3:
+			with(d.facts, "app", pin.Fact{Role: pin.Plain, Invalid: "True"})
 		}
 		if gone := rapid.SampledFrom([]string{"", a1, a2}).Draw(t, "gone"); gone != "" {
 			with(d.facts, gone, pin.Fact{Role: pin.Absent})
@@ -254,7 +256,16 @@ func blank(value any, at string) (empty bool) {
 func TestNeverUnpinnedByAccident(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := requests().Draw(t, "request")
-		if d.request.Old == nil || d.request.New.Labels[wellknown.Enabled] != wellknown.True {
+		if d.request.Old == nil {
+			return
+		}
+		switch d.request.New.Labels[wellknown.Enabled] {
+		case wellknown.True:
+		case "True": // nobody understands it: what admission pinned stays
+			if _, ours := d.request.Old.Template.Annotations[wellknown.Pins]; !ours {
+				return
+			}
+		default:
 			return
 		}
 		pinned := map[refs.Target]bool{}

@@ -12,6 +12,7 @@ const (
 	ReasonAmbiguous    Reason = "Ambiguous"    // several snapshots are named, and were before
 	ReasonSeenAgain    Reason = "SeenAgain"    // our own answer, sent to us again
 	ReasonExcluded     Reason = "Excluded"     // the template asks to leave it alone
+	ReasonUnclear      Reason = "Unclear"      // a switch has a value that nobody understands
 	ReasonNotVersioned Reason = "NotVersioned" // the source isn't versioned any more
 	ReasonGone         Reason = "Gone"         // a rollback to a snapshot that doesn't exist
 	ReasonResumed      Reason = "Resumed"      // somebody gave up the hold
@@ -38,6 +39,7 @@ type situation struct {
 	resume   bool
 
 	excluded  bool
+	unclear   bool // nobody understands whether it is to be pinned
 	ambiguous bool // the template names several snapshots, the same as OLD's
 	versioned bool // or absent: what is gone may come back as it was
 	optional  bool // it is gone, and Pods start without it
@@ -95,9 +97,10 @@ func (s situation) seenAgain() bool {
 
 // outdated says whether what is seen again is from before the source changed. Whoever
 // wrote that didn't take the source back: it must neither make a hold nor end one. What
-// nothing would move on stays: where only deploys change pins, and what is excluded.
+// nothing would move on stays: where only deploys change pins, what is excluded, and where
+// nobody can tell whether it is to be pinned.
 func (s situation) outdated() bool {
-	return s.seenAgain() && s.live != "" && s.in != s.live && !s.manual && !s.excluded
+	return s.seenAgain() && s.live != "" && s.in != s.live && !s.manual && !s.excluded && !s.unclear
 }
 
 // undoes says whether the request rolls back this source.
@@ -142,6 +145,15 @@ var rules = []rule{
 	{
 		func(s situation) bool { return s.excluded },
 		func(s situation) answer { return s.leave(ReasonExcluded) },
+	},
+	{
+		func(s situation) bool { return s.unclear && !s.rolledBack() },
+		func(s situation) answer {
+			if s.old == "" {
+				return s.leave(ReasonUnclear)
+			}
+			return s.stay(ReasonUnclear)
+		},
 	},
 	{
 		func(s situation) bool { return !s.versioned && (s.creating || !s.rolledBack()) },

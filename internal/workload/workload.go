@@ -8,9 +8,11 @@ package workload
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tidwall/gjson"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/configpin/configpin/internal/wellknown"
 )
@@ -30,6 +32,11 @@ type Kind struct {
 	// (k8s.io/kubectl/pkg/polymorphichelpers/rollback.go). It is empty where there
 	// are none.
 	Revisions string
+
+	// MadeBy are the kinds whose controllers make objects of this kind out of their
+	// templates, and hand their labels on. Whatever else controls such an object, as
+	// an operator does, gives it a template of its own.
+	MadeBy []schema.GroupKind
 }
 
 // Kinds are the kinds that are served. Pods, ReplicaSets and
@@ -41,7 +48,7 @@ var Kinds = []*Kind{
 	{Group: "apps", Version: "v1", Kind: "StatefulSet", Resource: "statefulsets", Path: []string{"spec", "template"}, Revisions: "controllerrevisions"},
 	{Group: "apps", Version: "v1", Kind: "DaemonSet", Resource: "daemonsets", Path: []string{"spec", "template"}, Revisions: "controllerrevisions"},
 	{Group: "batch", Version: "v1", Kind: "CronJob", Resource: "cronjobs", Path: []string{"spec", "jobTemplate", "spec", "template"}},
-	{Group: "batch", Version: "v1", Kind: "Job", Resource: "jobs", Path: []string{"spec", "template"}, Frozen: true},
+	{Group: "batch", Version: "v1", Kind: "Job", Resource: "jobs", Path: []string{"spec", "template"}, Frozen: true, MadeBy: []schema.GroupKind{{Group: "batch", Kind: "CronJob"}}},
 }
 
 // Lookup finds the served kind of a group, whatever its version: requests of
@@ -81,7 +88,9 @@ type Object struct {
 	Terminating bool
 	Template    Template
 
-	controlled bool
+	// CopyOf is the workload of whose template the object is a copy, such as
+	// "cronjob/report" of a Job, or empty. What it names was decided there.
+	CopyOf string
 }
 
 // Template is a PodTemplateSpec.
@@ -113,7 +122,7 @@ func (k *Kind) Read(raw string) (Object, error) {
 		case "managedFields":
 			object.ManagedFields = value.Raw
 		case "ownerReferences":
-			object.controlled = hasServedController(value)
+			object.CopyOf = k.copyOf(value)
 		}
 		return true
 	})
@@ -130,19 +139,23 @@ func (k *Kind) Read(raw string) (Object, error) {
 	return object, nil
 }
 
-// Copied says whether the object is a copy that the controller of a served
-// kind made, such as a CronJob's Job: its template was pinned where it came
-// from.
-func (o Object) Copied() bool { return o.controlled }
+// Copied says whether the object is a copy of another workload's template.
+func (o Object) Copied() bool { return o.CopyOf != "" }
 
-func hasServedController(owners gjson.Result) bool {
-	found := false
+func (k *Kind) copyOf(owners gjson.Result) string {
+	if len(k.MadeBy) == 0 {
+		return ""
+	}
+	maker := ""
 	owners.ForEach(func(_, owner gjson.Result) bool {
 		group, _, _ := strings.Cut(owner.Get("apiVersion").Str, "/")
-		found = owner.Get("controller").Bool() && Lookup(group, owner.Get("kind").Str) != nil
-		return !found
+		by := schema.GroupKind{Group: group, Kind: owner.Get("kind").Str}
+		if owner.Get("controller").Bool() && slices.Contains(k.MadeBy, by) {
+			maker = strings.ToLower(by.Kind) + "/" + owner.Get("name").Str
+		}
+		return maker == ""
 	})
-	return found
+	return maker
 }
 
 func ours(entries gjson.Result) map[string]string {

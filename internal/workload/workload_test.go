@@ -75,6 +75,28 @@ func TestCopied(t *testing.T) {
 	}
 }
 
+// TestWhatAnOperatorOwnsIsAWorkload: its template is nobody's copy.
+func TestWhatAnOperatorOwnsIsAWorkload(t *testing.T) {
+	for _, kind := range workload.Kinds {
+		for _, owner := range []string{
+			`{"apiVersion": "apps/v1", "kind": "Deployment", "name": "operator", "controller": true}`,
+			`{"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "operator", "controller": true}`,
+			`{"apiVersion": "batch/v1", "kind": "Job", "name": "installer", "controller": true}`,
+			`{"apiVersion": "v1", "kind": "Pod", "name": "operator-0", "controller": true}`,
+			`{"apiVersion": "example.com/v1", "kind": "CronJob", "name": "report", "controller": true}`,
+		} {
+			raw := `{"metadata": {"ownerReferences": [` + owner + `]}, "spec": {"template": {"spec": {}}, "jobTemplate": {"spec": {"template": {"spec": {}}}}}}`
+			got, err := kind.Read(raw)
+			require.NoError(t, err)
+			assert.Empty(t, got.CopyOf, "%s of %s", kind.Kind, owner)
+		}
+	}
+	job, err := workload.Lookup("batch", "Job").Read(`{"metadata": {"ownerReferences": [
+		{"apiVersion": "batch/v1", "kind": "CronJob", "name": "report", "controller": true}]}, "spec": {"template": {"spec": {}}}}`)
+	require.NoError(t, err)
+	assert.Equal(t, "cronjob/report", job.CopyOf)
+}
+
 func FuzzRead(f *testing.F) {
 	f.Add(`{"metadata":{"labels":{"configpin.io/enabled":"true"}},"spec":{"template":{"spec":{}}}}`)
 	f.Fuzz(func(t *testing.T, raw string) {
