@@ -121,11 +121,14 @@ func TestAnswersAboutSecretsQuoteNothing(t *testing.T) {
 				assert.Equal(t, apierrors.ReasonForError(answer), apierrors.ReasonForError(err), "who asks is told")
 			}
 			refused := (*RefusedError)(nil)
-			assert.Equal(t, apierrors.IsForbidden(answer), errors.As(err, &refused))
+			assert.Equal(t, !apierrors.IsConflict(answer), errors.As(err, &refused))
 			_, annotating := objects.Annotate(t.Context(), source, nil)
 			for _, err := range []error{err, annotating, objects.Remove(t.Context(), source)} {
 				assert.ErrorContains(t, err, "shop/db")
 				assert.NotContains(t, err.Error(), "hunter2")
+			}
+			if refused != nil {
+				assert.NotContains(t, refused.Error(), "db", "who is told of a refusal isn't told of names, which have digests in them")
 			}
 		})
 	}
@@ -247,6 +250,43 @@ func TestKeep(t *testing.T) {
 			assert.Equal(t, test.writes, s.writes)
 		})
 	}
+}
+
+// TestWhatIsARefusal: whoever asked is told that no snapshot can be made, and keeps
+// what is pinned. Of the rest nothing is known, and it is tried again.
+func TestWhatIsARefusal(t *testing.T) {
+	for name, test := range map[string]struct {
+		answer error
+		want   bool
+	}{
+		"a quota":                            {apierrors.NewForbidden(configMapResource, "app-1", errors.New("exceeded quota")), true},
+		"a webhook that is down":             {apierrors.NewInternalError(errors.New(`failed calling webhook "x": connection refused`)), true},
+		"a webhook that has a trouble":       {answered(http.StatusInternalServerError), true},
+		"a webhook that says no in its way":  {answered(http.StatusTeapot), true},
+		"a namespace that is gone":           {apierrors.NewNotFound(schema.GroupResource{Resource: "namespaces"}, "shop"), true},
+		"an object that is too large":        {apierrors.NewRequestEntityTooLargeError("limit is 3145728"), true},
+		"an API server that is busy":         {apierrors.NewTooManyRequests("slow down", 1), false},
+		"one that doesn't know who asks":     {apierrors.NewUnauthorized("token expired"), false},
+		"one that is going down":             {apierrors.NewServiceUnavailable("shutting down"), false},
+		"one that waited too long":           {apierrors.NewTimeoutError("request did not complete", 1), false},
+		"no answer":                          {context.DeadlineExceeded, false},
+		"somebody else who was quicker once": {apierrors.NewConflict(configMapResource, "app-1", errors.New("changed")), false},
+	} {
+		s := &store{objects: map[string]snapshot.Object{}, before: func(verb, _ string) error {
+			if verb == "create" {
+				return test.answer
+			}
+			return nil
+		}}
+		_, err := s.reach().Keep(t.Context(), app("blue"), false)
+		require.Error(t, err, name)
+		refused := (*RefusedError)(nil)
+		assert.Equal(t, test.want, errors.As(err, &refused), name)
+	}
+}
+
+func answered(code int32) error {
+	return &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: code, Message: "no"}}
 }
 
 func TestTroubleIsNoRefusal(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 
 	"golang.org/x/sync/semaphore"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -178,8 +179,8 @@ func (o *Objects) Remove(ctx context.Context, object snapshot.Object) error {
 }
 
 // RefusedError says that a snapshot can't be made: the cluster won't take it
-// because of a quota, a policy, a namespace that is being deleted, and trying again
-// at once is of no use; or it never could, which is Final.
+// because of a quota, a policy, a webhook that is down, a namespace that is being
+// deleted, and trying again at once is of no use; or it never could, which is Final.
 type RefusedError struct {
 	Err   error
 	Final bool
@@ -266,9 +267,22 @@ func (o *Objects) ensure(ctx context.Context, want snapshot.Object, dryRun bool)
 	return snapshot.Object{}, false, fmt.Errorf("%s in %s comes and goes", target, want.Namespace)
 }
 
+// refused says whether the API server answers that it won't take an object, itself or
+// because of what it asks first. A webhook that is down, and has requests fail with it,
+// comes as an internal error; one that has a trouble of its own says so with any code.
+// What is left is an API server that doesn't know yet who asks, or is too busy: that
+// says nothing about the object.
 func refused(err error) bool {
-	return apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) ||
-		apierrors.IsRequestEntityTooLargeError(err) || apierrors.IsMethodNotSupported(err)
+	var answer apierrors.APIStatus
+	if !errors.As(err, &answer) {
+		return false
+	}
+	switch code := answer.Status().Code; code {
+	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusTooManyRequests:
+		return false
+	default:
+		return code >= http.StatusBadRequest && code <= http.StatusInternalServerError
+	}
 }
 
 // maxTries is how often something is tried again that somebody else was quicker
