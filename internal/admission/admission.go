@@ -10,6 +10,7 @@ package admission
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -76,7 +77,7 @@ func (h *Handler) admit(ctx context.Context, r review, namespaceEnabled bool) (a
 	if len(operations) == 0 {
 		return respond(decision, nil)
 	}
-	if err := patchable(kind, r.object); err != nil {
+	if err := errors.Join(patchable(kind, r.object), fits(request.New, operations)); err != nil {
 		return admissionv1.AdmissionResponse{}, fmt.Errorf("patching %s %s/%s: %w", r.kind, r.namespace, r.name, err)
 	}
 	return respond(decision, operations)
@@ -122,6 +123,7 @@ func (h *Handler) decide(ctx context.Context, r review, request pin.Request) (pi
 		return pin.Decision{}, err
 	}
 	request.Returned = h.returned(ctx, r, request, view.Facts)
+	h.reportHidden(ctx, r, view.Hidden())
 	for range maxRounds {
 		decision := pin.Decide(request, view.Facts)
 		if decision.Denied != "" {

@@ -54,12 +54,15 @@ type Handler struct {
 	// Slots bounds the reviews that are answered at a time, each of which takes one.
 	// Those beyond wait, as long as the API server does.
 	Slots *semaphore.Weighted
+
+	told *told
 }
 
 var errBusy = errors.New("too many requests at a time")
 
 // Mux serves both paths.
 func (h *Handler) Mux() *http.ServeMux {
+	h.told = &told{}
 	mux := http.NewServeMux()
 	bodies := room{small: semaphore.NewWeighted(maxSmallBytes), large: semaphore.NewWeighted(largeAtATime)}
 	mux.Handle("POST "+PathWorkload, h.at(false, bodies))

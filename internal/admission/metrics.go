@@ -16,6 +16,11 @@ var (
 		Help:    "Time to answer an AdmissionReview, by HTTP status.",
 		Buckets: []float64{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 3},
 	}, []string{"status"})
+
+	unreadableObjects = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "configpin_unreadable_total",
+		Help: "Objects that a written workload names and that may not be read, by resource and namespace: they aren't served there.",
+	}, []string{"resource", "namespace"})
 )
 
-func init() { metrics.Registry.MustRegister(decisions, durations) }
+func init() { metrics.Registry.MustRegister(decisions, durations, unreadableObjects) }

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/configpin/configpin/internal/hashing"
 	"github.com/configpin/configpin/internal/pin"
@@ -63,6 +66,19 @@ func (o *Objects) View(ctx context.Context, namespace string, request pin.Reques
 	}
 }
 
+// Hidden are the objects that may not be read, sorted. That is found out by reading
+// them, each time: a right that comes back counts at once.
+func (v *View) Hidden() []refs.Target {
+	var hidden []refs.Target
+	for target, fact := range v.Facts {
+		if fact.Hidden {
+			hidden = append(hidden, target)
+		}
+	}
+	slices.SortFunc(hidden, refs.Target.Compare)
+	return hidden
+}
+
 func (v *View) load(ctx context.Context, targets []refs.Target) error {
 	all := make([]learned, len(targets))
 	err := inParallel(ctx, len(targets), func(ctx context.Context, i int) (err error) {
@@ -90,6 +106,9 @@ func (v *View) learn(ctx context.Context, target refs.Target) (learned, error) {
 		return learned{fact: pin.Fact{Role: pin.Unserved}}, nil
 	}
 	object, found, err := v.readObject(ctx, target)
+	if apierrors.IsForbidden(err) {
+		return learned{fact: pin.Fact{Role: pin.Unserved, Hidden: true}}, nil
+	}
 	if err != nil {
 		return learned{}, err
 	}
@@ -164,7 +183,7 @@ func (v *View) keep(ctx context.Context, outcome pin.Outcome, dryRun bool) (pin.
 	if now.Role != fact.Role || now.Digest != fact.Digest {
 		return pin.Facts{outcome.Source: now}, nil // it changed since it was read
 	}
-	kept, err := v.objects.Keep(ctx, source, dryRun)
+	kept, err := v.make(ctx, source, dryRun)
 	if refused := (*RefusedError)(nil); errors.As(err, &refused) {
 		fact.Current, fact.Problem = "", refused.Error()
 		return pin.Facts{outcome.Source: fact}, nil
@@ -177,6 +196,28 @@ func (v *View) keep(ctx context.Context, outcome pin.Outcome, dryRun bool) (pin.
 		outcome.Source:                         fact,
 		{Kind: named.Kind, Name: fact.Current}: {Role: pin.Snapshot, Of: outcome.Source.Name, Digest: fact.Digest},
 	}, nil
+}
+
+// answering is the time that is left to answer in when a snapshot isn't made in time.
+// Nothing has to be read or written then.
+const answering = 500 * time.Millisecond
+
+var errSlow = errors.New("it takes too long, as behind a webhook that doesn't answer")
+
+// make makes a snapshot. A webhook that hangs is down as well: whoever waits for us is
+// answered before they give up. It may be made all the same, and does no harm then.
+func (v *View) make(ctx context.Context, source snapshot.Object, dryRun bool) (Kept, error) {
+	deadline, bounded := ctx.Deadline()
+	if !bounded {
+		return v.objects.Keep(ctx, source, dryRun)
+	}
+	making, cancel := context.WithDeadline(ctx, deadline.Add(-answering))
+	defer cancel()
+	kept, err := v.objects.Keep(making, source, dryRun)
+	if err != nil && making.Err() != nil && ctx.Err() == nil {
+		return Kept{}, &RefusedError{Err: errSlow}
+	}
+	return kept, err
 }
 
 func (v *View) unmark(ctx context.Context, named refs.Target, dryRun bool) (pin.Facts, error) {

@@ -1,10 +1,13 @@
 package cluster
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -125,4 +128,29 @@ func TestFewContentsAreReadAtATime(t *testing.T) {
 	assert.Len(t, view.Facts, len(names))
 	assert.LessOrEqual(t, highest.Load(), int64(most))
 	assert.Equal(t, pin.Source, view.Facts[refs.Target{Kind: wellknown.ConfigMap, Name: "app-7"}].Role)
+}
+
+// TestASnapshotThatTakesTooLong: behind a webhook that hangs, whoever waits for us is
+// answered before they give up.
+func TestASnapshotThatTakesTooLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &store{objects: map[string]snapshot.Object{"app": app("blue")}}
+		objects := s.everywhere(1)
+		reached := objects.kinds[wellknown.ConfigMap]
+		reached.create = func(ctx context.Context, _ snapshot.Object) (snapshot.Object, error) {
+			<-ctx.Done()
+			return snapshot.Object{}, ctx.Err()
+		}
+		objects.kinds[wellknown.ConfigMap] = reached
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		view, err := objects.View(ctx, "shop", deploying(t, "app"))
+		require.NoError(t, err)
+		settled, err := view.Keep(ctx, pin.Decide(deploying(t, "app"), view.Facts).Outcomes, false)
+		require.NoError(t, err)
+		assert.False(t, settled)
+		require.NoError(t, ctx.Err(), "there is time to answer")
+		assert.Equal(t, []string{"configmap/app: no snapshot can be made, so it is not pinned: it takes too long, as behind a webhook that doesn't answer"},
+			pin.Decide(deploying(t, "app"), view.Facts).Warnings)
+	})
 }

@@ -41,7 +41,8 @@ func newWatch(informer cache.SharedIndexInformer, namespace string) (*watch, err
 // settled says whether all that there was at the start is known, or may not be.
 func (w *watch) settled() bool { return w.HasSynced() || w.hidden() }
 
-// hidden says whether nothing is known because nothing may be read.
+// hidden says whether nothing is known because nothing may be read: then nothing is
+// served there.
 func (w *watch) hidden() bool { return w.refused.Load() && !w.HasSynced() }
 
 // watches are those of one kind, by the namespace that each watches. One of

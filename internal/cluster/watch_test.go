@@ -180,8 +180,8 @@ func TestFactsOfSecrets(t *testing.T) {
 	assert.False(t, ready)
 }
 
-// TestAWatchThatIsRefused: one of several namespaces lets nobody wait, and nothing is
-// decided about what is there.
+// TestAWatchThatIsRefused: one of several namespaces lets nobody wait, and what is
+// there isn't served.
 func TestAWatchThatIsRefused(t *testing.T) {
 	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -199,9 +199,10 @@ func TestAWatchThatIsRefused(t *testing.T) {
 	ended := make(chan error)
 	go func() { ended <- s.Start(ctx) }()
 	require.NoError(t, WaitSynced(ctx, s.Synced))
-	for namespace, want := range map[string]bool{"bank": false, "shop": true} {
-		_, ready := s.fact(Key{namespace, refs.Target{Kind: wellknown.ConfigMap, Name: "app"}})
-		assert.Equal(t, want, ready, namespace)
+	for namespace, want := range map[string]pin.Fact{"bank": {Role: pin.Unserved, Hidden: true}, "shop": {Role: pin.Absent}} {
+		fact, ready := s.fact(Key{namespace, refs.Target{Kind: wellknown.ConfigMap, Name: "app"}})
+		assert.True(t, ready, namespace)
+		assert.Equal(t, want, fact, namespace)
 	}
 	stop()
 	require.NoError(t, <-ended)
@@ -245,16 +246,6 @@ func TestWhatCantBeAddressed(t *testing.T) {
 	exists, err := sources.Exists(t.Context(), Key{"shop", refs.Target{Kind: wellknown.ConfigMap, Name: "../../other/configmaps/app"}})
 	require.NoError(t, err)
 	assert.False(t, exists)
-}
-
-func TestControlled(t *testing.T) {
-	yes := true
-	for kind, want := range map[string]bool{"CronJob": true, "Shop": false} {
-		m := &metav1.PartialObjectMetadata{}
-		m.OwnerReferences = []metav1.OwnerReference{{APIVersion: "batch/v1", Kind: kind, Controller: &yes}}
-		assert.Equal(t, want, controlled(m), kind)
-	}
-	assert.False(t, controlled(&metav1.PartialObjectMetadata{}))
 }
 
 func TestKeyString(t *testing.T) {

@@ -160,7 +160,7 @@ func (c *requestCase) situation(source refs.Target) situation {
 	s := situation{
 		creating:  c.request.Old == nil,
 		frozen:    c.request.New.Kind.Frozen,
-		manual:    manual(c.request.New),
+		manual:    Manual(c.request.New),
 		resume:    c.request.New.Labels[wellknown.Resume] == wellknown.True,
 		returned:  c.request.Returned,
 		excluded:  c.new.excluded[source],

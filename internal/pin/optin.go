@@ -27,9 +27,9 @@ func invalidSwitch(o workload.Object) bool {
 	return said && value != wellknown.True && value != wellknown.False
 }
 
-// manual says whether only deploys change the pins. A value that nobody understands
+// Manual says whether only deploys change the pins. A value that nobody understands
 // holds back what one that is understood might.
-func manual(o workload.Object) bool {
+func Manual(o workload.Object) bool {
 	_, said := o.Labels[wellknown.Rollout]
 	return said
 }

@@ -36,9 +36,12 @@ func (c *requestCase) patch(outcomes []Outcome) []jsonpatch.Operation {
 		}
 	}
 	c.keepUnserved(pins, labels)
+	hidden := c.keepHidden(pins, labels)
 	operations := renames(c.new, func(ref refs.Ref) string {
 		source, _ := c.source(ref.Target)
 		switch name, decided := names[source]; {
+		case hidden[ref.Target] != "" && !ref.Repeated:
+			return hidden[ref.Target]
 		case !decided || name == ref.Name:
 			return ref.Name
 		case ref.Repeated:

@@ -73,6 +73,10 @@ type Fact struct {
 	Current string
 	Problem string
 
+	// Hidden says that an object isn't served because it may not be read. That is most
+	// likely a mistake, or not for long, so its pins are kept.
+	Hidden bool
+
 	// Invalid is the value of the object's versioned annotation where nobody
 	// understands it.
 	Invalid string
@@ -177,6 +181,7 @@ func Decide(r Request, facts Facts) Decision {
 		return Decision{Denied: decision.Denied, Outcomes: decision.Outcomes}
 	}
 	decision.Warnings = append(decision.Warnings, c.warnings(decision.Outcomes)...)
+	decision.Warnings = append(decision.Warnings, c.hiddenWarnings()...)
 	decision.Patch = c.patch(decision.Outcomes)
 	return decision
 }

@@ -738,12 +738,12 @@ func TestWhatIsLeftAlone(t *testing.T) {
 		new      workload.Object
 		warnings []string
 	}{
-		"a terminating object":       {new: terminating},
+		"a terminating object": {new: terminating},
 		"a copy of another workload": {
 			new:      copied,
 			warnings: []string{"label configpin.io/enabled pins no copy of a template: label cronjob/report itself"},
 		},
-		"one that never opted in":    {new: written{pins: "-", refs: []string{"app"}}.object(t)},
+		"one that never opted in": {new: written{pins: "-", refs: []string{"app"}}.object(t)},
 		"refs to what isn't versioned": {
 			new: on("", "plain").object(t),
 		},
