@@ -20,6 +20,7 @@ var webhookOutages = []scenario{
 	{"while the webhook is away, an undo to before the opt-in is refused", webhookAwayUndo},
 	{"while the webhook is away, an undo that would un-pin one of two sources is refused", webhookAwayMixed},
 	{"while the webhook is away, what its namespace opts in isn't un-pinned", webhookAwayNamespace},
+	{"while the webhook is away, a switch that nobody understands un-pins nothing", webhookAwayMisspelt},
 	{"while the webhook is away, opting out is possible, and completed afterwards", webhookAwayOptOut},
 	{"a change while the webhook is away rolls out once when it is back", changeWithoutWebhook},
 }
@@ -163,6 +164,25 @@ func webhookAwayNamespace(s *space) {
 	s.withoutWebhook(func() { s.refusesToUnpin(web) })
 	s.pass()
 	assert.Zero(s.t, s.rollouts(web))
+}
+
+func webhookAwayMisspelt(s *space) {
+	s.source("app", "blue")
+	web := s.deploy("Deployment", "web", envFrom("app"))
+	other := s.deploy("Deployment", "other", envFrom("app"))
+	s.showing(web, "app", "blue")
+	s.showing(other, "app", "blue")
+	s.apply(misspelling(other))
+	s.complete(web)
+	s.complete(other)
+	s.withoutWebhook(func() {
+		s.refusesToUnpin(misspelling(web))
+		s.refusesToUnpin(misspelling(other))
+		s.kubectl("label", "deployment/web", "configpin.io/enabled=True", "--overwrite")
+	})
+	s.pass()
+	assert.Equal(s.t, "blue", s.colourOf(web, "app"))
+	assert.Equal(s.t, "blue", s.colourOf(other, "app"))
 }
 
 func webhookAwayOptOut(s *space) {

@@ -20,6 +20,9 @@ var switches = []scenario{
 	{"what a template excludes is left alone", exclude},
 	{"with rollout=manual, only a deploy changes the pins", manual},
 	{"resume gives up a hold", resume},
+	{"a switch that nobody understands un-pins nothing and ends no hold", misspelt},
+	{"a source of which nobody knows whether it is versioned keeps its pins", misspeltSource},
+	{"resume is consumed of a workload that is opted out", resumeOptedOut},
 	{"a ref to nothing is left alone, and pinned when its source appears", refToNothing},
 	{"a source that isn't one any more keeps its pins and moves nothing", noSourceAnyMore},
 }
@@ -156,6 +159,64 @@ func resume(s *space) {
 	s.rolledOut(web, 2)
 	s.pass()
 	assert.Equal(s.t, 3, s.rollouts(web))
+}
+
+const notAValue = `label configpin.io/enabled: "True" is not one of its values: "true" or "false"`
+
+// misspelling is the manifest of a workload whose switch nobody understands.
+func misspelling(web *unstructured.Unstructured) *unstructured.Unstructured {
+	written := web.DeepCopy()
+	written.SetLabels(map[string]string{wellknown.Enabled: "True"})
+	return written
+}
+
+func misspelt(s *space) {
+	s.source("app", "blue")
+	web := s.deploy("Deployment", "web", envFrom("app"))
+	s.becomesGreen(web)
+	s.undo(web)
+	s.rolledOut(web, 2)
+	wrong := misspelling(web)
+	said := s.apply(wrong)
+	assert.Equal(s.t, []string{notAValue}, said.warnings())
+	s.replace(wrong)
+	s.kubectl("rollout", "restart", "deployment/web")
+	s.edit("app", "red")
+	s.pass()
+	assert.Equal(s.t, "blue", s.colourOf(web, "app"))
+	assert.Equal(s.t, "True", s.get(web).GetLabels()[wellknown.Enabled])
+	assert.Equal(s.t, 3, s.rollouts(web), "the restart")
+	s.edit("app", "green")
+	s.pass()
+	s.apply(web)
+	s.pass()
+	assert.Equal(s.t, "blue", s.colourOf(web, "app"), "it is held as it was")
+	assert.True(s.t, s.held(web, "app"))
+}
+
+func misspeltSource(s *space) {
+	s.source("app", "blue")
+	web := s.deploy("Deployment", "web", envFrom("app"))
+	s.showing(web, "app", "blue")
+	s.kubectl("annotate", "configmap/app", wellknown.Versioned+"=True", "--overwrite")
+	said := s.apply(web)
+	assert.Equal(s.t, []string{`configmap/app: annotation configpin.io/versioned is "True", not "true" or "false"`}, said.warnings())
+	assert.Equal(s.t, "blue", s.colourOf(web, "app"))
+	s.kubectl("annotate", "configmap/app", wellknown.Versioned+"=true", "--overwrite")
+	s.edit("app", "green")
+	s.showing(web, "app", "green")
+	s.pass()
+	assert.Equal(s.t, 1, s.rollouts(web))
+}
+
+func resumeOptedOut(s *space) {
+	s.source("app", "blue")
+	web := s.deploy("Deployment", "web", envFrom("app"))
+	s.showing(web, "app", "blue")
+	s.kubectl("label", "deployment/web", "configpin.io/enabled=false", "configpin.io/resume=true", "--overwrite")
+	assert.NotContains(s.t, s.get(web).GetLabels(), wellknown.Resume)
+	s.kubectl("label", "deployment/web", "configpin.io/resume=true")
+	assert.NotContains(s.t, s.get(web).GetLabels(), wellknown.Resume)
 }
 
 func refToNothing(s *space) {
