@@ -119,7 +119,7 @@ func (s *session) followers(ctx context.Context, source cluster.Key, snapshot st
 			switch at, pinned := pin.ParsePins(object.Template.Annotations[wellknown.Pins])[source.Target]; {
 			case pinned && at == snapshot:
 				there = append(there, name)
-			case pinned && (kind.Frozen || object.Labels[wellknown.Rollout] == wellknown.RolloutManual):
+			case pinned && (kind.Frozen || pin.Manual(object)):
 				stay = append(stay, name)
 			case pinned:
 				follow = append(follow, name)

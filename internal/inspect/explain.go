@@ -215,6 +215,7 @@ var Because = map[pin.Reason]string{
 	pin.ReasonAmbiguous:    "the template names several snapshots of it, and did before",
 	pin.ReasonSeenAgain:    "it is our own answer, seen again",
 	pin.ReasonExcluded:     "the template excludes it",
+	pin.ReasonUnclear:      "nobody understands whether it is to be pinned",
 	pin.ReasonNotVersioned: "it is not versioned",
 	pin.ReasonGone:         "that snapshot does not exist",
 	pin.ReasonResumed:      "somebody gives up the hold",

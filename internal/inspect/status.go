@@ -179,9 +179,9 @@ func (s Subject) judge(o pin.Outcome, facts pin.Facts, known *Index) Ref {
 		ref.State, ref.Reason = Unknown, known.Hidden(o.Source)
 	case pinned && facts[in].Role != pin.Snapshot:
 		ref.State, ref.Reason = Missing, missing(in, o, facts)
-	case o.Reason == pin.ReasonAmbiguous:
+	case o.Reason == pin.ReasonAmbiguous, pinned && o.Reason == pin.ReasonUnclear:
 		ref.State = Kept
-		ref.Reason, ref.OK = why(o, facts)
+		ref.Reason, ref.OK = s.why(o, facts)
 	case o.Held && !o.Moves():
 		ref.State, ref.OK = Held, true
 	case o.Moves():
@@ -189,13 +189,14 @@ func (s Subject) judge(o pin.Outcome, facts pin.Facts, known *Index) Ref {
 	case pinned && o.In == o.Live:
 		ref.State, ref.OK = Current, true
 	case pinned && o.Reason == pin.ReasonManual && o.Live != "":
-		ref.State, ref.OK, ref.Reason = Manual, true, wellknown.Rollout+" is "+wellknown.RolloutManual
+		ref.State = Manual
+		ref.Reason, ref.OK = s.manual()
 	case pinned:
 		ref.State = Kept
-		ref.Reason, ref.OK = why(o, facts)
+		ref.Reason, ref.OK = s.why(o, facts)
 	default:
 		ref.State = Unpinned
-		ref.Reason, ref.OK = why(o, facts)
+		ref.Reason, ref.OK = s.why(o, facts)
 		ref.OK = ref.OK || facts[o.Source].Role == pin.Absent && s.optional(o.Source, known)
 	}
 	return ref
@@ -237,7 +238,7 @@ func missing(in refs.Target, o pin.Outcome, facts pin.Facts) string {
 }
 
 // why says why the template names what it does, and whether that is as it should be.
-func why(o pin.Outcome, facts pin.Facts) (reason string, ok bool) {
+func (s Subject) why(o pin.Outcome, facts pin.Facts) (reason string, ok bool) {
 	switch o.Reason {
 	case pin.ReasonFrozen:
 		return "the template of a Job can't change", true
@@ -245,6 +246,12 @@ func why(o pin.Outcome, facts pin.Facts) (reason string, ok bool) {
 		return "excluded", true
 	case pin.ReasonNotVersioned:
 		return notVersioned(facts[o.Source])
+	case pin.ReasonUnclear:
+		if facts[o.Source].Invalid != "" {
+			return notVersioned(facts[o.Source])
+		}
+		reason, _ := s.Enabled()
+		return reason, false
 	case pin.ReasonAmbiguous:
 		return "the template names several snapshots of it", false
 	}
@@ -252,6 +259,14 @@ func why(o pin.Outcome, facts pin.Facts) (reason string, ok bool) {
 		return "the source does not exist", false
 	}
 	return cmp.Or(o.Problem, string(o.Reason)), false
+}
+
+// manual says why only deploys move the workload, and whether somebody meant that.
+func (s Subject) manual() (reason string, meant bool) {
+	if value := s.Labels[wellknown.Rollout]; value != wellknown.RolloutManual {
+		return fmt.Sprintf("label %s is %q, not %q", wellknown.Rollout, value, wellknown.RolloutManual), false
+	}
+	return wellknown.Rollout + " is " + wellknown.RolloutManual, true
 }
 
 func notVersioned(fact pin.Fact) (reason string, ok bool) {

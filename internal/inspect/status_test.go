@@ -49,6 +49,18 @@ func TestStatus(t *testing.T) {
 			state: inspect.Manual, reason: "configpin.io/rollout is manual", ok: true,
 		},
 		{
+			name: "nobody can tell whether only deploys move it", written: label(pinned("one", "one"), wellknown.Rollout, "Manual"), known: all,
+			state: inspect.Manual, reason: `label configpin.io/rollout is "Manual", not "manual"`,
+		},
+		{
+			name: "it is pinned, and nobody can tell whether it is opted in", written: label(pinned("one", "one"), wellknown.Enabled, "True"), known: all,
+			state: inspect.Kept, reason: `label configpin.io/enabled is "True", not "true" or "false"`,
+		},
+		{
+			name: "it is pinned, and its annotation is misspelt", written: pinned("two", "two"), known: []snapshot.Object{misspelt, kept(app, 2)},
+			state: inspect.Kept, reason: `annotation configpin.io/versioned is "yes", not "true" or "false"`,
+		},
+		{
 			name: "its snapshot is gone", written: pinned("one", "two"), known: []snapshot.Object{app, kept(app, 2)},
 			state: inspect.Missing, reason: "new Pods can't start",
 		},

@@ -54,7 +54,8 @@ func (f Fact) follows(w *world) bool {
 		namespace, _ := w.at(key("Namespace", f.Namespace))
 		enabled = namespace.Labels[wellknown.Enabled]
 	}
-	return enabled == wellknown.True && f.Labels[wellknown.Rollout] != wellknown.RolloutManual
+	_, manual := f.Labels[wellknown.Rollout] // or something that nobody understands
+	return enabled == wellknown.True && !manual
 }
 
 func (r *record) refsBehind(w *world, f Fact, rules Rules) []Violation {
