@@ -19,7 +19,7 @@ var badInput = []scenario{
 		label: wellknown.Enabled, value: "yes",
 		warning: `label configpin.io/enabled: "yes" is not one of its values: "true" or "false"`,
 	})},
-	{"rollout that isn't manual is as if it wasn't there", wrongSwitch(wrong{
+	{"rollout that nobody understands is pinned when it is deployed", wrongSwitch(wrong{
 		label: wellknown.Rollout, value: "sometimes", pinned: true,
 		warning: `label configpin.io/rollout: "sometimes" is not one of its values: "manual"`,
 	})},
