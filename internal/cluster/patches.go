@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/tidwall/gjson"
 	"gomodules.xyz/jsonpatch/v2"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -57,7 +58,8 @@ func clientFor(config *rest.Config, kind *workload.Kind) (rest.Interface, error)
 
 // Touched is a workload as it is stored after a patch.
 type Touched struct {
-	Object workload.Object
+	Object          workload.Object
+	ResourceVersion string
 
 	// Warnings are those that came with the answer: what admission said it did.
 	Warnings []string
@@ -123,7 +125,7 @@ func (p *Patches) answer(kind *workload.Kind, result rest.Result) (Touched, erro
 		return Touched{}, said(raw, err)
 	}
 	object, err := kind.Read(string(raw))
-	touched := Touched{Object: object}
+	touched := Touched{Object: object, ResourceVersion: gjson.GetBytes(raw, "metadata.resourceVersion").Str}
 	for _, warning := range result.Warnings() {
 		touched.Warnings = append(touched.Warnings, warning.Text)
 	}

@@ -322,31 +322,43 @@ func (s *Sources) Holds(source Key, suffix string) bool {
 	return ready && fact.Role == pin.Snapshot && fact.Of == source.Name && fact.Digest == current.Digest
 }
 
-// Facts returns what a decision about request needs to know of namespace. It is
-// not ready while a source is known whose content isn't yet.
-func (s *Sources) Facts(namespace string, request pin.Request) (facts pin.Facts, ready bool) {
-	facts = pin.Facts{}
+// Facts returns what a decision about request needs to know of namespace, and of which
+// sources it isn't known yet what they hold. By the facts, nothing can be pinned to what
+// these hold now: that keeps what a workload has of them, while others are decided about.
+func (s *Sources) Facts(namespace string, request pin.Request) (facts pin.Facts, unknown map[refs.Target]bool) {
+	facts, unknown = pin.Facts{}, map[refs.Target]bool{}
 	for {
 		targets := pin.Wanted(request, facts)
 		if len(targets) == 0 {
-			return facts, true
+			return facts, unknown
 		}
 		for _, target := range targets {
 			fact, ready := s.fact(Key{namespace, target})
-			if !ready {
-				return nil, false
-			}
 			facts[target] = fact
+			switch {
+			case ready:
+			case fact.Role == pin.Snapshot: // of which it isn't known whether it is what its source holds
+				unknown[refs.Target{Kind: target.Kind, Name: fact.Of}] = true
+			default:
+				unknown[target] = true
+			}
+		}
+		for source := range unknown {
+			if facts[source].Role == pin.Source {
+				facts[source] = pin.Fact{Role: pin.Source}
+			}
 		}
 	}
 }
 
+// fact is what is known of an object. It isn't ready while something has to be read
+// before it can be told what a source holds, or whether a snapshot is that.
 func (s *Sources) fact(key Key) (fact pin.Fact, ready bool) {
 	switch watch := s.informers[key.Kind].of(key.Namespace); {
 	case watch == nil:
 		return pin.Fact{Role: pin.Unserved}, true
 	case watch.hidden():
-		return pin.Fact{Role: pin.Unserved, Hidden: true}, true
+		return pin.Fact{Role: pin.Unserved, Hidden: true}, false
 	}
 	object, found := s.Metadata(key)
 	if !found {
@@ -354,7 +366,7 @@ func (s *Sources) fact(key Key) (fact pin.Fact, ready bool) {
 	}
 	if of, digest, claimed := snapshot.Claimed(object); claimed {
 		if s.Unread(object) {
-			return pin.Fact{}, false
+			return pin.Fact{Role: pin.Snapshot, Of: of, Digest: digest}, false
 		}
 		digest, genuine := s.digest(object, digest)
 		if !genuine {

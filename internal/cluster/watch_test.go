@@ -3,6 +3,7 @@ package cluster
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -152,7 +153,20 @@ func TestFactsOfSecrets(t *testing.T) {
 	}}))
 	_, ready = s.fact(key(made.Name))
 	assert.False(t, ready)
+	s.SetCurrent(key("db"), Current{Name: snapshot.Of(source, 12).Name, Digest: source.Digest("db").String()})
+	web, err := workload.Lookup("apps", "Deployment").Read(fmt.Sprintf(`{"metadata": {"name": "web", "namespace": "shop", "labels": {
+		"configpin.io/enabled": "true", "observed.configpin.io/secret.db": %q}}, "spec": {"template": {
+		"metadata": {"annotations": {"configpin.io/pins": "secret/db=%s"}},
+		"spec": {"volumes": [{"secret": {"secretName": %q}}]}}}}`, snapshot.Suffix(made.Name), made.Name, made.Name))
+	require.NoError(t, err)
+	request := pin.Request{New: web, Old: &web}.Read()
+	facts, unknown := s.Facts("shop", request)
+	assert.Equal(t, map[refs.Target]bool{key("db").Target: true}, unknown, "it may be what the snapshot holds")
+	assert.Empty(t, pin.Decide(request, facts).Patch)
 	s.SetRead(made)
+	facts, unknown = s.Facts("shop", request)
+	assert.Empty(t, unknown)
+	assert.Empty(t, pin.Decide(request, facts).Patch, "it is")
 	fact, ready = s.fact(key(made.Name))
 	assert.True(t, ready)
 	assert.Equal(t, pin.Fact{Role: pin.Snapshot, Of: "db", Digest: source.Digest("db").String()}, fact)

@@ -341,6 +341,19 @@ func (w *Workloads) Object(of Workload) (object workload.Object, uid types.UID, 
 	return e.object, e.UID, true
 }
 
+// ResourceVersion is that of what is known of a workload, or empty.
+func (w *Workloads) ResourceVersion(of Workload) string {
+	informer := w.informers[of.Kind].of(of.Namespace)
+	if informer == nil {
+		return ""
+	}
+	known, exists, err := informer.GetStore().GetByKey(of.Namespace + "/" + of.Name)
+	if err != nil || !exists {
+		return ""
+	}
+	return known.(*entry).ResourceVersion
+}
+
 // Sources returns the objects that a workload has to do with.
 func (w *Workloads) Sources(of Workload) []Key {
 	object, _, found := w.Object(of)

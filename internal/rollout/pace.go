@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/klog/v2"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -27,6 +28,18 @@ func (r *Rollout) allowance(of cluster.Workload) time.Duration {
 	}
 	missing := 1 - limiter.Tokens()
 	return max(0, time.Duration(missing*float64(r.options.Every)))
+}
+
+// respite is how long a workload that had to wait the last time needn't be looked at,
+// because it may not roll out whatever its sources hold.
+func (r *Rollout) respite(of cluster.Workload) time.Duration {
+	r.mutex.Lock()
+	damped := r.damped[of]
+	r.mutex.Unlock()
+	if !damped {
+		return 0
+	}
+	return r.allowance(of)
 }
 
 // spend takes one rollout from what a workload may have.
@@ -145,6 +158,8 @@ func (r *Rollout) forget(of cluster.Workload) {
 	defer r.mutex.Unlock()
 	delete(r.limiters, of)
 	delete(r.missing, of)
+	delete(r.answers, of)
+	delete(r.pauses, of)
 }
 
 // prune forgets the limits of workloads that may have all their rollouts again.
@@ -157,4 +172,51 @@ func (r *Rollout) prune() {
 			delete(r.limiters, of)
 		}
 	}
+}
+
+// Whoever learns what isn't known yet says so, and then those who wait for it are looked
+// at. The pauses between looks are for what nobody says.
+const (
+	firstPause = time.Second
+	lastPause  = time.Minute
+)
+
+// pause returns how long to wait for what isn't known yet: longer each time in a row.
+func (r *Rollout) pause(of cluster.Workload) time.Duration {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	before := r.pauses[of]
+	r.pauses[of]++
+	return min(lastPause, firstPause<<min(before, 10))
+}
+
+// rested notes that all is known of a workload.
+func (r *Rollout) rested(of cluster.Workload) {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	delete(r.pauses, of)
+}
+
+// answeredWith notes what a workload was when a touch was answered.
+func (r *Rollout) answeredWith(of cluster.Workload, resourceVersion string) {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	r.answers[of] = resourceVersion
+}
+
+// outdated says whether what is known of a workload is older than the answer to its last
+// touch. Whoever judged by that would touch it again for what it got already, and count
+// another rollout.
+func (r *Rollout) outdated(of cluster.Workload, resourceVersion string) bool {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	answered, touched := r.answers[of]
+	if !touched {
+		return false
+	}
+	if order, err := resourceversion.CompareResourceVersion(resourceVersion, answered); err == nil && order < 0 {
+		return true
+	}
+	delete(r.answers, of)
+	return false
 }

@@ -59,6 +59,8 @@ type Rollout struct {
 	tries    map[cluster.Workload]tries
 	damped   map[cluster.Workload]bool
 	missing  map[cluster.Workload]string // what was told last of snapshots that are gone
+	answers  map[cluster.Workload]string // the resourceVersion that the last touch was answered with
+	pauses   map[cluster.Workload]int    // in a row, for what isn't known yet
 }
 
 type workloads interface {
@@ -67,6 +69,7 @@ type workloads interface {
 	UsedBy(source cluster.Key) []cluster.Workload
 	Sources(of cluster.Workload) []cluster.Key
 	Object(of cluster.Workload) (object workload.Object, uid types.UID, found bool)
+	ResourceVersion(of cluster.Workload) string
 	Touch(ctx context.Context, of cluster.Workload) (cluster.Touched, error)
 	Unstamped(ctx context.Context) ([]cluster.Workload, error)
 }
@@ -76,7 +79,7 @@ type sources interface {
 	Metadata(key cluster.Key) (snapshot.Object, bool)
 	Holds(source cluster.Key, suffix string) bool
 	Exists(ctx context.Context, key cluster.Key) (bool, error)
-	Facts(namespace string, request pin.Request) (facts pin.Facts, ready bool)
+	Facts(namespace string, request pin.Request) (facts pin.Facts, unknown map[refs.Target]bool)
 }
 
 // New returns a Rollout of what workloads and sources know.
@@ -91,6 +94,8 @@ func New(options Options, workloads workloads, sources sources, recorder events.
 		tries:     map[cluster.Workload]tries{},
 		damped:    map[cluster.Workload]bool{},
 		missing:   map[cluster.Workload]string{},
+		answers:   map[cluster.Workload]string{},
+		pauses:    map[cluster.Workload]int{},
 	}
 }
 
@@ -108,11 +113,24 @@ func (r *Rollout) Feed() *cluster.Feed[cluster.Workload] {
 	return &r.feed
 }
 
-// SourceChanged takes note that a source holds something else than before.
+// SourceChanged takes note that a source holds something else than before. Ten thousand
+// workloads may use one that changes all the time, so they are looked at once it is quiet,
+// or has been restless for too long, and not at each change.
 func (r *Rollout) SourceChanged(source cluster.Key) {
-	r.quiet.changed(source, time.Now())
+	if r.quiet.changed(source, time.Now()) {
+		r.whenQuiet(source)
+	}
+}
+
+func (r *Rollout) whenQuiet(source cluster.Key) {
+	wait, since := r.quiet.due(source, time.Now())
+	if wait > 0 {
+		time.AfterFunc(wait, func() { r.whenQuiet(source) })
+		return
+	}
 	for _, of := range r.workloads.UsedBy(source) {
-		r.feed.AddAfter(of, 0)
+		r.quiet.waits(of, since)
+		r.feed.AddAfter(of, r.respite(of))
 	}
 }
 
@@ -137,26 +155,21 @@ func (r *Rollout) WorkloadChanged(change cluster.Change) {
 	r.feed.AddAfter(change.Workload, 0)
 }
 
-// notReadyPause is how long a workload waits until it is known what its sources
-// hold. Whoever learns it says so; the pause is for what nobody says, because a
-// watch is behind.
-const notReadyPause = time.Second
-
 // Reconcile touches a workload if it is behind, its sources are quiet, and it
 // wasn't rolled out too often of late.
 func (r *Rollout) Reconcile(ctx context.Context, of cluster.Workload) (reconcile.Result, error) {
+	version := r.workloads.ResourceVersion(of) // before the object: what is read then isn't older
 	object, uid, found := r.workloads.Object(of)
 	if !found {
 		r.forget(of)
 		return reconcile.Result{}, nil
 	}
+	if r.outdated(of, version) {
+		return reconcile.Result{RequeueAfter: r.pause(of)}, nil
+	}
 	state := r.look(object)
-	switch {
-	case !state.ready:
-		return reconcile.Result{RequeueAfter: notReadyPause}, nil
-	case !state.behind:
-		r.settled(of)
-		return reconcile.Result{}, r.tellMissing(ctx, of, uid, state.missing)
+	if !state.behind {
+		return r.right(ctx, of, uid, state)
 	}
 	if wait := r.quiet.wait(of, r.workloads.Sources(of), time.Now()); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
@@ -176,7 +189,21 @@ func (r *Rollout) Reconcile(ctx context.Context, of cluster.Workload) (reconcile
 	case err != nil:
 		return reconcile.Result{}, err
 	}
+	r.answeredWith(of, touched.ResourceVersion)
 	return r.answered(ctx, of, uid, object, touched), nil
+}
+
+// right is about a workload that isn't behind, as far as is known.
+func (r *Rollout) right(ctx context.Context, of cluster.Workload, uid types.UID, state state) (reconcile.Result, error) {
+	r.settled(of)
+	if err := r.tellMissing(ctx, of, uid, state.missing); err != nil {
+		return reconcile.Result{}, err
+	}
+	if !state.known {
+		return reconcile.Result{RequeueAfter: r.pause(of)}, nil
+	}
+	r.rested(of)
+	return reconcile.Result{}, nil
 }
 
 // answered looks at what a touch made of a workload. It may have rolled out and
@@ -224,7 +251,7 @@ func (r *Rollout) pinned(before workload.Object, touched cluster.Touched) bool {
 
 // state is what the decision about a workload, written unchanged, says of it.
 type state struct {
-	ready    bool // it can be told
+	known    bool // what all its sources hold; those of which it isn't known stay as they are
 	behind   bool // the decision changes it
 	moves    bool // it changes a name in the template: only then it rolls out
 	warnings []string
@@ -233,16 +260,15 @@ type state struct {
 
 func (r *Rollout) look(object workload.Object) state {
 	request := pin.Request{New: object, Old: &object}.Read()
-	facts, ready := r.sources.Facts(object.Namespace, request)
-	if !ready {
-		return state{}
-	}
+	facts, unknown := r.sources.Facts(object.Namespace, request)
 	decision := pin.Decide(request, facts)
 	return state{
-		ready:    true,
+		known:    len(unknown) == 0,
 		behind:   len(decision.Patch) > 0,
 		moves:    slices.ContainsFunc(decision.Outcomes, pin.Outcome.Moves),
 		warnings: decision.Warnings,
-		missing:  pin.Missing(decision, facts),
+		missing: slices.DeleteFunc(pin.Missing(decision, facts), func(gone pin.Gone) bool {
+			return unknown[gone.Source] // it may be the current one, which is made again
+		}),
 	}
 }

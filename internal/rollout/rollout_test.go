@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -32,6 +33,10 @@ type deployment struct {
 	err       error  // what a touch fails with
 	touches   int
 	unstamped []cluster.Workload
+
+	behind  string // what the watch has seen that the template names, if that is another
+	version int    // of what is stored, and of what the watch has seen
+	seen    int
 }
 
 func (d *deployment) object() workload.Object {
@@ -56,8 +61,13 @@ func (d *deployment) UsedBy(cluster.Key) []cluster.Workload  { return []cluster.
 func (d *deployment) Sources(cluster.Workload) []cluster.Key { return []cluster.Key{source("app")} }
 
 func (d *deployment) Object(of cluster.Workload) (workload.Object, types.UID, bool) {
+	if d.behind != "" {
+		return (&deployment{t: d.t, names: d.behind}).object(), "1", of == web
+	}
 	return d.object(), "1", of == web
 }
+
+func (d *deployment) ResourceVersion(cluster.Workload) string { return strconv.Itoa(10 + d.seen) }
 
 func (d *deployment) Touch(context.Context, cluster.Workload) (cluster.Touched, error) {
 	d.touches++
@@ -68,7 +78,11 @@ func (d *deployment) Touch(context.Context, cluster.Workload) (cluster.Touched, 
 			d.names = d.live
 		}
 	}
-	touched.Object = d.object()
+	d.version++
+	touched.Object, touched.ResourceVersion = d.object(), strconv.Itoa(10+d.version)
+	if d.behind == "" {
+		d.seen = d.version
+	}
 	return touched, d.err
 }
 
@@ -88,8 +102,8 @@ func (c current) Holds(key cluster.Key, suffix string) bool {
 
 func (c current) Exists(context.Context, cluster.Key) (bool, error) { return false, nil }
 
-func (c current) Facts(_ string, request pin.Request) (pin.Facts, bool) {
-	facts := pin.Facts{}
+func (c current) Facts(_ string, request pin.Request) (pin.Facts, map[refs.Target]bool) {
+	facts, app := pin.Facts{}, refs.Target{Kind: "configmap", Name: "app"}
 	for targets := pin.Wanted(request, facts); len(targets) > 0; targets = pin.Wanted(request, facts) {
 		for _, target := range targets {
 			facts[target] = pin.Fact{Role: pin.Snapshot, Of: "app", Digest: target.Name}
@@ -97,9 +111,12 @@ func (c current) Facts(_ string, request pin.Request) (pin.Facts, bool) {
 				facts[target] = pin.Fact{Role: pin.Absent}
 			}
 		}
-		facts[refs.Target{Kind: "configmap", Name: "app"}] = pin.Fact{Role: pin.Source, Current: string(c), Digest: string(c)}
+		facts[app] = pin.Fact{Role: pin.Source, Current: string(c), Digest: string(c)}
 	}
-	return facts, c != ""
+	if c == "" {
+		return facts, map[refs.Target]bool{app: true}
+	}
+	return facts, nil
 }
 
 func TestReconcile(t *testing.T) {
@@ -138,6 +155,21 @@ func TestReconcile(t *testing.T) {
 		{
 			name:       "it waits until it is known what its sources hold",
 			deployment: deployment{names: "app-1"},
+			requeue:    time.Second,
+		},
+		{
+			name:       "it waits for that longer and longer",
+			deployment: deployment{names: "app-1"}, reconciles: 5,
+			requeue: 16 * time.Second,
+		},
+		{
+			name:       "it never waits for that longer than a minute",
+			deployment: deployment{names: "app-1"}, reconciles: 20,
+			requeue: time.Minute,
+		},
+		{
+			name:       "a snapshot that is gone isn't told of while it may be the current one",
+			deployment: deployment{names: "app-gone"},
 			requeue:    time.Second,
 		},
 		{
@@ -198,15 +230,13 @@ func TestReconcile(t *testing.T) {
 			if test.changed {
 				r.SourceChanged(source("app"))
 			}
-			for range max(1, test.reconciles) {
-				result, err := r.Reconcile(t.Context(), web)
+			for range max(0, test.reconciles-1) {
+				_, err := r.Reconcile(t.Context(), web)
 				assert.Equal(t, test.err, err)
-				if test.reconciles < 2 || test.requeue == 0 {
-					assert.InDelta(t, test.requeue.Seconds(), result.RequeueAfter.Seconds(), 0.9)
-				} else if test.deployment.touches == test.touches {
-					assert.Equal(t, test.requeue, result.RequeueAfter)
-				}
 			}
+			result, err := r.Reconcile(t.Context(), web)
+			assert.Equal(t, test.err, err)
+			assert.InDelta(t, test.requeue.Seconds(), result.RequeueAfter.Seconds(), 0.9)
 			assert.Equal(t, test.touches, test.deployment.touches)
 			assert.Equal(t, test.events, drain(recorder))
 		})
@@ -239,6 +269,31 @@ func TestFlaps(t *testing.T) {
 	told := drain(recorder)
 	assert.Equal(t, []string{"Warning RolloutsDamped Its sources change faster than it may roll out: at most one rollout per 1m0s from now on"}, told)
 }
+
+// TestATouchIsWaitedFor: whoever is told of a change before the watch has seen what the last
+// touch made of the workload doesn't touch it again, which would count as one more rollout.
+func TestATouchIsWaitedFor(t *testing.T) {
+	d := &deployment{t: t, names: "app-1", behind: "app-1", live: "app-2"}
+	r := New(Options{Burst: 1, Every: time.Minute}, d, current("app-2"), events.NewFakeRecorder(1))
+	for _, pause := range []time.Duration{0, time.Second, 2 * time.Second} {
+		result, err := r.Reconcile(t.Context(), web)
+		require.NoError(t, err)
+		assert.Equal(t, pause, result.RequeueAfter)
+	}
+	assert.Equal(t, 1, d.touches)
+	assert.InDelta(t, 1, missing(r), 0.1, "one rollout was counted")
+
+	d.behind, d.seen = "", d.version
+	result, err := r.Reconcile(t.Context(), web)
+	require.NoError(t, err)
+	assert.Zero(t, result)
+	assert.Equal(t, 1, d.touches)
+	assert.Empty(t, r.answers)
+	assert.Empty(t, r.pauses)
+}
+
+// missing is how many rollouts a workload has had of those that it may have at once.
+func missing(r *Rollout) float64 { return float64(r.options.Burst) - r.limiters[web].Tokens() }
 
 func TestSweepTouchesWhatCarriesNoLabel(t *testing.T) {
 	d := &deployment{t: t, names: "app", live: "app-1", unstamped: []cluster.Workload{web}}

@@ -15,6 +15,7 @@ type quiet struct {
 
 	mutex   sync.Mutex
 	changes map[cluster.Key]time.Time      // the last of each source
+	untold  map[cluster.Key]time.Time      // the first of each source that its users weren't told of
 	waiting map[cluster.Workload]time.Time // since when
 }
 
@@ -23,15 +24,48 @@ func newQuiet(settle, longest time.Duration) *quiet {
 		settle:  settle,
 		longest: longest,
 		changes: map[cluster.Key]time.Time{},
+		untold:  map[cluster.Key]time.Time{},
 		waiting: map[cluster.Workload]time.Time{},
 	}
 }
 
-// changed notes that a source changed.
-func (q *quiet) changed(source cluster.Key, now time.Time) {
+// changed notes that a source changed, and returns whether that is the first change of
+// which its users are still to be told.
+func (q *quiet) changed(source cluster.Key, now time.Time) (first bool) {
 	q.mutex.Lock()
 	defer q.mutex.Unlock()
 	q.changes[source] = now
+	if _, untold := q.untold[source]; untold {
+		return false
+	}
+	q.untold[source] = now
+	return true
+}
+
+// due returns how long the users of a source still have to wait to be told of its
+// changes. Once they don't, it returns since when there are some, and they are told.
+func (q *quiet) due(source cluster.Key, now time.Time) (wait time.Duration, since time.Time) {
+	q.mutex.Lock()
+	defer q.mutex.Unlock()
+	since = q.untold[source]
+	settled, latest := q.changes[source].Add(q.settle), since.Add(q.longest)
+	if latest.Before(settled) {
+		settled = latest
+	}
+	if wait = settled.Sub(now); wait > 0 {
+		return wait, since
+	}
+	delete(q.untold, source)
+	return 0, since
+}
+
+// waits notes that a workload waits since then, if it doesn't for longer.
+func (q *quiet) waits(of cluster.Workload, since time.Time) {
+	q.mutex.Lock()
+	defer q.mutex.Unlock()
+	if already, waiting := q.waiting[of]; !waiting || since.Before(already) {
+		q.waiting[of] = since
+	}
 }
 
 // wait returns how long a workload that is behind still has to wait.

@@ -82,3 +82,41 @@ func TestQuietNeverWaitsTooLong(t *testing.T) {
 		assert.Empty(t, q.changes)
 	})
 }
+
+// TestQuietTellsOnce: however often a source changes, its users are told of it once it is
+// quiet, or once the first of them waits for longest.
+func TestQuietTellsOnce(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		q := newQuiet(2*time.Second, 10*time.Second)
+		app, now, last := source("app"), began, began
+		first, untold := began, false
+		for range rapid.IntRange(1, 60).Draw(t, "steps") {
+			if rapid.Bool().Draw(t, "change") {
+				assert.Equal(t, !untold, q.changed(app, now), "the first is told apart")
+				if !untold {
+					first = now
+				}
+				untold, last = true, now
+			}
+			if untold {
+				wait, since := q.due(app, now)
+				assert.Equal(t, first, since)
+				quiet, long := now.Sub(last) >= q.settle, now.Sub(first) >= q.longest
+				assert.Equal(t, quiet || long, wait == 0)
+				assert.LessOrEqual(t, wait, q.settle)
+				untold = wait > 0
+			}
+			now = now.Add(time.Duration(rapid.IntRange(0, 3000).Draw(t, "pause")) * time.Millisecond)
+			q.prune(now)
+		}
+	})
+}
+
+func TestQuietCountsFromTheFirstChange(t *testing.T) {
+	q, app := newQuiet(2*time.Second, 10*time.Second), source("app")
+	q.wait(web, nil, at(5))
+	q.waits(web, at(0))
+	q.waits(web, at(3))
+	q.changed(app, at(9.5))
+	assert.Equal(t, time.Duration(0), q.wait(web, []cluster.Key{app}, at(10)))
+}

@@ -248,7 +248,11 @@ func (v *Versioner) read(ctx context.Context, key cluster.Key) error {
 	if key.Kind != wellknown.Secret || !slices.ContainsFunc(v.Sources.KnownSnapshots(key), v.Sources.Unread) {
 		return nil
 	}
-	return v.Objects.Labelled(ctx, key, v.Sources.SetRead)
+	if err := v.Objects.Labelled(ctx, key, v.Sources.SetRead); err != nil {
+		return err
+	}
+	v.Changed(key) // those who are pinned to one of them wait to be told whether it is that
+	return nil
 }
 
 // number gives the current snapshot the highest revision of its source. It

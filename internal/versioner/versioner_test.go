@@ -416,6 +416,12 @@ func TestSnapshotsOfALostKeyAreRead(t *testing.T) {
 	assert.True(t, w.read["old"])
 	assert.Len(t, w.snapshots, 2, "what it holds has a name by the present key, too")
 
+	w.read["old"] = false
+	before := w.changed
+	_, err = v.Reconcile(t.Context(), db)
+	require.NoError(t, err)
+	assert.Equal(t, before+1, w.changed, "who waits for it is told, though the source holds what it held")
+
 	w.source.Key = secretKey(t, 3)
 	v.KeyChanged()
 	assert.Empty(t, w.current, "nothing is decided until it is read again")
