@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -66,15 +67,16 @@ func (askedNamespaces) synced() bool { return true }
 
 func (a askedNamespaces) list(ctx context.Context) ([]string, error) {
 	var found []string
+	var failed []error
 	for _, name := range a.namespaces {
 		namespace, err := a.client.Resource(namespacesResource).Get(ctx, name, metav1.GetOptions{})
 		switch {
 		case apierrors.IsNotFound(err), apierrors.IsForbidden(err): // then nothing is served there
 		case err != nil:
-			return nil, fmt.Errorf("reading namespace %s: %w", name, err)
+			failed = append(failed, fmt.Errorf("reading namespace %s: %w", name, err))
 		case namespace.Labels[wellknown.Enabled] == wellknown.True:
 			found = append(found, name)
 		}
 	}
-	return found, nil
+	return found, errors.Join(failed...)
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"reflect"
-	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -37,6 +36,7 @@ func (w Workload) String() string { return w.Kind.Kind + "/" + w.Namespace + "/"
 // Workloads knows, from watches, the opted-in workloads whose template can
 // change, and touches them. It is safe for concurrent use.
 type Workloads struct {
+	scope     []string
 	informers map[*workload.Kind]watches
 	optedIn   optedIn
 	metadata  metadata.Interface
@@ -62,6 +62,7 @@ func NewWorkloads(config *rest.Config, scope Scope) (*Workloads, error) {
 		return nil, fmt.Errorf("connecting to the cluster: %w", err)
 	}
 	w := &Workloads{
+		scope:     scope.Namespaces,
 		informers: map[*workload.Kind]watches{},
 		optedIn:   newOptedIn(metadataReader, scope.Namespaces),
 		metadata:  metadataReader,
@@ -370,31 +371,4 @@ func (w *Workloads) Sources(of Workload) []Key {
 // Touch sends a workload through admission.
 func (w *Workloads) Touch(ctx context.Context, of Workload) (Touched, error) {
 	return w.patches.Touch(ctx, of, false)
-}
-
-// Unstamped lists, live, the workloads of opted-in namespaces that carry no
-// label of their own: they were written while admission was away.
-func (w *Workloads) Unstamped(ctx context.Context) ([]Workload, error) {
-	namespaces, err := w.optedIn.list(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var found []Workload
-	for _, namespace := range namespaces {
-		if slices.Contains(wellknown.UntouchedNamespaces, namespace) {
-			continue
-		}
-		for kind := range w.informers {
-			resource := w.metadata.Resource(resource(kind)).Namespace(namespace)
-			err := eachPage(ctx, resource, "!"+wellknown.Enabled, func(m *metav1.PartialObjectMetadata) {
-				if m.DeletionTimestamp == nil {
-					found = append(found, Workload{kind, m.Namespace, m.Name})
-				}
-			})
-			if err != nil {
-				return nil, fmt.Errorf("listing %s of namespace %s: %w", kind.Resource, namespace, err)
-			}
-		}
-	}
-	return found, nil
 }

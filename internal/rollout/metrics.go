@@ -13,11 +13,17 @@ const (
 	resultRefused    = "refused"
 	resultDamped     = "damped"
 	resultStamped    = "stamped"
+	resultReleased   = "released"
 )
 
 var touches = prometheus.NewCounterVec(prometheus.CounterOpts{
 	Name: "configpin_touches_total",
-	Help: "Workloads sent through admission, by result: pinned, unanswered (nothing changed), reverted (something changed it back), refused, damped (put off), stamped (opted in by their namespace).",
+	Help: "Workloads sent through admission, by result: pinned, unanswered (nothing changed), reverted (something changed it back), refused, damped (put off), stamped (opted in by their namespace), released (pinned still although their label was taken away).",
 }, []string{"result"})
 
-func init() { metrics.Registry.MustRegister(touches) }
+var sweepFailures = prometheus.NewCounter(prometheus.CounterOpts{
+	Name: "configpin_sweep_failures_total",
+	Help: "Lists of workloads without a label that failed, so that some were not looked at.",
+})
+
+func init() { metrics.Registry.MustRegister(touches, sweepFailures) }

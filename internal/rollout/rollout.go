@@ -39,8 +39,8 @@ type Options struct {
 	Burst int
 	Every time.Duration
 
-	// Sweep is the time between two looks for workloads of opted-in namespaces
-	// that were written while admission was away.
+	// Sweep is the time between two looks for workloads without a label that were
+	// written while admission was away.
 	Sweep time.Duration
 }
 
@@ -53,6 +53,7 @@ type Rollout struct {
 
 	feed  cluster.Feed[cluster.Workload]
 	quiet *quiet
+	swept sweep
 
 	mutex    sync.Mutex
 	limiters map[cluster.Workload]*rate.Limiter
@@ -71,7 +72,10 @@ type workloads interface {
 	Object(of cluster.Workload) (object workload.Object, uid types.UID, found bool)
 	ResourceVersion(of cluster.Workload) string
 	Touch(ctx context.Context, of cluster.Workload) (cluster.Touched, error)
-	Unstamped(ctx context.Context) ([]cluster.Workload, error)
+	Scope() []string
+	OptedIn(ctx context.Context) ([]string, error)
+	Unstamped(ctx context.Context, namespace string) ([]cluster.Workload, error)
+	LeftPinned(ctx context.Context, namespace string) ([]cluster.Workload, error)
 }
 
 type sources interface {
@@ -90,6 +94,7 @@ func New(options Options, workloads workloads, sources sources, recorder events.
 		sources:   sources,
 		events:    recorder,
 		quiet:     newQuiet(options.Settle, options.SettleMax),
+		swept:     newSweep(),
 		limiters:  map[cluster.Workload]*rate.Limiter{},
 		tries:     map[cluster.Workload]tries{},
 		damped:    map[cluster.Workload]bool{},
@@ -152,6 +157,7 @@ func (r *Rollout) SnapshotChanged(object snapshot.Object) {
 // WorkloadChanged takes note of a workload that came, changed or went.
 func (r *Rollout) WorkloadChanged(change cluster.Change) {
 	r.tell(change)
+	r.departed(change)
 	r.feed.AddAfter(change.Workload, 0)
 }
 

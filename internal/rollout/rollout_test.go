@@ -25,14 +25,13 @@ import (
 
 // deployment is one workload, which admission pins, or doesn't.
 type deployment struct {
-	t         *testing.T
-	manual    bool
-	names     string // what its template names
-	live      string // what admission pins it to; empty while it is away
-	reverted  bool   // something changes back what admission pins
-	err       error  // what a touch fails with
-	touches   int
-	unstamped []cluster.Workload
+	t        *testing.T
+	manual   bool
+	names    string // what its template names
+	live     string // what admission pins it to; empty while it is away
+	reverted bool   // something changes back what admission pins
+	err      error  // what a touch fails with
+	touches  int
 
 	behind  string // what the watch has seen that the template names, if that is another
 	version int    // of what is stored, and of what the watch has seen
@@ -86,7 +85,12 @@ func (d *deployment) Touch(context.Context, cluster.Workload) (cluster.Touched, 
 	return touched, d.err
 }
 
-func (d *deployment) Unstamped(context.Context) ([]cluster.Workload, error) { return d.unstamped, nil }
+func (d *deployment) Scope() []string                           { return nil }
+func (d *deployment) OptedIn(context.Context) ([]string, error) { return nil, nil }
+
+func (d *deployment) Unstamped(context.Context, string) ([]cluster.Workload, error) { return nil, nil }
+
+func (d *deployment) LeftPinned(context.Context, string) ([]cluster.Workload, error) { return nil, nil }
 
 // current is the snapshot of what the one source holds; empty while that isn't
 // known.
@@ -294,12 +298,6 @@ func TestATouchIsWaitedFor(t *testing.T) {
 
 // missing is how many rollouts a workload has had of those that it may have at once.
 func missing(r *Rollout) float64 { return float64(r.options.Burst) - r.limiters[web].Tokens() }
-
-func TestSweepTouchesWhatCarriesNoLabel(t *testing.T) {
-	d := &deployment{t: t, names: "app", live: "app-1", unstamped: []cluster.Workload{web}}
-	New(Options{}, d, current("app-1"), events.NewFakeRecorder(1)).sweep(t.Context())
-	assert.Equal(t, 1, d.touches)
-}
 
 func TestPruneForgetsWhatIsFull(t *testing.T) {
 	d := &deployment{t: t, names: "app-1", live: "app-2"}

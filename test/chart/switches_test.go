@@ -102,11 +102,11 @@ func configuration(t *testing.T, all objects) admissionregistrationv1.MutatingWe
 	return decode[admissionregistrationv1.MutatingWebhookConfiguration](t, all, "MutatingWebhookConfiguration", "zz-configpin")
 }
 
-// ofWebhooks checks both webhooks of the configuration.
+// ofWebhooks checks all webhooks of the configuration.
 func ofWebhooks(check func(*testing.T, admissionregistrationv1.MutatingWebhook)) func(*testing.T, objects) {
 	return func(t *testing.T, all objects) {
 		found := configuration(t, all).Webhooks
-		require.Len(t, found, 2)
+		require.Len(t, found, 3)
 		for _, w := range found {
 			check(t, w)
 		}
@@ -173,8 +173,12 @@ versioner: {image: {repository: pins/versioner, digest: "sha256:` + zeros + `"}}
 		selects("NotIn,Values:[kube-system kube-public kube-node-lease cert-manager configpin-system infra]"),
 	},
 	{"strict", "strict: true", ofWebhooks(func(t *testing.T, w admissionregistrationv1.MutatingWebhook) {
-		assert.Equal(t, admissionregistrationv1.Fail, *w.FailurePolicy)
 		assert.Len(t, w.MatchConditions, 1)
+		if w.Name == "unlabelled.configpin.io" { // a request that opts nothing in waits for nobody
+			assert.Equal(t, admissionregistrationv1.Ignore, *w.FailurePolicy)
+			return
+		}
+		assert.Equal(t, admissionregistrationv1.Fail, *w.FailurePolicy)
 	})},
 	{"Secrets", "secrets: {enabled: true}", every(
 		flag("webhook", "--secrets"), flag("versioner", "--secrets"),

@@ -17,6 +17,7 @@ var switches = []scenario{
 	{"a namespace opts in what is written in it, and a workload's own label wins", namespaceOptsIn},
 	{"taking the label away puts the names of sources back", optOut("configpin.io/enabled-")},
 	{"opting out puts the names of sources back", optOut("configpin.io/enabled=false", "--overwrite")},
+	{"a rollout that is undone to before the opt-out stays as it is", undoAfterOptOut},
 	{"what a template excludes is left alone", exclude},
 	{"with rollout=manual, only a deploy changes the pins", manual},
 	{"resume gives up a hold", resume},
@@ -99,6 +100,21 @@ func optOut(args ...string) func(*space) {
 		s.pass()
 		assert.Equal(s.t, 1, s.rollouts(web))
 	}
+}
+
+// undoAfterOptOut: such a template is pinned, too, but by nobody's mistake.
+func undoAfterOptOut(s *space) {
+	s.source("app", "blue")
+	web := s.deploy("Deployment", "web", envFrom("app"))
+	s.rolledOut(web, 1)
+	s.kubectl("label", "deployment/web", "configpin.io/enabled-")
+	s.rolledOut(web, 2)
+	s.edit("app", "green")
+	s.undo(web)
+	assert.Equal(s.t, "blue", s.colourOf(web, "app"))
+	s.kubectl("annotate", "deployment/web", "team=shop")
+	s.pass()
+	assert.Equal(s.t, "blue", s.colourOf(web, "app"))
 }
 
 func exclude(s *space) {
