@@ -53,11 +53,12 @@ func assemble(config *rest.Config, o *options) (*program, error) {
 	}
 	rollouts := rollout.New(o.rollout, known.workloads, known.sources, recorder)
 	versions := &versioner.Versioner{
-		Objects: known.objects,
-		Sources: known.sources,
-		Events:  recorder,
-		Options: o.snapshots,
-		Changed: rollouts.SourceChanged,
+		Objects:   known.objects,
+		Sources:   known.sources,
+		Events:    recorder,
+		Options:   o.snapshots,
+		Changed:   rollouts.SourceChanged,
+		PinnedFor: known.workloads.PinnedFor,
 	}
 	if err := known.tell(versions, rollouts); err != nil {
 		return nil, err

@@ -326,6 +326,18 @@ func (w *Workloads) UsedBy(source Key) []Workload {
 	return users
 }
 
+// PinnedFor returns how many workloads are pinned for a source. It isn't known before all
+// workloads are.
+func (w *Workloads) PinnedFor(source Key) (count int, known bool) {
+	for _, of := range w.UsedBy(source) {
+		object, _, _ := w.Object(of)
+		if _, pinned := pin.ParsePins(object.Template.Annotations[wellknown.Pins])[source.Target]; pinned {
+			count++
+		}
+	}
+	return count, w.Synced()
+}
+
 // Object returns what is known of a workload. Of its template that is nothing
 // but the targets of its refs, and our annotations; it may be behind what is
 // stored.

@@ -39,6 +39,9 @@ type Versioner struct {
 	// isn't a source any more.
 	Changed func(cluster.Key)
 
+	// PinnedFor returns how many workloads are pinned for a source, if that is known.
+	PinnedFor func(cluster.Key) (count int, known bool)
+
 	Options Options
 
 	feed cluster.Feed[cluster.Key]
@@ -46,6 +49,7 @@ type Versioner struct {
 
 	mutex    sync.Mutex
 	numbered map[cluster.Key]string // the UID of the snapshot that has the highest revision
+	frozen   map[cluster.Key]bool   // sources that aren't versioned any more, of which that was told
 }
 
 type objects interface {
@@ -76,7 +80,7 @@ func (v *Versioner) Feed() *cluster.Feed[cluster.Key] {
 			return err
 		}
 		for _, object := range v.Sources.All() {
-			if versioned, _ := snapshot.Versioned(object); versioned {
+			if versioned, _ := snapshot.Versioned(object); versioned || v.wasVersioned(object) {
 				add(keyOf(object))
 			}
 		}
@@ -162,10 +166,16 @@ func (v *Versioner) Reconcile(ctx context.Context, key cluster.Key) (reconcile.R
 	if invalid != "" {
 		v.invalid(source, wellknown.Versioned, `"true" or "false"`, "nothing is kept")
 	}
-	if !found || !versioned {
+	if !found {
+		v.thaw(key)
 		v.forget(key)
 		return reconcile.Result{}, nil
 	}
+	if !versioned {
+		v.forget(key)
+		return v.tellFrozen(key, source), nil
+	}
+	v.thaw(key)
 	if _, understood := retention.Limit(source.Annotations[wellknown.HistoryLimit], 0); !understood {
 		v.invalid(source, wellknown.HistoryLimit, "a number from 0 up", "all its snapshots are retained")
 	}

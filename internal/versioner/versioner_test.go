@@ -27,6 +27,10 @@ var app = cluster.Key{Namespace: "shop", Target: refs.Target{Kind: wellknown.Con
 
 // world is a cluster with one source, as its API server and its watches tell.
 type world struct {
+	all              []snapshot.Object // as the watch sees them
+	pinned           int               // workloads
+	workloadsUnknown bool
+
 	source    *snapshot.Object
 	snapshots map[string]snapshot.Object
 	current   map[cluster.Key]cluster.Current
@@ -92,7 +96,7 @@ func (w *world) SetRead(object snapshot.Object) { w.read[object.UID] = true }
 func (w *world) ForgetDigests()                 { clear(w.current) }
 
 func (w *world) Synced() bool           { return true }
-func (w *world) All() []snapshot.Object { return nil }
+func (w *world) All() []snapshot.Object { return w.all }
 
 func (w *world) Metadata(key cluster.Key) (snapshot.Object, bool) {
 	found, there := w.snapshots[key.Name]
@@ -149,7 +153,11 @@ func newWorld() *world {
 // start returns a versioner of the world, as a new process would be.
 func (w *world) start(recorder *events.FakeRecorder) *versioner.Versioner {
 	w.current = map[cluster.Key]cluster.Current{}
-	return &versioner.Versioner{Objects: w, Sources: w, Events: recorder, Changed: func(cluster.Key) { w.changed++ }}
+	return &versioner.Versioner{
+		Objects: w, Sources: w, Events: recorder,
+		Changed:   func(cluster.Key) { w.changed++ },
+		PinnedFor: func(cluster.Key) (int, bool) { return w.pinned, !w.workloadsUnknown },
+	}
 }
 
 func TestRevisionsRise(t *testing.T) {

@@ -26,6 +26,10 @@ const (
 	// nobody understands. On the object that carries it, by the versioner.
 	ReasonInvalidValue = "InvalidValue"
 
+	// ReasonNotVersioned: the source isn't versioned any more, and workloads are
+	// pinned to what it held. On the source, by the versioner.
+	ReasonNotVersioned = "NotVersioned"
+
 	// ReasonPinned: a ref of the workload names a snapshot of its source now, and
 	// named none before. On the workload, by the versioner.
 	ReasonPinned = "Pinned"

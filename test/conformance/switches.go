@@ -26,6 +26,7 @@ var switches = []scenario{
 	{"resume is consumed of a workload that is opted out", resumeOptedOut},
 	{"a ref to nothing is left alone, and pinned when its source appears", refToNothing},
 	{"a source that isn't one any more keeps its pins and moves nothing", noSourceAnyMore},
+	{"a source that loses its annotation to a whole-object write says who is pinned to it", losesAnnotation},
 }
 
 func optIn(s *space) {
@@ -263,4 +264,22 @@ func noSourceAnyMore(s *space) {
 	said := s.apply(web)
 	assert.Equal(s.t, []string{"configmap/app is not pinned any more"}, said.warnings())
 	assert.Equal(s.t, "configmap/app", describe(refsOf(templateOf(s.t, s.get(web)).Spec)))
+}
+
+func losesAnnotation(s *space) {
+	s.source("app", "blue")
+	web := s.deploy("Deployment", "web", envFrom("app"))
+	s.deploy("CronJob", "report", envFrom("app"))
+	s.showing(web, "app", "blue")
+	s.unkept["app"] = true
+	whole := configMap("app", map[string]string{colour: "green"})
+	whole.SetNamespace(s.name)
+	s.update(whole)
+	s.event("app", wellknown.ReasonNotVersioned, "It is not versioned any more, so what changes rolls out to nobody. "+
+		"Workloads that stay pinned to what it held: 2. To go on, annotate it configpin.io/versioned=true")
+	s.pass()
+	assert.Equal(s.t, "blue", s.colourOf(web, "app"))
+	s.kubectl("annotate", s.sourceKind()+"/app", "configpin.io/versioned=true")
+	s.showing(web, "app", "green")
+	delete(s.unkept, "app")
 }

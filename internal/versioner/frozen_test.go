@@ -1,0 +1,74 @@
+package versioner_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/workqueue"
+
+	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/snapshot"
+)
+
+// TestWhoIsPinnedToWhatIsNotVersionedAnyMoreIsTold: by the one way or the other, whatever
+// the versioner saw of it, and once.
+func TestWhoIsPinnedToWhatIsNotVersionedAnyMoreIsTold(t *testing.T) {
+	const told = "Warning NotVersioned It is not versioned any more, so what changes rolls out to nobody. " +
+		"Workloads that stay pinned to what it held: 3. To go on, annotate it configpin.io/versioned=true"
+	lost := func(colour string) *snapshot.Object {
+		object := holding(colour)
+		object.Annotations = nil
+		return object
+	}
+	w, recorder := newWorld(), events.NewFakeRecorder(10)
+	v := w.start(recorder)
+	reconcile := func() time.Duration {
+		result, err := v.Reconcile(t.Context(), app)
+		require.NoError(t, err)
+		return result.RequeueAfter
+	}
+	notVersioned := func() (all []string) {
+		for len(recorder.Events) > 0 {
+			if event := <-recorder.Events; strings.Contains(event, "NotVersioned") {
+				all = append(all, event)
+			}
+		}
+		return all
+	}
+	w.source = holding("blue")
+	reconcile()
+	w.source = lost("blue")
+	reconcile()
+	assert.Empty(t, notVersioned(), "nobody is pinned to it")
+
+	w.pinned = 3
+	reconcile()
+	reconcile()
+	assert.Equal(t, []string{told}, notVersioned())
+
+	w.source = holding("blue")
+	reconcile()
+	w.source, w.workloadsUnknown = lost("green"), true
+	assert.NotZero(t, reconcile(), "it isn't known yet who is pinned to it")
+	assert.Empty(t, notVersioned())
+	w.workloadsUnknown = false
+	reconcile()
+	assert.Equal(t, []string{told}, notVersioned(), "it was versioned in between")
+
+	v = w.start(recorder)
+	w.all = []snapshot.Object{*w.source}
+	queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[cluster.Key]())
+	t.Cleanup(queue.ShutDown)
+	require.NoError(t, v.Feed().Start(t.Context(), queue))
+	require.Equal(t, 1, queue.Len(), "at its start it looks at what has snapshots")
+	reconcile()
+	assert.Equal(t, []string{told}, notVersioned())
+
+	w.source = nil
+	reconcile()
+	assert.Empty(t, notVersioned(), "what is gone may come back versioned")
+}
