@@ -19,8 +19,10 @@ import (
 	"github.com/configpin/configpin/internal/gc"
 	"github.com/configpin/configpin/internal/hashing"
 	"github.com/configpin/configpin/internal/rollout"
+	"github.com/configpin/configpin/internal/serve"
 	"github.com/configpin/configpin/internal/snapshot"
 	"github.com/configpin/configpin/internal/versioner"
+	"github.com/configpin/configpin/internal/wellknown"
 )
 
 // program is everything, wired.
@@ -47,7 +49,7 @@ func assemble(config *rest.Config, o *options) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	recorder, err := newRecorder(mgr, config)
+	recorder, err := serve.NewRecorder(config, wellknown.FieldManager)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +65,7 @@ func assemble(config *rest.Config, o *options) (*program, error) {
 	if err := known.tell(versions, rollouts); err != nil {
 		return nil, err
 	}
-	runnables := append(known.runnables(), rollouts)
+	runnables := append(known.runnables(), recorder, rollouts)
 	if o.gcMode != gcOff {
 		collector, err := newCollector(config, o, known.digestKey, recorder)
 		if err != nil {

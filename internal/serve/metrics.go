@@ -2,6 +2,7 @@ package serve
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 )
 
@@ -21,6 +22,11 @@ var (
 		Name: "configpin_certificate_reload_errors_total",
 		Help: "Looks at the files of a certificate that found them of no use, so that what they held before goes on.",
 	}, []string{"file"})
+
+	droppedEvents = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "configpin_events_dropped_total",
+		Help: "Events that were never written, by type and reason: full (too many waited), refused, unanswered (the API server was away), stopped (so was the program).",
+	}, []string{"type", "reason"})
 )
 
 // tlsMetrics are those of a program that serves in TLS. They begin at 0, so that
@@ -31,3 +37,23 @@ func tlsMetrics() {
 	reloadErrors.WithLabelValues(fileCertificate)
 	reloadErrors.WithLabelValues(fileClientCA)
 }
+
+// Values of the label reason.
+const (
+	droppedFull       = "full"
+	droppedRefused    = "refused"
+	droppedUnanswered = "unanswered"
+	droppedStopped    = "stopped"
+)
+
+// eventMetrics are those of a program that writes Events. They begin at 0.
+func eventMetrics() {
+	_ = metrics.Registry.Register(droppedEvents)
+	for _, eventType := range []string{corev1.EventTypeNormal, corev1.EventTypeWarning} {
+		for _, reason := range []string{droppedFull, droppedRefused, droppedUnanswered, droppedStopped} {
+			droppedEvents.WithLabelValues(eventType, reason)
+		}
+	}
+}
+
+func dropped(eventType, reason string) { droppedEvents.WithLabelValues(eventType, reason).Inc() }
