@@ -51,9 +51,10 @@ type Rollout struct {
 	sources   sources
 	events    events.EventRecorder
 
-	feed  cluster.Feed[cluster.Workload]
-	quiet *quiet
-	swept sweep
+	feed   cluster.Feed[cluster.Workload]
+	quiet  *quiet
+	swept  sweep
+	crowds *crowds
 
 	mutex    sync.Mutex
 	limiters map[cluster.Workload]*rate.Limiter
@@ -88,7 +89,7 @@ type sources interface {
 
 // New returns a Rollout of what workloads and sources know.
 func New(options Options, workloads workloads, sources sources, recorder events.EventRecorder) *Rollout {
-	return &Rollout{
+	r := &Rollout{
 		options:   options,
 		workloads: workloads,
 		sources:   sources,
@@ -102,6 +103,8 @@ func New(options Options, workloads workloads, sources sources, recorder events.
 		answers:   map[cluster.Workload]string{},
 		pauses:    map[cluster.Workload]int{},
 	}
+	r.crowds = newCrowds(r.tellCrowd)
+	return r
 }
 
 // Feed is where the workloads to reconcile come from.

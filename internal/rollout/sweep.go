@@ -60,8 +60,9 @@ var (
 // namespace opts in, and others that are pinned although their label was taken away. For
 // these it looks everywhere at first, and then where some left the watch.
 func (r *Rollout) Start(ctx context.Context) error {
+	defer r.crowds.end()
 	if err := cluster.WaitSynced(ctx, r.workloads.Synced); err != nil {
-		return nil //nolint:nilerr // it was told to stop
+		return nil // it was told to stop
 	}
 	r.leave(r.workloads.Scope()...)
 	wait.UntilWithContext(ctx, r.sweep, r.options.Sweep)

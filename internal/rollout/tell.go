@@ -3,6 +3,7 @@ package rollout
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -39,6 +40,7 @@ func (r *Rollout) tell(change cluster.Change) {
 	changes := pin.Changes(change.Before, *change.After, func(source refs.Target, suffix string) bool {
 		return r.sources.Holds(cluster.Key{Namespace: change.Namespace, Target: source}, suffix)
 	})
+	changes = slices.DeleteFunc(changes, func(c pin.Change) bool { return r.inCrowd(change.Namespace, c) })
 	for len(changes) > 0 {
 		alike, others := sameReason(changes)
 		regarding := reference(change.Workload, change.UID)

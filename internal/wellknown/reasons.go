@@ -38,6 +38,11 @@ const (
 	// what it held before. On the workload, by the versioner.
 	ReasonRolledForward = "RolledForward"
 
+	// ReasonWorkloadsPinned and ReasonWorkloadsMoved: one change did that to so many
+	// workloads that they aren't told of one by one. On the source, by the versioner.
+	ReasonWorkloadsPinned = "WorkloadsPinned"
+	ReasonWorkloadsMoved  = "WorkloadsMoved"
+
 	// ReasonRollbackHeld: the workload was taken back to a snapshot, and stays
 	// there. On the workload, by the versioner.
 	ReasonRollbackHeld = "RollbackHeld"

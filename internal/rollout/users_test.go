@@ -21,11 +21,11 @@ import (
 	"github.com/configpin/configpin/internal/workload"
 )
 
-// crowd is many workloads that refer to one source, which admission pins to what that
+// users are many workloads that refer to one source, which admission pins to what that
 // holds now. It counts how often one is looked at.
-type crowd struct {
+type users struct {
 	*deployment
-	users []cluster.Workload
+	all   []cluster.Workload
 	looks atomic.Int64
 
 	mutex sync.Mutex
@@ -33,54 +33,54 @@ type crowd struct {
 	names map[cluster.Workload]string
 }
 
-func newCrowd(t *testing.T, size int) *crowd {
+func newUsers(t *testing.T, size int) *users {
 	t.Helper()
-	c := &crowd{deployment: &deployment{t: t}, live: "app-0", names: map[cluster.Workload]string{}}
+	c := &users{deployment: &deployment{t: t}, live: "app-0", names: map[cluster.Workload]string{}}
 	for i := range size {
 		of := web
 		of.Name = fmt.Sprint("web-", i)
-		c.users = append(c.users, of)
+		c.all = append(c.all, of)
 		c.names[of] = c.live
 	}
 	return c
 }
 
-func (c *crowd) All() []cluster.Workload               { return c.users }
-func (c *crowd) UsedBy(cluster.Key) []cluster.Workload { return c.users }
+func (c *users) All() []cluster.Workload               { return c.all }
+func (c *users) UsedBy(cluster.Key) []cluster.Workload { return c.all }
 
-func (c *crowd) Object(of cluster.Workload) (workload.Object, types.UID, bool) {
+func (c *users) Object(of cluster.Workload) (workload.Object, types.UID, bool) {
 	c.looks.Add(1)
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	return (&deployment{t: c.t, names: c.names[of]}).object(), "1", true
 }
 
-func (c *crowd) Touch(_ context.Context, of cluster.Workload) (cluster.Touched, error) {
+func (c *users) Touch(_ context.Context, of cluster.Workload) (cluster.Touched, error) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	c.names[of] = c.live
 	return cluster.Touched{Object: (&deployment{t: c.t, names: c.live}).object()}, nil
 }
 
-func (c *crowd) ResourceVersion(cluster.Workload) string { return "1" }
+func (c *users) ResourceVersion(cluster.Workload) string { return "1" }
 
 // of is what a workload names.
-func (c *crowd) of(workload cluster.Workload) string {
+func (c *users) of(workload cluster.Workload) string {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	return c.names[workload]
 }
 
-func (c *crowd) change(to string) {
+func (c *users) change(to string) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	c.live = to
 }
 
-// changing is what the source of a crowd holds.
+// changing is what the source of users holds.
 type changing struct {
 	current
-	*crowd
+	*users
 }
 
 func (c changing) Facts(namespace string, request pin.Request) (pin.Facts, map[refs.Target]bool) {
@@ -121,9 +121,9 @@ func TestASourceThatNeverRests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const users, changes = 20, 600
 		const pause = 200 * time.Millisecond
-		c := newCrowd(t, users)
+		c := newUsers(t, users)
 		recorder := events.NewFakeRecorder(10 * users)
-		r := New(Options{Settle: 2 * time.Second, SettleMax: 10 * time.Second, Burst: 3, Every: time.Minute}, c, changing{crowd: c}, recorder)
+		r := New(Options{Settle: 2 * time.Second, SettleMax: 10 * time.Second, Burst: 3, Every: time.Minute}, c, changing{users: c}, recorder)
 		run(t, r)
 		synctest.Wait()
 		c.looks.Store(0)
@@ -132,7 +132,7 @@ func TestASourceThatNeverRests(t *testing.T) {
 			r.SourceChanged(source("app"))
 			<-time.After(pause)
 			if time.Duration(change)*pause == 11*time.Second {
-				assert.NotEqual(t, "app-0", c.of(c.users[0]), "it waits no longer than it may")
+				assert.NotEqual(t, "app-0", c.of(c.all[0]), "it waits no longer than it may")
 			}
 		}
 		minutes := (changes * pause).Minutes()
@@ -143,7 +143,7 @@ func TestASourceThatNeverRests(t *testing.T) {
 
 		<-time.After(2 * time.Minute)
 		synctest.Wait()
-		for _, of := range c.users {
+		for _, of := range c.all {
 			assert.Equal(t, c.live, c.of(of), "the last counts")
 		}
 	})
