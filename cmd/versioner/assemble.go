@@ -2,14 +2,17 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"math"
+	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -65,7 +68,7 @@ func assemble(config *rest.Config, o *options) (*program, error) {
 	if err := known.tell(versions, rollouts); err != nil {
 		return nil, err
 	}
-	runnables := append(known.runnables(), recorder, rollouts)
+	runnables := append(known.runnables(), recorder, rollouts, impatient{known.ready})
 	if o.gcMode != gcOff {
 		collector, err := newCollector(config, o, known.digestKey, recorder)
 		if err != nil {
@@ -154,11 +157,34 @@ func (r *connection) ready() error {
 	if err := r.key.Loaded(); err != nil {
 		return err
 	}
-	if !r.sources.Synced() || !r.workloads.Synced() {
-		return errors.New("still learning what there is")
+	if waiting := slices.Concat(r.sources.Waiting(), r.workloads.Waiting()); len(waiting) > 0 {
+		return fmt.Errorf("still learning what there is: %s", strings.Join(waiting, "; "))
 	}
 	return nil
 }
+
+// patience is how long it may take until everything is known, before somebody should
+// look why. A large cluster takes seconds.
+const patience = 10 * time.Second
+
+// impatient says once, in the log, what the program waits for. Waiting is no failure:
+// what is in the way, a missing right most likely, goes away without a restart.
+type impatient struct{ ready func() error }
+
+// Start waits until ctx ends.
+func (i impatient) Start(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+	case <-time.After(patience):
+		if err := i.ready(); err != nil {
+			logf.FromContext(ctx).Error(err, "Not ready yet, and waiting")
+		}
+	}
+	return nil
+}
+
+// NeedLeaderElection has each replica say it.
+func (impatient) NeedLeaderElection() bool { return false }
 
 // collectorOf starts the collector once everything is known that it judges by.
 func collectorOf(collector *gc.Collector, synced func() bool) manager.Runnable {
@@ -177,16 +203,14 @@ const (
 	lastRetry  = time.Minute
 )
 
+// forever is how long a controller waits until what it works on is known. By default
+// it is two minutes, after which the program would exit, and begin again without being
+// any the wiser.
+const forever = time.Duration(math.MaxInt64)
+
 // control runs a reconciler on the leader. Namespaces take turns.
 func control[K comparable](mgr manager.Manager, name string, concurrency int, reconciler reconcile.TypedReconciler[K], feed source.TypedSource[K], namespace func(K) string) error {
-	c, err := controller.NewTyped(name, mgr, controller.TypedOptions[K]{
-		Reconciler:              reconciler,
-		MaxConcurrentReconciles: concurrency,
-		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[K](firstRetry, lastRetry),
-		NewQueue: func(name string, limiter workqueue.TypedRateLimiter[K]) workqueue.TypedRateLimitingInterface[K] {
-			return cluster.NewQueue(name, limiter, namespace)
-		},
-	})
+	c, err := controller.NewTyped(name, mgr, controlOptions(concurrency, reconciler, namespace))
 	if err != nil {
 		return fmt.Errorf("starting %s: %w", name, err)
 	}
@@ -194,4 +218,16 @@ func control[K comparable](mgr manager.Manager, name string, concurrency int, re
 		return fmt.Errorf("starting %s: %w", name, err)
 	}
 	return nil
+}
+
+func controlOptions[K comparable](concurrency int, reconciler reconcile.TypedReconciler[K], namespace func(K) string) controller.TypedOptions[K] {
+	return controller.TypedOptions[K]{
+		Reconciler:              reconciler,
+		MaxConcurrentReconciles: concurrency,
+		CacheSyncTimeout:        forever,
+		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[K](firstRetry, lastRetry),
+		NewQueue: func(name string, limiter workqueue.TypedRateLimiter[K]) workqueue.TypedRateLimitingInterface[K] {
+			return cluster.NewQueue(name, limiter, namespace)
+		},
+	}
 }

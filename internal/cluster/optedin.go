@@ -20,30 +20,35 @@ import (
 type optedIn interface {
 	start(ctx context.Context)
 	synced() bool
+	watch() *watch // nil where there is none
 	list(ctx context.Context) ([]string, error)
 }
 
 var namespacesResource = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
 
-func newOptedIn(client metadata.Interface, namespaces []string) optedIn {
+func newOptedIn(client metadata.Interface, namespaces []string) (optedIn, error) {
 	if !slices.Equal(namespaces, Everywhere) {
-		return askedNamespaces{client, namespaces}
+		return askedNamespaces{client, namespaces}, nil
 	}
-	return watchedNamespaces{metadatainformer.NewFilteredMetadataInformer(plainMetadata{client}, namespacesResource, "", 0, cache.Indexers{}, func(options *metav1.ListOptions) {
+	informer := metadatainformer.NewFilteredMetadataInformer(plainMetadata{client}, namespacesResource, "", 0, cache.Indexers{}, func(options *metav1.ListOptions) {
 		options.LabelSelector = wellknown.Enabled + "=" + wellknown.True
-	}).Informer()}
+	}).Informer()
+	all, err := newWatch(informer, namespacesResource.Resource, metav1.NamespaceAll)
+	return watchedNamespaces{all}, err
 }
 
 // watchedNamespaces watches all that there are. Nothing is asked for while none is
 // opted in.
-type watchedNamespaces struct{ informer cache.SharedIndexInformer }
+type watchedNamespaces struct{ all *watch }
 
-func (w watchedNamespaces) start(ctx context.Context) { go w.informer.RunWithContext(ctx) }
+func (w watchedNamespaces) start(ctx context.Context) { go w.all.RunWithContext(ctx) }
 
-func (w watchedNamespaces) synced() bool { return w.informer.HasSynced() }
+func (w watchedNamespaces) synced() bool { return w.all.HasSynced() }
+
+func (w watchedNamespaces) watch() *watch { return w.all }
 
 func (w watchedNamespaces) list(context.Context) ([]string, error) {
-	return w.informer.GetStore().ListKeys(), nil
+	return w.all.GetStore().ListKeys(), nil
 }
 
 // plainMetadata has its informers list before they watch, whatever the API server is
@@ -64,6 +69,8 @@ type askedNamespaces struct {
 func (askedNamespaces) start(context.Context) {}
 
 func (askedNamespaces) synced() bool { return true }
+
+func (askedNamespaces) watch() *watch { return nil }
 
 func (a askedNamespaces) list(ctx context.Context) ([]string, error) {
 	var found []string

@@ -73,7 +73,7 @@ func NewSources(config *rest.Config, scope Scope, key func() *hashing.Key) (*Sou
 			if err := informer.SetTransform(onlyOurs); err != nil {
 				return nil, fmt.Errorf("watching %s: %w", kind.Resource(), err)
 			}
-			if s.informers[kind][namespace], err = newWatch(informer, namespace); err != nil {
+			if s.informers[kind][namespace], err = newWatch(informer, kind.Resource(), namespace); err != nil {
 				return nil, fmt.Errorf("watching %s: %w", kind.Resource(), err)
 			}
 		}
@@ -191,6 +191,17 @@ func (s *Sources) Synced() bool {
 		}
 	}
 	return true
+}
+
+// Waiting says what isn't known yet of what there was at the start, and why.
+func (s *Sources) Waiting() []string {
+	return allWaiting(func(yield func(*watch) bool) {
+		for _, w := range s.all() {
+			if !yield(w) {
+				return
+			}
+		}
+	})
 }
 
 // All returns the metadata of all sources and snapshots that are known.

@@ -3,6 +3,8 @@ package cluster
 import (
 	"context"
 	"errors"
+	"iter"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -21,19 +23,15 @@ const bySource = "source"
 // watch is an informer of one namespace, or of all of them.
 type watch struct {
 	cache.SharedIndexInformer
-	refused atomic.Bool // that it may read was denied, the last time that it couldn't
+	resource, namespace string
+	failure             atomic.Pointer[error] // why it couldn't read, the last time that it couldn't
 }
 
-// newWatch returns the watch of an informer that doesn't run yet. That one of many
-// namespaces may not be read, because it was deleted with its Roles or hasn't got them
-// yet, is no reason to let the others wait.
-func newWatch(informer cache.SharedIndexInformer, namespace string) (*watch, error) {
-	w := &watch{SharedIndexInformer: informer}
-	if namespace == metav1.NamespaceAll {
-		return w, nil
-	}
+// newWatch returns the watch of an informer of a resource that doesn't run yet.
+func newWatch(informer cache.SharedIndexInformer, resource, namespace string) (*watch, error) {
+	w := &watch{SharedIndexInformer: informer, resource: resource, namespace: namespace}
 	return w, informer.SetWatchErrorHandlerWithContext(func(ctx context.Context, r *cache.Reflector, err error) {
-		w.refused.Store(apierrors.IsForbidden(err))
+		w.failure.Store(&err)
 		cache.DefaultWatchErrorHandler(ctx, r, err)
 	})
 }
@@ -41,9 +39,51 @@ func newWatch(informer cache.SharedIndexInformer, namespace string) (*watch, err
 // settled says whether all that there was at the start is known, or may not be.
 func (w *watch) settled() bool { return w.HasSynced() || w.hidden() }
 
-// hidden says whether nothing is known because nothing may be read: then nothing is
-// served there.
-func (w *watch) hidden() bool { return w.refused.Load() && !w.HasSynced() }
+// hidden says whether nothing is known because nothing may be read. That one of many
+// namespaces may not be, because it was deleted with its Roles or hasn't got them yet,
+// is no reason to let the others wait.
+func (w *watch) hidden() bool {
+	failure := w.failure.Load()
+	return w.namespace != metav1.NamespaceAll && failure != nil && apierrors.IsForbidden(*failure) && !w.HasSynced()
+}
+
+// waiting says what isn't known yet, and why, or nothing.
+func (w *watch) waiting() string {
+	if w.settled() {
+		return ""
+	}
+	what := w.resource
+	if w.namespace != metav1.NamespaceAll {
+		what += " of namespace " + w.namespace
+	}
+	if failure := w.failure.Load(); failure != nil {
+		what += " (" + plainly(*failure) + ")"
+	}
+	return what
+}
+
+// plainly is what the API server or the network says, without what client-go was doing.
+func plainly(err error) string {
+	if status := apierrors.APIStatus(nil); errors.As(err, &status) {
+		return status.Status().Message
+	}
+	if inner := errors.Unwrap(err); inner != nil {
+		return inner.Error()
+	}
+	return err.Error()
+}
+
+// allWaiting says what watches don't know yet, sorted.
+func allWaiting(watches iter.Seq[*watch]) []string {
+	var all []string
+	for w := range watches {
+		if waiting := w.waiting(); waiting != "" {
+			all = append(all, waiting)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
 
 // watches are those of one kind, by the namespace that each watches. One of
 // NamespaceAll watches all.

@@ -3,18 +3,21 @@ package cluster
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
@@ -220,6 +223,53 @@ func TestAWatchThatIsRefused(t *testing.T) {
 	}
 	stop()
 	require.NoError(t, <-ended)
+}
+
+// TestWhatIsWaitedForIsTold: by the name that people know, and with the words of whoever
+// is in the way.
+func TestWhatIsWaitedForIsTold(t *testing.T) {
+	var open atomic.Bool
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if request.URL.Path == "/api/v1/configmaps" && !open.Load() {
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = w.Write([]byte(`{"kind":"Status","apiVersion":"v1","status":"Failure","message":"no","reason":"Forbidden","code":403}`))
+			return
+		}
+		_, _ = w.Write([]byte(`{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1","metadata":{"resourceVersion":"1"},"items":[]}`))
+	}))
+	t.Cleanup(server.Close)
+	scope := Scope{Namespaces: Everywhere, Secrets: []string{"bank", "shop"}}
+	key := testKey(t, 1)
+	s, err := NewSources(&rest.Config{Host: server.URL}, scope, func() *hashing.Key { return key })
+	require.NoError(t, err)
+	assert.Equal(t, []string{"configmaps", "secrets of namespace bank", "secrets of namespace shop"}, s.Waiting())
+	w, err := NewWorkloads(&rest.Config{Host: server.URL}, scope)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"cronjobs", "daemonsets", "deployments", "namespaces", "statefulsets"}, w.Waiting())
+
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- s.Start(ctx) }()
+	told := []string{"configmaps (no)"}
+	require.NoError(t, WaitSynced(ctx, func() bool { return slices.Equal(s.Waiting(), told) }))
+	assert.False(t, s.Synced())
+	open.Store(true)
+	require.NoError(t, WaitSynced(ctx, s.Synced))
+	assert.Empty(t, s.Waiting())
+	stop()
+	require.NoError(t, <-ended)
+}
+
+func TestPlainly(t *testing.T) {
+	refused := apierrors.NewForbidden(appsv1.Resource("deployments"), "", errors.New("no"))
+	for want, err := range map[string]error{
+		"deployments.apps is forbidden: no": fmt.Errorf("failed to list *v1.Deployment: %w", refused),
+		"connection refused":                fmt.Errorf("failed to list *v1.Deployment: %w", errors.New("connection refused")),
+		"nothing else":                      errors.New("nothing else"),
+	} {
+		assert.Equal(t, want, plainly(err))
+	}
 }
 
 func testKey(t *testing.T, fill byte) *hashing.Key {

@@ -64,8 +64,10 @@ func NewWorkloads(config *rest.Config, scope Scope) (*Workloads, error) {
 	w := &Workloads{
 		scope:     scope.Namespaces,
 		informers: map[*workload.Kind]watches{},
-		optedIn:   newOptedIn(metadataReader, scope.Namespaces),
 		metadata:  metadataReader,
+	}
+	if w.optedIn, err = newOptedIn(metadataReader, scope.Namespaces); err != nil {
+		return nil, fmt.Errorf("watching namespaces: %w", err)
 	}
 	if w.patches, err = NewPatches(config, wellknown.FieldManager); err != nil {
 		return nil, err
@@ -97,7 +99,7 @@ func watchWorkloads(client kubernetes.Interface, kind *workload.Kind, namespace 
 	if err := informer.SetTransform(toEntry(kind)); err != nil {
 		return nil, err
 	}
-	return newWatch(informer, namespace)
+	return newWatch(informer, kind.Resource, namespace)
 }
 
 // onlyLabelled selects workloads that say whether they are opted in, where
@@ -292,6 +294,20 @@ func (w *Workloads) Synced() bool {
 		}
 	}
 	return w.optedIn.synced()
+}
+
+// Waiting says what isn't known yet of what there was at the start, and why.
+func (w *Workloads) Waiting() []string {
+	return allWaiting(func(yield func(*watch) bool) {
+		for _, informer := range w.all() {
+			if !yield(informer) {
+				return
+			}
+		}
+		if namespaces := w.optedIn.watch(); namespaces != nil {
+			yield(namespaces)
+		}
+	})
 }
 
 // All returns the workloads that are known.

@@ -101,6 +101,9 @@ type Operator interface {
 	// Said is all that the programs tell: their metrics, and their logs.
 	Said(ctx context.Context) (string, error)
 
+	// Readiness is what the versioner answers to whoever asks whether it is ready.
+	Readiness(ctx context.Context) (string, error)
+
 	// KillAPIServer ends the API server as the loss of its node would.
 	// StartAPIServer returns when everything answers again.
 	KillAPIServer() error
@@ -215,7 +218,7 @@ func undisturbed() []scenario {
 
 func disturbing() []scenario {
 	var all []scenario
-	for _, theme := range [][]scenario{defaults, dryRuns, matrix(disturbingRows), versionerOutages, webhookOutages, strictOutages, storeOutages, keyOutages, restless} {
+	for _, theme := range [][]scenario{defaults, dryRuns, matrix(disturbingRows), versionerOutages, webhookOutages, strictOutages, storeOutages, keyOutages, waiting, restless} {
 		all = append(all, theme...)
 	}
 	return all

@@ -224,6 +224,14 @@ func (o *operator) Said(ctx context.Context) (string, error) {
 	return said.String(), nil
 }
 
+func (o *operator) Readiness(ctx context.Context) (string, error) {
+	health, err := o.HealthURL("versioner")
+	if err != nil {
+		return "", err
+	}
+	return get(ctx, health+"/readyz")
+}
+
 func get(ctx context.Context, url string) (string, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
