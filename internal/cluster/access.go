@@ -139,10 +139,15 @@ func discreet(err error) error {
 		return err
 	}
 	status := answer.Status()
+	var details *metav1.StatusDetails
+	if cause := corev1.NamespaceTerminatingCause; apierrors.HasStatusCause(err, cause) {
+		details = &metav1.StatusDetails{Causes: []metav1.StatusCause{{Type: cause}}}
+	}
 	return &apierrors.StatusError{ErrStatus: metav1.Status{
 		Status:  metav1.StatusFailure,
 		Code:    status.Code,
 		Reason:  status.Reason,
+		Details: details,
 		Message: fmt.Sprintf("the API server refuses it (%s): see the rights, quotas and policies of the namespace", cmp.Or(string(status.Reason), fmt.Sprint(status.Code))),
 	}}
 }

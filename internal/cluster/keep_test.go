@@ -3,11 +3,13 @@ package cluster
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -295,4 +297,31 @@ func TestTroubleIsNoRefusal(t *testing.T) {
 	var refused *RefusedError
 	assert.NotErrorAs(t, err, &refused)
 	assert.ErrorContains(t, err, "connection reset")
+}
+
+// TestGoing: of an answer about a Secret, that its namespace is deleted is all that
+// is left.
+func TestGoing(t *testing.T) {
+	resource := schema.GroupResource{Resource: "secrets"}
+	terminating := apierrors.NewForbidden(resource, "db-1", errors.New("hunter2"))
+	terminating.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: corev1.NamespaceTerminatingCause, Message: "hunter2"}}
+	other := apierrors.NewForbidden(resource, "db-1", errors.New("hunter2"))
+	other.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: "hunter2"}}
+	for _, test := range []struct {
+		name string
+		err  error
+		want bool
+	}{
+		{"its namespace is being deleted", fmt.Errorf("keeping: %w", &RefusedError{Err: discreet(terminating)}), true},
+		{"it is gone", discreet(apierrors.NewNotFound(resource, "db-1")), true},
+		{"it is refused", discreet(other), false},
+		{"nothing is wrong", nil, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			assert.Equal(t, test.want, Going(test.err))
+			if answer := apierrors.APIStatus(nil); errors.As(test.err, &answer) {
+				assert.NotContains(t, fmt.Sprint(answer.Status()), "hunter2")
+			}
+		})
+	}
 }

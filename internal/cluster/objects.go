@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"golang.org/x/sync/semaphore"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/validate/content"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -190,6 +191,12 @@ func (e *RefusedError) Error() string { return e.Err.Error() }
 
 // Unwrap returns what the API server said.
 func (e *RefusedError) Unwrap() error { return e.Err }
+
+// Going says whether a write failed because what it was about is deleted, most likely
+// with its namespace: nobody has to do anything about that.
+func Going(err error) bool {
+	return apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) || apierrors.IsNotFound(err)
+}
 
 // Kept is a snapshot that is there.
 type Kept struct {

@@ -186,7 +186,7 @@ func (v *Versioner) Reconcile(ctx context.Context, key cluster.Key) (reconcile.R
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
 	kept, err := v.keep(ctx, key, source)
-	if refused := (*cluster.RefusedError)(nil); errors.As(err, &refused) && refused.Final {
+	if refused := (*cluster.RefusedError)(nil); errors.As(err, &refused) && refused.Final || cluster.Going(err) {
 		return reconcile.Result{}, nil
 	}
 	if err != nil {
@@ -196,7 +196,11 @@ func (v *Versioner) Reconcile(ctx context.Context, key cluster.Key) (reconcile.R
 		v.pace.spend(v.Options, key, time.Now())
 	}
 	v.setCurrent(key, cluster.Current{Name: kept.Snapshot.Name, Digest: source.Digest(source.Name).String()})
-	return reconcile.Result{}, v.number(ctx, key, source, kept)
+	err = v.number(ctx, key, source, kept)
+	if cluster.Going(err) { // the watch tells that it went, and then it is made again
+		return reconcile.Result{}, nil
+	}
+	return reconcile.Result{}, err
 }
 
 // wait is how long what a source holds has to wait to be kept, because it changes
@@ -235,6 +239,10 @@ func (v *Versioner) forget(key cluster.Key) {
 
 func (v *Versioner) keep(ctx context.Context, key cluster.Key, source snapshot.Object) (cluster.Kept, error) {
 	kept, err := v.Objects.Keep(ctx, source, false)
+	if cluster.Going(err) {
+		v.setCurrent(key, cluster.Current{})
+		return kept, err
+	}
 	if refused := (*cluster.RefusedError)(nil); errors.As(err, &refused) {
 		why := err
 		if source.Kind == wellknown.Secret { // the rest has its digest in it

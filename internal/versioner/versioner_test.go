@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -12,6 +13,10 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
 
@@ -38,6 +43,7 @@ type world struct {
 	stale     bool            // the watch has seen no snapshot
 	refuses   error
 	taken     int
+	vanishes  bool // snapshots do, before they are annotated
 	made      int
 	writes    int
 	changed   int
@@ -75,6 +81,10 @@ func (w *world) Keep(_ context.Context, source snapshot.Object, _ bool) (cluster
 
 func (w *world) Annotate(_ context.Context, object snapshot.Object, annotations map[string]any) (snapshot.Object, error) {
 	w.writes++
+	if w.vanishes {
+		delete(w.snapshots, object.Name)
+		return snapshot.Object{}, fmt.Errorf("annotating: %w", apierrors.NewNotFound(schema.GroupResource{Resource: "configmaps"}, object.Name))
+	}
 	for key, value := range annotations {
 		w.snapshots[object.Name].Annotations[key] = value.(string)
 	}
@@ -337,6 +347,42 @@ func TestARefusalIsToldAndTriedAgain(t *testing.T) {
 	assert.Equal(t, "Warning SnapshotFailed Nothing is pinned to what it holds now: exceeded quota", <-recorder.Events)
 	assert.Contains(t, w.current, app, "it is known that nothing can be pinned to it")
 	assert.Equal(t, 1, w.changed)
+}
+
+// TestWhatGoesWithItsNamespaceIsNoTrouble: nobody has to do anything about it, and
+// nobody could.
+func TestWhatGoesWithItsNamespaceIsNoTrouble(t *testing.T) {
+	terminating := apierrors.NewForbidden(schema.GroupResource{Resource: "configmaps"}, "app-1", errors.New("because it is being terminated"))
+	terminating.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: corev1.NamespaceTerminatingCause}}
+	for name, refuses := range map[string]error{
+		"while it is deleted": fmt.Errorf("keeping configmap shop/app: %w", &cluster.RefusedError{Err: terminating}),
+		"once it is gone":     fmt.Errorf("keeping configmap shop/app: %w", apierrors.NewNotFound(schema.GroupResource{Resource: "namespaces"}, "shop")),
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, recorder := newWorld(), events.NewFakeRecorder(10)
+			w.source, w.refuses = holding("blue"), refuses
+			result, err := w.start(recorder).Reconcile(t.Context(), app)
+			require.NoError(t, err)
+			assert.Zero(t, result)
+			assert.Empty(t, recorder.Events)
+		})
+	}
+}
+
+// TestASnapshotThatVanishesBeforeItIsNumberedIsNoTrouble: that it went is told by the
+// watch, and then it is made again.
+func TestASnapshotThatVanishesBeforeItIsNumberedIsNoTrouble(t *testing.T) {
+	w, recorder := newWorld(), events.NewFakeRecorder(10)
+	w.source = holding("blue")
+	w.vanishes = true
+	v := w.start(recorder)
+	_, err := v.Reconcile(t.Context(), app)
+	require.NoError(t, err)
+	assert.Empty(t, recorder.Events)
+	w.vanishes = false
+	_, err = v.Reconcile(t.Context(), app)
+	require.NoError(t, err)
+	assert.Equal(t, 1, w.revision("blue"))
 }
 
 func TestATakenNameIsTold(t *testing.T) {

@@ -210,7 +210,7 @@ func patient() []scenario { return slices.Concat(garbage, impostors, unusedSecre
 
 func undisturbed() []scenario {
 	var all []scenario
-	for _, theme := range [][]scenario{stories, jobs, refForms, settling, switches, naming, crowds, goneSnapshots, behind, badInput, refusals, ownership, corpora, rollbacks, others, keptPins, protection, backups, hostile, visible, drifts, matrix(rows), secretive(), secrets} {
+	for _, theme := range [][]scenario{stories, jobs, refForms, settling, switches, naming, crowds, goneSnapshots, behind, badInput, refusals, ownership, corpora, rollbacks, others, keptPins, protection, backups, hostile, visible, drifts, going, matrix(rows), secretive(), secrets} {
 		all = append(all, theme...)
 	}
 	return all
