@@ -1,10 +1,14 @@
 package conformance
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	eventsv1 "k8s.io/api/events/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/configpin/configpin/internal/wellknown"
 )
@@ -17,6 +21,7 @@ var visible = []scenario{
 	{"a snapshot that is gone for good is told of", snapshotMissing},
 	{"a snapshot that is gone together with its source is told of", snapshotAndSourceMissing},
 	{"two sources of one workload are told of in one Event", twoSourcesTold},
+	{"of many workloads that move together one Event tells", manyTold},
 	{"an Event of an undo without a source calls it no hold", undoWithoutSourceTold},
 }
 
@@ -119,6 +124,36 @@ func twoSourcesTold(s *space) {
 	s.undo(web)
 	s.event("web", wellknown.ReasonRollbackHeld, "configmap/app is held at "+blue+", configmap/extra is held at "+grey+
 		"; to end it, label the deployment configpin.io/resume=true")
+}
+
+// manyTold has more workloads move than are told of one by one.
+func manyTold(s *space) {
+	const many, alone = 25, 20
+	s.source("app", "blue")
+	var all []*unstructured.Unstructured
+	for i := range many {
+		web := optedIn(s.t, "Deployment", fmt.Sprint("web-", i), envFrom("app"))
+		require.NoError(s.t, unstructured.SetNestedField(web.Object, int64(0), "spec", "replicas"))
+		all = append(all, web)
+	}
+	s.applyAll(all)
+	blue := s.showing(all[0], "app", "blue")
+	s.event("app", wellknown.ReasonWorkloadsPinned, fmt.Sprintf("%d workloads were pinned to %s", many, blue))
+	s.edit("app", "green")
+	for _, web := range all {
+		s.showing(web, "app", "green")
+	}
+	s.event("app", wellknown.ReasonWorkloadsMoved, fmt.Sprintf("%d workloads moved to %s", many, s.pin(all[0], "app")))
+	told := map[string]int{}
+	for _, event := range list[eventsv1.EventList](s).Items {
+		told[event.Reason]++
+	}
+	for reason, want := range map[string]int{
+		wellknown.ReasonPinned: alone, wellknown.ReasonWorkloadsPinned: 1,
+		wellknown.ReasonRolledForward: alone, wellknown.ReasonWorkloadsMoved: 1,
+	} {
+		assert.Equal(s.t, want, told[reason], reason)
+	}
 }
 
 func undoWithoutSourceTold(s *space) {
