@@ -109,7 +109,8 @@ type Revision struct {
 	UsedBy        []User   `json:"usedBy,omitempty"`
 	UsedByUnknown []string `json:"usedByUnknown,omitempty"`
 
-	content Content
+	content  Content
+	metadata snapshot.Object
 }
 
 // History is what is known of the contents of a source. Before Revisions, all of them
@@ -144,6 +145,7 @@ func (h *History) Add(o snapshot.Object) {
 		ChangeCause: o.Annotations[wellknown.ChangeCause],
 		UnusedSince: o.Annotations[wellknown.UnusedSince],
 		content:     ContentOf(o, h.Source),
+		metadata:    snapshot.Object{Name: o.Name, Annotations: o.Annotations},
 	}
 	revision.Bytes = revision.content.Bytes
 	if o.Kind != wellknown.Secret { // a plain hash of a Secret is for nobody, and that of its key is in its name
@@ -163,12 +165,15 @@ func (h *History) Revisions() []Revision {
 	if current := h.currentOf(all); current >= 0 {
 		now := all[current]
 		now.Current = true
+		if now.Number == 0 { // the versioner is about to say it
+			now.ChangeCause = snapshot.Cause(*h.live, h.before(all))
+		}
 		all = append(slices.Delete(all, current, current+1), now)
 	} else if h.live != nil && !h.Unversioned() {
 		all = append(all, Revision{
 			Current:     true,
 			Bytes:       h.current.Bytes,
-			ChangeCause: h.live.Annotations[wellknown.KubernetesChangeCause],
+			ChangeCause: snapshot.Cause(*h.live, h.before(all)),
 			content:     h.current,
 		})
 	}
@@ -178,6 +183,16 @@ func (h *History) Revisions() []Revision {
 		}
 	}
 	return all
+}
+
+// before is the snapshot that was current before one that nobody has numbered yet.
+func (h *History) before(all []Revision) (newest snapshot.Object) {
+	for _, revision := range all {
+		if revision.Number > 0 {
+			newest = revision.metadata
+		}
+	}
+	return newest
 }
 
 func order(r Revision) int {

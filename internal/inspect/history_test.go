@@ -44,6 +44,41 @@ func TestHistory(t *testing.T) {
 	assert.True(t, revisions[2].Current)
 }
 
+// TestAChangeCauseThatWasThereBeforeIsNotShownOfWhatCame: also while the versioner hasn't
+// seen it.
+func TestAChangeCauseThatWasThereBeforeIsNotShownOfWhatCame(t *testing.T) {
+	t.Parallel()
+	one, two := source("app", "one"), source("app", "two")
+	first := kept(one, 1)
+	first.Annotations[wellknown.ChangeCause] = "first"
+	for name, test := range map[string]struct {
+		cause string
+		kept  bool
+		want  string
+	}{
+		"nobody has kept it, and nothing was said": {"first", false, ""},
+		"nobody has kept it":                       {"second", false, "second"},
+		"nobody numbered it, and nothing was said": {"first", true, ""},
+		"nobody has numbered it":                   {"second", true, "second"},
+		"it was taken away":                        {"", true, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			live := two
+			live.Annotations = map[string]string{wellknown.Versioned: "true", wellknown.KubernetesChangeCause: test.cause}
+			history := inspect.History{Kind: wellknown.ConfigMap, Source: "app"}
+			history.Add(first)
+			if test.kept {
+				history.Add(kept(two, 0))
+			}
+			history.Live(live)
+			revisions := history.Revisions()
+			require.Len(t, revisions, 2)
+			assert.Equal(t, []string{"first", test.want}, []string{revisions[0].ChangeCause, revisions[1].ChangeCause})
+		})
+	}
+}
+
 func TestHistoryOfASecretShowsNoDigest(t *testing.T) {
 	t.Parallel()
 	secret := source("db", "one")

@@ -109,9 +109,10 @@ func ObservedLabel(kind wellknown.Kind, source string) string {
 }
 
 // Of returns the snapshot of what source holds, under a name that ends in
-// length characters of its digest. Nothing of the source's metadata is copied
-// but its change-cause: tracking labels would make a GitOps tool prune or adopt
-// the snapshot, and kubectl's last-applied annotation holds the content again.
+// length characters of its digest. Nothing of the source's metadata is copied:
+// tracking labels would make a GitOps tool prune or adopt the snapshot, and
+// kubectl's last-applied annotation holds the content again. What its change-cause
+// is about can't be told from the source alone: see Began.
 func Of(source Object, length int) Object {
 	digest := source.Digest(source.Name).String()
 	made := Object{
@@ -133,9 +134,6 @@ func Of(source Object, length int) Object {
 		made.Annotations[wellknown.DigestKey] = source.Key.ID()
 	} else {
 		made.Annotations[wellknown.Size] = strconv.Itoa(source.ContentSize())
-	}
-	if cause := source.Annotations[wellknown.KubernetesChangeCause]; cause != "" {
-		made.Annotations[wellknown.ChangeCause] = cause
 	}
 	return made
 }

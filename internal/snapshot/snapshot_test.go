@@ -38,10 +38,9 @@ func TestOf(t *testing.T) {
 		Name:      "app-" + digest[:12],
 		Labels:    map[string]string{wellknown.SnapshotOf: "app"},
 		Annotations: map[string]string{
-			wellknown.Source:      "app",
-			wellknown.Digest:      digest,
-			wellknown.Size:        "13",
-			wellknown.ChangeCause: "more heap",
+			wellknown.Source: "app",
+			wellknown.Digest: digest,
+			wellknown.Size:   "13",
 		},
 		Immutable: true,
 		Data:      map[string]string{"greeting": "hello"},

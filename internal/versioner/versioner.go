@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -273,28 +274,31 @@ func (v *Versioner) read(ctx context.Context, key cluster.Key) error {
 	return nil
 }
 
-// number gives the current snapshot the highest revision of its source. It
-// believes the watch when that says that nothing is to be done, and reads
-// before it writes.
+// number gives the current snapshot the highest revision of its source, and has its
+// change-cause follow that of the source from then on. It believes the watch when that
+// says that nothing is to be done, and reads before it writes.
 func (v *Versioner) number(ctx context.Context, key cluster.Key, source snapshot.Object, kept cluster.Kept) error {
 	v.mutex.Lock()
 	done := v.numbered[key] == kept.Snapshot.UID
 	v.mutex.Unlock()
-	if done {
-		return nil
+	if done || isHighest(revisions(v.Sources.KnownSnapshots(key), kept.Snapshot.UID)) {
+		v.setNumbered(key, kept.Snapshot)
+		return v.follow(ctx, key, source, kept.Snapshot)
 	}
-	if !isHighest(revisions(v.Sources.KnownSnapshots(key), kept.Snapshot.UID)) {
-		if err := v.renumber(ctx, key, source, kept); err != nil {
-			return err
-		}
+	if err := v.renumber(ctx, key, source, kept); err != nil {
+		return err
 	}
+	v.setNumbered(key, kept.Snapshot)
+	return nil
+}
+
+func (v *Versioner) setNumbered(key cluster.Key, current snapshot.Object) {
 	v.mutex.Lock()
 	defer v.mutex.Unlock()
 	if v.numbered == nil {
 		v.numbered = map[cluster.Key]string{}
 	}
-	v.numbered[key] = kept.Snapshot.UID
-	return nil
+	v.numbered[key] = current.UID
 }
 
 func (v *Versioner) renumber(ctx context.Context, key cluster.Key, source snapshot.Object, kept cluster.Kept) error {
@@ -304,13 +308,27 @@ func (v *Versioner) renumber(ctx context.Context, key cluster.Key, source snapsh
 	}
 	revision, others := revisions(listed, kept.Snapshot.UID)
 	if isHighest(revision, others) {
-		return nil
+		return v.follow(ctx, key, source, kept.Snapshot)
 	}
 	revision = min(others+1, snapshot.MaxRevision)
-	if _, err := v.Objects.Annotate(ctx, kept.Snapshot, map[string]any{wellknown.Revision: strconv.Itoa(revision)}); err != nil {
+	annotations := map[string]any{wellknown.Revision: strconv.Itoa(revision)}
+	maps.Copy(annotations, snapshot.Began(kept.Snapshot, source, newest(listed, kept.Snapshot.UID)))
+	if _, err := v.Objects.Annotate(ctx, kept.Snapshot, annotations); err != nil {
 		return fmt.Errorf("numbering revision %d of %s: %w", revision, key, err)
 	}
 	v.tell(source, kept, revision)
+	return nil
+}
+
+// follow writes on the current snapshot what somebody said of it since.
+func (v *Versioner) follow(ctx context.Context, key cluster.Key, source, current snapshot.Object) error {
+	annotations := snapshot.Follows(current, source)
+	if len(annotations) == 0 {
+		return nil
+	}
+	if _, err := v.Objects.Annotate(ctx, current, annotations); err != nil {
+		return fmt.Errorf("writing the change-cause of %s: %w", key, err)
+	}
 	return nil
 }
 
@@ -327,6 +345,17 @@ func (v *Versioner) tell(source snapshot.Object, kept cluster.Kept, revision int
 
 func isHighest(revision, others int) bool {
 	return revision > others || revision == snapshot.MaxRevision
+}
+
+// newest is the snapshot with the highest revision but for the one with uid: what was
+// current before that. It is zero where none is numbered.
+func newest(snapshots []snapshot.Object, uid string) (found snapshot.Object) {
+	for _, object := range snapshots {
+		if object.UID != uid && snapshot.Revision(object) > snapshot.Revision(found) {
+			found = object
+		}
+	}
+	return found
 }
 
 // revisions returns the revision of the snapshot with uid, and the highest of all

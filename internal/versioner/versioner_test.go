@@ -86,7 +86,11 @@ func (w *world) Annotate(_ context.Context, object snapshot.Object, annotations 
 		return snapshot.Object{}, fmt.Errorf("annotating: %w", apierrors.NewNotFound(schema.GroupResource{Resource: "configmaps"}, object.Name))
 	}
 	for key, value := range annotations {
-		w.snapshots[object.Name].Annotations[key] = value.(string)
+		if value == nil {
+			delete(w.snapshots[object.Name].Annotations, key)
+		} else {
+			w.snapshots[object.Name].Annotations[key] = value.(string)
+		}
 	}
 	return w.snapshots[object.Name], nil
 }
@@ -187,6 +191,35 @@ func TestRevisionsRise(t *testing.T) {
 	assert.Equal(t, "Normal Snapshotted Revision 1 is kept as "+blue, <-recorder.Events)
 	assert.Equal(t, "Normal Snapshotted Revision 2 is kept as "+green, <-recorder.Events)
 	assert.Equal(t, "Normal Snapshotted Revision 3 is kept as "+blue, <-recorder.Events)
+}
+
+// TestAChangeCauseIsSaidOfWhatItIsAbout: it comes after the edit, as Kubernetes teaches.
+func TestAChangeCauseIsSaidOfWhatItIsAbout(t *testing.T) {
+	for name, restarts := range map[string]bool{"seen by one versioner": false, "by a new one each time": true} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			v := w.start(events.NewFakeRecorder(10))
+			for _, write := range []struct{ colour, cause string }{
+				{"blue", ""}, {"blue", "first"}, {"green", "first"}, {"green", "second"}, {"red", "second"},
+			} {
+				if restarts {
+					v = w.start(events.NewFakeRecorder(10))
+				}
+				w.source = holding(write.colour)
+				w.source.Annotations[wellknown.KubernetesChangeCause] = write.cause
+				w.writes = 0
+				for range 2 {
+					_, err := v.Reconcile(t.Context(), app)
+					require.NoError(t, err)
+				}
+				assert.LessOrEqual(t, w.writes, 2, "the snapshot, and one of all that is said of it")
+			}
+			for colour, want := range map[string]string{"blue": "first", "green": "second", "red": ""} {
+				assert.Equal(t, want, w.snapshots[snapshot.Of(*holding(colour), 12).Name].Annotations[wellknown.ChangeCause], colour)
+			}
+			assert.Equal(t, 3, w.revision("red"))
+		})
+	}
 }
 
 func TestASnapshotThatWasDeletedIsMadeAndNumberedAgain(t *testing.T) {

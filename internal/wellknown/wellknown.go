@@ -70,9 +70,13 @@ const (
 	// that rises each time the snapshot becomes the current one.
 	Revision = Domain + "/revision"
 
-	// ChangeCause, an annotation written with SnapshotOf, is the source's
-	// KubernetesChangeCause at that time.
+	// ChangeCause, an annotation written by the versioner, is what was said of the
+	// content as the source's KubernetesChangeCause while the snapshot was current.
 	ChangeCause = Domain + "/change-cause"
+
+	// EarlierChangeCause, an annotation written by the versioner, is the source's
+	// KubernetesChangeCause where that was there before the content, and so isn't about it.
+	EarlierChangeCause = Domain + "/earlier-change-cause"
 
 	// DigestKey, an annotation written with SnapshotOf on a Secret, tells by which key
 	// its digest was made: the ID of the key, which says nothing of it.

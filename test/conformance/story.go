@@ -1,10 +1,13 @@
 package conformance
 
 import (
+	"maps"
 	"strings"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/configpin/configpin/internal/wellknown"
 )
 
 // stories are the promise itself, for each kind that rolls out.
@@ -13,6 +16,7 @@ var stories = []scenario{
 	{"a StatefulSet rolls out, rolls back, and stays so until its source changes", story("StatefulSet")},
 	{"a DaemonSet rolls out, rolls back, and stays so until its source changes", story("DaemonSet")},
 	{"a content that comes back is the snapshot that it was", comesBack},
+	{"what is said of a content once it is there is said of that one", causes},
 }
 
 func story(kind string) func(*space) {
@@ -83,4 +87,46 @@ func comesBack(s *space) {
 	s.pass()
 	assert.Len(s.t, s.snapshots(), 2)
 	assert.Equal(s.t, 2, s.rollouts(web))
+}
+
+// causes are said as Kubernetes teaches: edit, then annotate. What nobody says anything
+// about is said nothing of.
+func causes(s *space) {
+	s.source("app", "blue")
+	said := func(colours map[string]string) {
+		s.t.Helper()
+		s.eventually("each snapshot says what was said of it: "+pretty(s, colours), func() (string, bool) {
+			found := map[string]string{}
+			for _, kept := range s.snapshots() {
+				if kept.Annotations[wellknown.Revision] != "" {
+					found[kept.Data[colour]] = kept.Annotations[wellknown.ChangeCause]
+				}
+			}
+			return pretty(s, found), maps.Equal(found, colours)
+		})
+	}
+	say := func(cause string) {
+		s.t.Helper()
+		s.kubectl("annotate", s.sourceKind()+"/app", "--overwrite", wellknown.KubernetesChangeCause+"="+cause)
+	}
+	said(map[string]string{"blue": ""})
+	say("first")
+	said(map[string]string{"blue": "first"})
+	s.edit("app", "green")
+	said(map[string]string{"blue": "first", "green": ""})
+	say("second")
+	said(map[string]string{"blue": "first", "green": "second"})
+	web := s.deploy("Deployment", "web", envFrom("app"))
+	s.rolledOut(web, 1)
+	s.edit("app", "red")
+	s.showing(web, "app", "red")
+	said(map[string]string{"blue": "first", "green": "second", "red": ""})
+	s.edit("app", "blue")
+	s.showing(web, "app", "blue")
+	s.pass()
+	said(map[string]string{"blue": "first", "green": "second", "red": ""})
+	say("red was bad")
+	said(map[string]string{"blue": "red was bad", "green": "second", "red": ""})
+	s.pass()
+	assert.Equal(s.t, 2, s.rollouts(web), "words roll nothing out")
 }
