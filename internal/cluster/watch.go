@@ -24,28 +24,40 @@ const bySource = "source"
 type watch struct {
 	cache.SharedIndexInformer
 	resource, namespace string
-	failure             atomic.Pointer[error] // why it couldn't read, the last time that it couldn't
+	failure             atomic.Pointer[failure] // the last
+}
+
+// failure is why a watch couldn't read, and how far it had got then.
+type failure struct {
+	error
+	after string
 }
 
 // newWatch returns the watch of an informer of a resource that doesn't run yet.
 func newWatch(informer cache.SharedIndexInformer, resource, namespace string) (*watch, error) {
 	w := &watch{SharedIndexInformer: informer, resource: resource, namespace: namespace}
 	return w, informer.SetWatchErrorHandlerWithContext(func(ctx context.Context, r *cache.Reflector, err error) {
-		w.failure.Store(&err)
+		now := &failure{err, r.LastSyncResourceVersion()}
+		before := w.failure.Swap(now)
+		if w.refused(now) && w.refused(before) && before.after == now.after {
+			return // that one namespace may not be read is said once
+		}
 		cache.DefaultWatchErrorHandler(ctx, r, err)
 	})
+}
+
+// refused says whether the namespace of a watch may not be read: it was deleted with
+// its Roles, or hasn't got them yet.
+func (w *watch) refused(f *failure) bool {
+	return w.namespace != metav1.NamespaceAll && f != nil && apierrors.IsForbidden(f.error)
 }
 
 // settled says whether all that there was at the start is known, or may not be.
 func (w *watch) settled() bool { return w.HasSynced() || w.hidden() }
 
 // hidden says whether nothing is known because nothing may be read. That one of many
-// namespaces may not be, because it was deleted with its Roles or hasn't got them yet,
-// is no reason to let the others wait.
-func (w *watch) hidden() bool {
-	failure := w.failure.Load()
-	return w.namespace != metav1.NamespaceAll && failure != nil && apierrors.IsForbidden(*failure) && !w.HasSynced()
-}
+// namespaces may not be is no reason to let the others wait.
+func (w *watch) hidden() bool { return w.refused(w.failure.Load()) && !w.HasSynced() }
 
 // waiting says what isn't known yet, and why, or nothing.
 func (w *watch) waiting() string {
@@ -57,7 +69,7 @@ func (w *watch) waiting() string {
 		what += " of namespace " + w.namespace
 	}
 	if failure := w.failure.Load(); failure != nil {
-		what += " (" + plainly(*failure) + ")"
+		what += " (" + plainly(failure.error) + ")"
 	}
 	return what
 }

@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/funcr"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
@@ -200,11 +202,13 @@ func TestFactsOfSecrets(t *testing.T) {
 // TestAWatchThatIsRefused: one of several namespaces lets nobody wait, and what is
 // there isn't served.
 func TestAWatchThatIsRefused(t *testing.T) {
+	var refused atomic.Int64
 	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		if strings.Contains(request.URL.Path, "/namespaces/bank/") {
+			refused.Add(1)
 			w.WriteHeader(http.StatusForbidden)
-			_, _ = w.Write([]byte(`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403}`))
+			_, _ = w.Write([]byte(`{"kind":"Status","apiVersion":"v1","status":"Failure","message":"not in bank","reason":"Forbidden","code":403}`))
 			return
 		}
 		_, _ = w.Write([]byte(`{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1","metadata":{"resourceVersion":"1"},"items":[]}`))
@@ -212,7 +216,13 @@ func TestAWatchThatIsRefused(t *testing.T) {
 	t.Cleanup(refusing.Close)
 	s, err := NewSources(&rest.Config{Host: refusing.URL}, Scope{Namespaces: []string{"bank", "shop"}}, nil)
 	require.NoError(t, err)
-	ctx, stop := context.WithCancel(t.Context())
+	var said atomic.Int64
+	log := funcr.New(func(_, line string) {
+		if strings.Contains(line, "Failed to watch") && strings.Contains(line, "bank") {
+			said.Add(1)
+		}
+	}, funcr.Options{})
+	ctx, stop := context.WithCancel(logr.NewContext(t.Context(), log))
 	ended := make(chan error)
 	go func() { ended <- s.Start(ctx) }()
 	require.NoError(t, WaitSynced(ctx, s.Synced))
@@ -221,6 +231,9 @@ func TestAWatchThatIsRefused(t *testing.T) {
 		assert.True(t, ready, namespace)
 		assert.Equal(t, want, fact, namespace)
 	}
+	const tries = 2 * 3 // of each a watch, and a list
+	require.NoError(t, WaitSynced(ctx, func() bool { return refused.Load() >= tries }))
+	assert.EqualValues(t, 1, said.Load(), "that it is refused is said once")
 	stop()
 	require.NoError(t, <-ended)
 }
