@@ -5,12 +5,15 @@
 # are below test/node/build, wants Linux, root and runc as well.
 
 .DEFAULT_GOAL := help
-.PHONY: help check format vet lint arch fmt generate test test-unit e2e e2e-node fuzz up down demo bench build images vulncheck
+.PHONY: help check format vet lint arch fmt generate test test-unit e2e e2e-node fuzz mutate up down demo bench build images vulncheck
 
 tool := go tool -modfile=tools.mod
 
 # How long `make fuzz` spends on each target, as in FUZZTIME=5m.
 FUZZTIME ?= 10s
+
+# Flags and packages for `make mutate`, as in MUTATE="--sample 60 ./internal/cluster".
+MUTATE ?=
 
 # Flags for `make images`, as in IMAGES="-version 0.1.0 -push registry.example.com/team".
 IMAGES ?=
@@ -91,6 +94,9 @@ fuzz: ## every fuzz target for FUZZTIME each (10s)
 		echo "$$target in $$folder, for $(FUZZTIME)"; \
 		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$$folder" </dev/null || exit 1; \
 	done
+
+mutate: ## change the program in small places, and tell which changes no unit test notices (MUTATE="--help"); minutes
+	@go run ./test/mutation $(MUTATE)
 
 ##@ A cluster on this machine
 
