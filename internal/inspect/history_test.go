@@ -3,6 +3,7 @@ package inspect_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -76,6 +77,39 @@ func TestAChangeCauseThatWasThereBeforeIsNotShownOfWhatCame(t *testing.T) {
 			require.Len(t, revisions, 2)
 			assert.Equal(t, []string{"first", test.want}, []string{revisions[0].ChangeCause, revisions[1].ChangeCause})
 		})
+	}
+}
+
+// The order is that in which contents became current. When their snapshots were made says
+// it of those that nobody numbered, and the name of those that were made at once.
+func TestTheOrderOfHistory(t *testing.T) {
+	t.Parallel()
+	made := func(word string, revision, minute int) snapshot.Object {
+		o := kept(source("app", word), revision)
+		o.Created = time.Date(2026, 11, 28, 14, minute, 0, 0, time.UTC)
+		return o
+	}
+	same := []snapshot.Object{made("d", 0, 9), made("e", 0, 9)}
+	if same[0].Name > same[1].Name {
+		same[0], same[1] = same[1], same[0]
+	}
+	want := []snapshot.Object{
+		made("a", 2, 8), // numbers count more than times
+		made("b", 10, 3),
+		made("c", 0, 1), // those without are newer than those with
+		same[0], same[1],
+		made("live", 1, 0), // what the source holds comes last
+	}
+	history := inspect.History{Kind: wellknown.ConfigMap, Source: "app"}
+	for _, i := range []int{4, 0, 5, 2, 1, 3} {
+		history.Add(want[i])
+	}
+	history.Live(source("app", "live"))
+	revisions := history.Revisions()
+	require.Len(t, revisions, len(want))
+	for i := range want {
+		assert.Equal(t, want[i].Name, revisions[i].Snapshot)
+		assert.Equal(t, i == len(want)-1, revisions[i].Current)
 	}
 }
 

@@ -234,6 +234,23 @@ func TestTheNewestAreRetained(t *testing.T) {
 	}, states, "what is current or used takes nobody's place")
 }
 
+// TestNewestIsWhatWasCurrentLast: a content that comes back keeps its snapshot, which is as
+// old as ever.
+func TestNewestIsWhatWasCurrentLast(t *testing.T) {
+	back, since := old(9), old(8)
+	back.Created = since.Created.Add(-time.Hour)
+	for _, order := range [][]retention.Snapshot{{back, since}, {since, back}} {
+		verdicts := rules.Decide(retention.Source{Current: "digest-10", Limit: 1, Snapshots: order}, now)
+		for i, s := range order {
+			want := retention.Marked
+			if s.Revision == back.Revision {
+				want = retention.Retained
+			}
+			assert.Equal(t, want, verdicts[i].State, s.Name)
+		}
+	}
+}
+
 // drawSource draws a source with snapshots of all kinds.
 func drawSource(t *rapid.T) retention.Source {
 	source := retention.Source{

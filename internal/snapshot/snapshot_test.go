@@ -47,6 +47,27 @@ func TestOf(t *testing.T) {
 	}, made)
 }
 
+// TestTheDigestIsOfAllThatAPodCouldRead: two contents that a Pod could tell apart are two
+// snapshots, whichever part of the object they differ in.
+func TestTheDigestIsOfAllThatAPodCouldRead(t *testing.T) {
+	for name, change := range map[string]func(*snapshot.Object){
+		"data":                 func(o *snapshot.Object) { o.Data = map[string]string{"a": "y"} },
+		"binaryData":           func(o *snapshot.Object) { o.Binary = map[string][]byte{"b": {2}} },
+		"which of the two":     func(o *snapshot.Object) { o.Data, o.Binary = nil, map[string][]byte{"a": []byte("x"), "b": {1}} },
+		"the type of a Secret": func(o *snapshot.Object) { o.Type = "kubernetes.io/tls" },
+		"the kind":             func(o *snapshot.Object) { o.Kind = wellknown.Secret },
+	} {
+		one := snapshot.Object{
+			Kind: wellknown.ConfigMap, Name: "app", Key: key(t, 1),
+			Data: map[string]string{"a": "x"}, Binary: map[string][]byte{"b": {1}},
+		}
+		other := one
+		change(&other)
+		assert.NotEqual(t, one.Digest("app"), other.Digest("app"), name)
+		assert.False(t, snapshot.Same(one, other), name)
+	}
+}
+
 // key returns a key of a test.
 func key(t *testing.T, fill byte) *hashing.Key {
 	t.Helper()
