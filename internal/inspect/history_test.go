@@ -113,6 +113,39 @@ func TestTheOrderOfHistory(t *testing.T) {
 	}
 }
 
+// What is told of a revision, but for its order.
+func TestWhatHistoryTells(t *testing.T) {
+	t.Parallel()
+	app := source("app", "one")
+	app.Annotations[wellknown.KubernetesChangeCause] = "first"
+	made := kept(app, 1)
+	made.Created = time.Date(2026, 11, 28, 14, 0, 0, 0, time.UTC)
+	made.Annotations[wellknown.UnusedSince] = "2026-11-29T00:00:00Z"
+	terminating := kept(source("app", "gone"), 2)
+	terminating.Terminating = true
+	history := inspect.History{Kind: wellknown.ConfigMap, Source: "app"}
+	history.Add(made)
+	history.Add(kept(source("other", "one"), 3))
+	history.Add(terminating)
+	assert.False(t, history.Unversioned(), "nobody knows")
+	history.Live(source("app", "three"))
+
+	revisions := history.Revisions()
+	require.Len(t, revisions, 2)
+	assert.Equal(t, "first", revisions[0].ChangeCause)
+	assert.Equal(t, made.Created, revisions[0].Created)
+	assert.Equal(t, "2026-11-29T00:00:00Z", revisions[0].UnusedSince)
+	assert.Equal(t, app.Digest("app").String(), revisions[0].Digest)
+	assert.Equal(t, len("word")+len("one"), revisions[0].Bytes)
+	assert.Equal(t, len("word")+len("three"), revisions[1].Bytes)
+}
+
+func TestKeysAreCalledByWhatBecameOfThem(t *testing.T) {
+	t.Parallel()
+	keys := inspect.Keys{Added: []string{"a", "b"}, Changed: []string{"c"}, Removed: []string{"d"}}
+	assert.Equal(t, "+a +b ~c -d", keys.String())
+}
+
 func TestHistoryOfASecretShowsNoDigest(t *testing.T) {
 	t.Parallel()
 	secret := source("db", "one")

@@ -29,12 +29,13 @@ func TestPinnedBy(t *testing.T) {
 		fields string
 		want   time.Time
 	}{
-		"the earlier comes first": {"[" + entry("2026-11-28T12:00:00Z", true) + "," + entry("2026-11-29T12:00:00Z", true) + "]", noon},
-		"the earlier comes last":  {"[" + entry("2026-11-29T12:00:00Z", true) + "," + entry("2026-11-28T12:00:00Z", true) + "]", noon},
-		"others own other fields": {"[" + entry("2026-11-20T12:00:00Z", false) + "," + entry("2026-11-28T12:00:00Z", true) + "]", noon},
-		"nobody can read a time":  {"[" + entry("yesterday", true) + "," + entry("2026-11-28T12:00:00Z", true) + "]", noon},
-		"nobody owns them":        {"[" + entry("2026-11-20T12:00:00Z", false) + "]", time.Time{}},
-		"nothing is said":         {"", time.Time{}},
+		"the earlier comes first":  {"[" + entry("2026-11-28T12:00:00Z", true) + "," + entry("2026-11-29T12:00:00Z", true) + "]", noon},
+		"the earlier comes last":   {"[" + entry("2026-11-29T12:00:00Z", true) + "," + entry("2026-11-28T12:00:00Z", true) + "]", noon},
+		"others own other fields":  {"[" + entry("2026-11-20T12:00:00Z", false) + "," + entry("2026-11-28T12:00:00Z", true) + "]", noon},
+		"nobody can read a time":   {"[" + entry("yesterday", true) + "," + entry("2026-11-28T12:00:00Z", true) + "]", noon},
+		"nobody can read the last": {"[" + entry("2026-11-28T12:00:00Z", true) + "," + entry("tomorrow", true) + "]", noon},
+		"nobody owns them":         {"[" + entry("2026-11-20T12:00:00Z", false) + "]", time.Time{}},
+		"nothing is said":          {"", time.Time{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

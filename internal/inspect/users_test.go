@@ -28,6 +28,13 @@ func TestRoles(t *testing.T) {
 	}
 }
 
+func TestWhatUsersAreCalled(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, "pod/a", inspect.User{Resource: "pods", Name: "a"}.String())
+	assert.Equal(t, "deployment.apps/a", inspect.User{Resource: "deployments.apps", Name: "a"}.String())
+	assert.Equal(t, "deployment/a", inspect.User{Resource: "deployments.apps", Name: "a"}.Short())
+}
+
 // owned is an object that mentions what it is called, with a controller and an owner that
 // isn't one.
 func owned(name, uid, owner string) []byte {

@@ -55,6 +55,49 @@ func TestMentionsTellsLongNamesApart(t *testing.T) {
 	assert.Equal(t, map[string]bool{short: true, middle: true}, mentioned(`"`+middle+`"`, short, middle, long))
 }
 
+// TestWhatAMentionIs: as much text as can be one name, where a suffix could begin. A character
+// too few, and a snapshot would count as unused.
+func TestWhatAMentionIs(t *testing.T) {
+	for text, want := range map[string][]string{
+		"app-0123456789ab app-0123456789ab app-0123456789ab": {"app-0123456789ab"},
+		`"zoo9.az-0123456789ab"`:                             {"zoo9.az-0123456789ab"},
+		`"a-0123456789ab-z.9"`:                               {"a-0123456789ab-z.9"},
+		"image:app-0123456789ab:{app-0123456789ac}":          {"app-0123456789ab", "app-0123456789ac"},
+		"é~APP-0123456789ab|app-0123456789ac{":               {"-0123456789ab", "app-0123456789ac"},
+		"app-0vv999999999":                                   {"app-0vv999999999"},
+		"app-0123.56789ab":                                   nil,
+		"app-0123/56789ab":                                   nil,
+		"app-0123:56789ab":                                   nil,
+		"app-0123A56789ab":                                   nil,
+		"app-0123`56789ab":                                   nil,
+		"app-0123w56789ab":                                   nil,
+		"app-0123z56789ab":                                   nil,
+		"app-0123456789a":                                    nil,
+		"app-a":                                              nil,
+		"app-":                                               nil,
+	} {
+		assert.Equal(t, want, retention.Mentions([]byte(text)), text)
+	}
+}
+
+// TestNamesAreFoundAnywhereInAMention, and what is too short for one is none.
+func TestNamesAreFoundAnywhereInAMention(t *testing.T) {
+	names := retention.Names{}
+	names.Add("app-0123456789ab")
+	names.Add("app-short")
+	for mention, want := range map[string][]string{
+		"app-0123456789ab":                 {"app-0123456789ab"},
+		"my-app-0123456789ab-x":            {"app-0123456789ab"},
+		"app-0123456789ab-b-000000000000-": {"app-0123456789ab"},
+		"ap-0123456789ab":                  nil,
+		"x-app-short-x":                    nil,
+	} {
+		var found []string
+		names.In(mention, func(name string) { found = append(found, name) })
+		assert.Equal(t, want, found, mention)
+	}
+}
+
 // TestEveryNameInATextIsFound: what Mentions and Names find is what a search for
 // each name finds.
 func TestEveryNameInATextIsFound(t *testing.T) {

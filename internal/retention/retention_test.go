@@ -234,6 +234,16 @@ func TestTheNewestAreRetained(t *testing.T) {
 	}, states, "what is current or used takes nobody's place")
 }
 
+func TestBoundsOfDecide(t *testing.T) {
+	exact := old(1)
+	exact.Created = now.Add(-time.Hour)
+	both := old(2)
+	both.Used = true
+	verdicts := rules.Decide(retention.Source{Current: both.Digest, Snapshots: []retention.Snapshot{exact, both}}, now)
+	assert.Equal(t, retention.Verdict{State: retention.Marked, Action: retention.Mark}, verdicts[0], "it is just old enough")
+	assert.Equal(t, retention.Verdict{State: retention.Current, Action: retention.Keep}, verdicts[1], "it is used as well")
+}
+
 // TestNewestIsWhatWasCurrentLast: a content that comes back keeps its snapshot, which is as
 // old as ever.
 func TestNewestIsWhatWasCurrentLast(t *testing.T) {

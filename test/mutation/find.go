@@ -233,7 +233,7 @@ func (f *finder) swapCases(clause, next *ast.CaseClause) {
 		seconds = append(seconds, "("+f.text(e)+")")
 	}
 	first, second := strings.Join(firsts, ", "), strings.Join(seconds, " || ")
-	id := f.add(next, fmt.Sprintf("case `%s` comes after the next one", squeezed(first)))
+	id := f.add(clause, fmt.Sprintf("case `%s` comes after the next one", squeezed(first)))
 	for _, e := range clause.List {
 		f.around(e, "((", fmt.Sprintf(") && !(mutationOn(%d) && (%s)))", id, second))
 	}
