@@ -1,0 +1,291 @@
+package pin_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/configpin/configpin/internal/pin"
+	"github.com/configpin/configpin/internal/refs"
+	"github.com/configpin/configpin/internal/snapshot"
+	"github.com/configpin/configpin/internal/wellknown"
+	"github.com/configpin/configpin/internal/workload"
+)
+
+// raw is a Deployment of which every word matters.
+func raw(t *testing.T, metadata, template, spec string) workload.Object {
+	t.Helper()
+	if template != "" {
+		template = `"metadata": ` + template + `,`
+	}
+	object, err := workload.Lookup("apps", "Deployment").Read(fmt.Sprintf(`{"metadata": {"name": "web", "namespace": "shop" %s}, "spec": {"template": {%s "spec": %s}}}`, metadata, template, spec))
+	require.NoError(t, err)
+	return object
+}
+
+const enabled = `, "labels": {"configpin.io/enabled": "true"}`
+
+// operations are those of a patch, in one line each.
+func operations(d pin.Decision) []string {
+	var told []string
+	for _, o := range d.Patch {
+		told = append(told, fmt.Sprintf("%s %s %v", o.Operation, o.Path, o.Value))
+	}
+	return told
+}
+
+func TestFactOf(t *testing.T) {
+	source := snapshot.Object{
+		Kind: wellknown.ConfigMap, Name: "app", Data: map[string]string{"a": "b"},
+		Annotations: map[string]string{wellknown.Versioned: "true"},
+	}
+	made := snapshot.Of(source, snapshot.Lengths[1])
+	digest := source.Digest("app").String()
+	misspelt := source
+	misspelt.Annotations = map[string]string{wellknown.Versioned: "yes"}
+	plain := source
+	plain.Annotations = nil
+	assert.Equal(t, pin.Fact{Role: pin.Source, Digest: digest, Current: "app-" + digest[:12]}, pin.FactOf(source))
+	assert.Equal(t, pin.Fact{Role: pin.Snapshot, Of: "app", Digest: digest}, pin.FactOf(made))
+	assert.Equal(t, pin.Fact{Role: pin.Plain, Invalid: "yes"}, pin.FactOf(misspelt))
+	assert.Equal(t, pin.Fact{Role: pin.Plain}, pin.FactOf(plain))
+}
+
+// A patch makes what it needs, and no more: labels where there are none, and none where
+// there is nothing to say.
+func TestAPatchForAWorkloadWithoutLabels(t *testing.T) {
+	object := raw(t, "", "", `{"volumes": [{"configMap": {"name": "app"}}]}`)
+	got := pin.Decide(pin.Request{New: object, NamespaceEnabled: true}, world(a1))
+	assert.Equal(t, []string{
+		"replace /spec/template/spec/volumes/0/configMap/name " + a1,
+		"add /spec/template/metadata map[annotations:map[configpin.io/pins:configmap/app=" + a1 + "]]",
+		"add /metadata/labels map[configpin.io/enabled:true observed.configpin.io/configmap.app:111111111111]",
+	}, operations(got))
+
+	pinned := raw(t, "", `{"annotations": {"configpin.io/pins": "configmap/app=`+a1+`"}}`, `{"volumes": [{"configMap": {"name": "`+a1+`"}}, {"configMap": {"name": "plain"}}]}`)
+	got = pin.Decide(pin.Request{New: pinned}, world(a1))
+	assert.Equal(t, []string{
+		"replace /spec/template/spec/volumes/0/configMap/name app",
+		"remove /spec/template/metadata/annotations/configpin.io~1pins <nil>",
+	}, operations(got), "opting out adds nothing, and leaves what isn't ours")
+}
+
+// What was pinned once and isn't any more says so, or a template that knows of no pins
+// couldn't be told from one that came from elsewhere.
+func TestTheEmptyPinsAreKept(t *testing.T) {
+	const added = "add /spec/template/metadata/annotations map[configpin.io/pins:]"
+	for name, test := range map[string]struct {
+		old, new written
+		want     []string
+	}{
+		"what was pinned isn't named any more": {on(a1, a1), on("", "plain"), []string{added}},
+		"it wasn't any more before":            {on("", "plain").withPins(""), on("", "plain"), []string{added}},
+		"it says so already":                   {on("", "plain").withPins(""), on("", "plain").withPins(""), nil},
+		"it never was":                         {on("", "plain"), on("", "plain"), nil},
+		"somebody says so who can't know": {
+			on("", "plain"), on("", "plain").withPins("configmap/app=" + a1),
+			[]string{"add /spec/template/metadata/annotations/configpin.io~1pins "},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			old := test.old.object(t)
+			assert.Equal(t, test.want, operations(pin.Decide(pin.Request{New: test.new.object(t), Old: &old}, world(a1))))
+		})
+	}
+}
+
+// An undo of a workload that was never offered anything, of a source that is gone, gets no
+// empty label.
+func TestNoLabelIsEmpty(t *testing.T) {
+	old := on("", a1).object(t)
+	got := pin.Decide(pin.Request{Old: &old, New: on("", a2).object(t)}, with(world(a1), "app", pin.Fact{Role: pin.Absent}))
+	assert.Equal(t, pin.ReasonRolledBack, got.Outcomes[0].Reason)
+	assert.Empty(t, got.Patch)
+}
+
+// A workload of which nothing but a label is left of ours is put right, too, and one that
+// is none of ours is left as it is.
+func TestWhatIsOurs(t *testing.T) {
+	label := raw(t, `, "labels": {"observed.configpin.io/configmap.app": "111111111111"}`, "", `{"volumes": [{"configMap": {"name": "app"}}]}`)
+	assert.Equal(t, []string{"remove /metadata/labels/observed.configpin.io~1configmap.app <nil>"}, operations(pin.Decide(pin.Request{New: label}, world(a1))))
+	assert.NotEmpty(t, pin.Wanted(pin.Request{New: label}, pin.Facts{}))
+
+	byHand := raw(t, `, "labels": {"a": "b"}`, "", `{"volumes": [{"configMap": {"name": "`+a1+`"}}]}`)
+	assert.Empty(t, pin.Decide(pin.Request{New: byHand}, world(a2)))
+	assert.Empty(t, pin.Wanted(pin.Request{New: byHand}, pin.Facts{}))
+}
+
+// What is going, and what is a Job's, comes before every switch.
+func TestWhatComesFirst(t *testing.T) {
+	old := on(a1, a1).withKind("Job").object(t)
+	applied := on("", "app").withKind("Job")
+	going := applied.object(t)
+	going.Terminating = true
+	assert.Empty(t, pin.Decide(pin.Request{Old: &old, New: going}, world(a2)).Patch)
+	assert.Empty(t, pin.Wanted(pin.Request{Old: &old, New: going}, pin.Facts{}))
+
+	misspelt := applied.label("enabled", "yes").object(t)
+	got := pin.Decide(pin.Request{Old: &old, New: misspelt}, world(a2))
+	require.NotEmpty(t, got.Patch)
+	assert.Equal(t, a1, got.Patch[0].Value)
+}
+
+// The refs of a Job are put back where they were, if they still are of the same source.
+func TestAJobWhoseRefsWereExchanged(t *testing.T) {
+	old := on(a1, a1, b1, "plain").withKind("Job").object(t)
+	got := pin.Decide(pin.Request{Old: &old, New: on("", "app", "plain", "extra").withKind("Job").object(t)}, world(a2))
+	var named []string
+	for _, o := range got.Patch {
+		if strings.HasSuffix(o.Path, "/name") {
+			named = append(named, fmt.Sprint(o.Path, " ", o.Value))
+		}
+	}
+	assert.Equal(t, []string{"/spec/template/spec/containers/0/envFrom/0/configMapRef/name " + a1}, named)
+}
+
+func TestADenialIsToldWithItsOutcomes(t *testing.T) {
+	old := on(a2, a2).object(t)
+	got := pin.Decide(pin.Request{Old: &old, New: on(a2, a1).object(t)}, world(a2, a1))
+	require.NotEmpty(t, got.Denied)
+	require.Len(t, got.Outcomes, 1)
+	assert.Equal(t, pin.ReasonGone, got.Outcomes[0].Reason)
+}
+
+func TestWarningsOfSwitchesAreInOrder(t *testing.T) {
+	got := pin.Decide(pin.Request{New: on("", "app").label("enabled", "1").label("rollout", "2").label("resume", "3").withExclude("x").object(t)}, world(a1))
+	assert.Equal(t, []string{
+		`label configpin.io/enabled: "1" is not one of its values: "true" or "false"`,
+		`label configpin.io/rollout: "2" is not one of its values: "manual"`,
+		`label configpin.io/resume: "3" is not one of its values: "true"`,
+		`annotation configpin.io/exclude: "x" is not of the form configmap/NAME or secret/NAME`,
+	}, got.Warnings)
+}
+
+// What is told, and what isn't, of writes that differ in one thing.
+func TestWhatWarningsAreAbout(t *testing.T) {
+	gone := func(optional bool) (pin.Facts, written) {
+		w := on("", "app").withPins("configmap/app=" + a1)
+		w.optional = optional
+		return with(world(a1), "app", pin.Fact{Role: pin.Absent}), w
+	}
+	absent, neverPinned := gone(true)
+	for name, test := range map[string]struct {
+		old   *written
+		new   written
+		facts pin.Facts
+		want  []string
+	}{
+		"metadata of a template that is held": {
+			ptr(on(a2, a1)), on(a2, a1).withExclude("configmap/extra"), world(a2),
+			[]string{"configmap/app: held at " + a1 + "; to end it, label the deployment configpin.io/resume=true"},
+		},
+		"another image beside a pin that stays":                     {ptr(on(a1, a1)), on(a1, a1).withImage("v2"), world(a1), nil},
+		"another image beside a pin that was there before its keys": {ptr(on(a1, a1).withPins("-")), on(a1, a1).withPins("-").withImage("v2"), world(a1), nil},
+		"one thing that is missing, twice":                          {nil, on("", "none", "none"), world(a1), []string{"configmap/none does not exist: its refs are left as they are"}},
+		"a restored Job whose snapshot is there":                    {nil, on("", a1).withKind("Job"), world(a2), nil},
+		"a restored Job whose snapshot is about to be":              {nil, on("", a2).withKind("Job"), world(a2, a2), nil},
+		"a restored workload whose snapshot is about to be":         {nil, on("", a2), world(a2, a2), nil},
+		"an optional source that is gone, and wasn't pinned":        {nil, neverPinned, absent, []string{"configmap/app does not exist: its refs are left as they are"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			request := pin.Request{New: test.new.object(t)}
+			if test.old != nil {
+				old := test.old.object(t)
+				request.Old = &old
+			}
+			assert.Equal(t, test.want, pin.Decide(request, test.facts).Warnings)
+		})
+	}
+}
+
+// Of Secrets it is told what becomes of a pin, and not which there are.
+func TestWarningsAboutSecrets(t *testing.T) {
+	db := refs.Target{Kind: wellknown.Secret, Name: "db"}
+	one := refs.Target{Kind: wellknown.Secret, Name: "db-111111111111"}
+	pinned := func(image string) workload.Object {
+		return raw(t, enabled, `{"annotations": {"configpin.io/pins": "secret/db=db-111111111111"}}`, `{"containers": [{"name": "a", "image": "`+image+`", "envFrom": [{"secretRef": {"name": "db-111111111111"}}]}]}`)
+	}
+	old := pinned("v1")
+	kept := pin.Facts{db: {Role: pin.Absent}, one: {Role: pin.Snapshot, Of: "db", Digest: "1"}}
+	assert.Equal(t, []string{"secret/db does not exist: its pin db-111111111111 is kept"}, pin.Decide(pin.Request{Old: &old, New: pinned("v2")}, kept).Warnings)
+
+	twice := raw(t, enabled, "", `{"containers": [{"name": "a", "env": [{"name": "X", "value": "1"}, {"name": "X", "valueFrom": {"secretKeyRef": {"name": "db", "key": "k"}}}]}]}`)
+	assert.Empty(t, pin.Decide(pin.Request{New: twice}, pin.Facts{db: {Role: pin.Plain, Invalid: "yes"}}).Warnings)
+	source := pin.Facts{db: {Role: pin.Source, Digest: "1", Current: one.Name}}
+	assert.Equal(t, []string{"secret/db: env X is in container a more than once, so it is not pinned there"}, pin.Decide(pin.Request{New: twice}, source).Warnings)
+}
+
+// One ref that needs a source is enough to need it, and one that can be pinned to pin it,
+// whichever comes first.
+func TestWhatOneOfSeveralRefsIsEnoughFor(t *testing.T) {
+	template := `{"annotations": {"configpin.io/pins": "configmap/app=` + a1 + `"}}`
+	absent := with(world(a1), "app", pin.Fact{Role: pin.Absent})
+	for _, optional := range []string{"true, false", "false, true"} {
+		one, other, _ := strings.Cut(optional, ", ")
+		spec := func(image, name string) string {
+			return fmt.Sprintf(`{"containers": [{"name": "a", "image": %q, "envFrom": [{"configMapRef": {"name": %q, "optional": %s}}, {"configMapRef": {"name": %q, "optional": %s}}]}]}`, image, name, one, name, other)
+		}
+		old := raw(t, enabled, template, spec("v1", a1))
+		got := pin.Decide(pin.Request{Old: &old, New: raw(t, enabled, template, spec("v2", "app"))}, absent)
+		require.Len(t, got.Outcomes, 1)
+		assert.Equal(t, a1, got.Outcomes[0].Name, "its Pods don't start without it")
+	}
+	firm := `{"name": "a", "envFrom": [{"configMapRef": {"name": "app"}}]}`
+	repeated := `{"name": "b", "env": [{"name": "X"}, {"name": "X", "valueFrom": {"configMapKeyRef": {"name": "app", "key": "k"}}}]}`
+	for _, containers := range []string{firm + "," + repeated, repeated + "," + firm} {
+		got := pin.Decide(pin.Request{New: raw(t, enabled, "", `{"containers": [`+containers+`]}`)}, world(a1))
+		require.Len(t, got.Outcomes, 1)
+		assert.Equal(t, a1, got.Outcomes[0].Name)
+	}
+}
+
+// Changes of several sources are in their order, and of nothing there is nothing to tell.
+func TestChangesAreSorted(t *testing.T) {
+	names := []string{"d", "b", "e", "a", "c"}
+	var pins, volumes []string
+	for _, name := range names {
+		pins = append(pins, "configmap/"+name+"="+name+"-1")
+		volumes = append(volumes, fmt.Sprintf(`{"configMap": {"name": "%s-1"}}`, name))
+	}
+	object := raw(t, "", fmt.Sprintf(`{"annotations": {"configpin.io/pins": %q}}`, strings.Join(pins, ",")), `{"volumes": [`+strings.Join(volumes, ",")+`]}`)
+	changes := pin.Changes(nil, object, func(refs.Target, string) bool { return true })
+	var told []string
+	for _, c := range changes {
+		told = append(told, c.Source.Name)
+	}
+	assert.Equal(t, []string{"a", "b", "c", "d", "e"}, told)
+	assert.Empty(t, pin.Tell(object.Kind, nil))
+}
+
+func TestChangesOfLabels(t *testing.T) {
+	for name, test := range map[string]struct {
+		before, after *workload.Object
+		live          string
+		want          string
+	}{
+		"the label moves away from a pin that stays":  {pinnedObject(t, "app-aaa", "aaa"), pinnedObject(t, "app-aaa", "bbb"), "bbb", wellknown.ReasonRollbackHeld},
+		"a shorter label of the same content":         {pinnedObject(t, "app-ccc", "ccc"), pinnedObject(t, "app-aaabbb", "aaa"), "aaabbb", wellknown.ReasonRolledForward},
+		"it moves to another snapshot without source": {pinnedObject(t, "app-aaa", "aaa"), pinnedObject(t, "app-bbb", "bbb"), "", wellknown.ReasonPinned},
+	} {
+		changes := pin.Changes(test.before, *test.after, func(_ refs.Target, suffix string) bool {
+			return test.live != "" && strings.HasPrefix(test.live, suffix)
+		})
+		require.Len(t, changes, 1, name)
+		assert.Equal(t, test.want, changes[0].Reason, name)
+	}
+}
+
+// What is missing is what is named, pinned, and not there.
+func TestWhatIsNotMissing(t *testing.T) {
+	absent := pin.Fact{Role: pin.Absent}
+	old := on("", "app").withPins("configmap/app=" + a1).object(t)
+	facts := with(world(a1), "app", absent)
+	assert.Empty(t, pin.Missing(pin.Decide(pin.Request{New: old, Old: &old}, facts), facts), "it names the source itself")
+	old = on(a1, a1).object(t)
+	assert.Empty(t, pin.Missing(pin.Decide(pin.Request{New: old, Old: &old}, facts), facts), "its snapshot is there")
+	facts = with(with(world(a1), "app", absent), a1, absent)
+	assert.Len(t, pin.Missing(pin.Decide(pin.Request{New: old, Old: &old}, facts), facts), 1)
+}
