@@ -289,3 +289,58 @@ func TestWhatIsNotMissing(t *testing.T) {
 	facts = with(with(world(a1), "app", absent), a1, absent)
 	assert.Len(t, pin.Missing(pin.Decide(pin.Request{New: old, Old: &old}, facts), facts), 1)
 }
+
+// A changed template is one that differs in more than names of snapshots and our keys.
+func TestWhatADeployIs(t *testing.T) {
+	old := on(a2, a1, "plain").withExclude("configmap/x")
+	for name, test := range map[string]struct {
+		new  written
+		want pin.Reason
+	}{
+		"nothing else":                  {on("", "app", "plain").withExclude("configmap/x"), pin.ReasonHeld},
+		"an annotation":                 {on("", "app", "plain").withExclude("configmap/y"), pin.ReasonDeployed},
+		"no annotation":                 {on("", "app", "plain"), pin.ReasonDeployed},
+		"something that isn't a source": {on("", "app", "none").withExclude("configmap/x"), pin.ReasonDeployed},
+		"an image":                      {on("", "app", "plain").withExclude("configmap/x").withImage("v2"), pin.ReasonDeployed},
+	} {
+		before := old.object(t)
+		got := pin.Decide(pin.Request{Old: &before, New: test.new.object(t)}, world(a2))
+		require.NotEmpty(t, got.Outcomes, name)
+		assert.Equal(t, test.want, got.Outcomes[0].Reason, name)
+	}
+}
+
+// What a Secret was offered by another key is wanted where its digest doesn't tell.
+func TestWantedOfSecrets(t *testing.T) {
+	db, one := refs.Target{Kind: wellknown.Secret, Name: "db"}, refs.Target{Kind: wellknown.Secret, Name: "db-111111111111"}
+	offered := refs.Target{Kind: wellknown.Secret, Name: "db-222222222222"}
+	const label = `, "labels": {"configpin.io/enabled": "true", "observed.configpin.io/secret.db": "222222222222"}`
+	pins := `{"annotations": {"configpin.io/pins": "secret/db=db-111111111111"}}`
+	source := pin.Fact{Role: pin.Source, Digest: "3"}
+	for name, test := range map[string]struct {
+		metadata, template, named string
+		facts                     pin.Facts
+		want                      []refs.Target
+	}{
+		"by its pins":                 {label, pins, one.Name, pin.Facts{one: {Role: pin.Absent}, db: source}, []refs.Target{offered}},
+		"by its snapshot":             {label, "", one.Name, pin.Facts{one: {Role: pin.Snapshot, Of: "db"}, db: source}, []refs.Target{offered}},
+		"by its own name":             {label, "", db.Name, pin.Facts{db: source}, []refs.Target{offered}},
+		"it is what the source holds": {label, pins, one.Name, pin.Facts{one: {Role: pin.Absent}, db: {Role: pin.Source, Digest: "2222222222223"}}, nil},
+		"it wasn't offered anything":  {enabled, pins, one.Name, pin.Facts{one: {Role: pin.Absent}, db: source}, nil},
+		"its source is gone":          {label, pins, one.Name, pin.Facts{one: {Role: pin.Absent}, db: {Role: pin.Absent}}, nil},
+	} {
+		object := raw(t, test.metadata, test.template, fmt.Sprintf(`{"volumes": [{"secret": {"secretName": %q}}]}`, test.named))
+		assert.ElementsMatch(t, test.want, pin.Wanted(pin.Request{New: object}, test.facts), name)
+	}
+}
+
+// Nothing is wanted where nothing is decided, but what was there before is put back.
+func TestWhatIsNotWanted(t *testing.T) {
+	assert.Empty(t, pin.Wanted(pin.Request{New: on(a1, a1).label("enabled", "yes").object(t)}, pin.Facts{}))
+	old := on(a1, a1).withKind("Job").object(t)
+	assert.NotEmpty(t, pin.Wanted(pin.Request{Old: &old, New: on("", "app").withKind("Job").label("enabled", "yes").object(t)}, pin.Facts{}))
+	copied, err := workload.Lookup("batch", "Job").Read(`{"metadata": {"labels": {"configpin.io/enabled": "true"}, "ownerReferences":
+		[{"apiVersion": "batch/v1", "kind": "CronJob", "controller": true}]}, "spec": {"template": {"spec": {"volumes": [{"configMap": {"name": "app"}}]}}}}`)
+	require.NoError(t, err)
+	assert.Empty(t, pin.Wanted(pin.Request{New: copied}, pin.Facts{}))
+}

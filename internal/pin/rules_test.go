@@ -89,3 +89,111 @@ func TestAnswersOfNeighbours(t *testing.T) {
 	gone.old = one
 	assert.Equal(t, ReasonGone, decide(gone).reason, "an exported manifest whose snapshot is gone names nothing")
 }
+
+func TestWhatIsHeldRolledBackAndUndone(t *testing.T) {
+	const one, two = "app-111111111111", "app-222222222222"
+	assert.False(t, situation{old: one, offered: true}.held(), "without live there is nothing to be held from")
+	back := situation{pinned: true, versioned: true, exists: true, in: two, old: one}
+	assert.True(t, back.rolledBack())
+	assert.True(t, back.undoes())
+	for name, change := range map[string]func(*situation){
+		"it is new":                 func(s *situation) { s.creating = true },
+		"its template can't change": func(s *situation) { s.frozen = true },
+		"it names several":          func(s *situation) { s.ambiguous = true },
+		"it names the source":       func(s *situation) { s.pinned = false },
+		"it names what it did":      func(s *situation) { s.in = one },
+	} {
+		s := back
+		change(&s)
+		assert.False(t, s.rolledBack(), name)
+		assert.False(t, s.undoes(), name)
+	}
+	for name, change := range map[string]func(*situation){
+		"the source isn't versioned": func(s *situation) { s.versioned = false },
+		"the source is excluded":     func(s *situation) { s.excluded = true },
+		"it is seen again":           func(s *situation) { s.live, s.incoming, s.agrees = "app-3", "222222222222", true },
+	} {
+		s := back
+		change(&s)
+		assert.True(t, s.rolledBack(), name)
+		assert.False(t, s.undoes(), name)
+	}
+}
+
+// TestAnswers has what the rules answer where several things are known at once.
+func TestAnswers(t *testing.T) {
+	const one, two, three = "app-111111111111", "app-222222222222", "app-333333333333"
+	kept := answer{name: two, observed: "222222222222", reason: ReasonUnavailable, ended: true}
+	for name, test := range map[string]struct {
+		s    situation
+		want answer
+	}{
+		"a Job keeps its name": {
+			situation{frozen: true, pinned: true, in: two, old: one, observed: "1"},
+			answer{name: one, observed: "1", reason: ReasonFrozen},
+		},
+		"a Job without a pin keeps its label": {
+			situation{frozen: true, in: "app", observed: "1"},
+			answer{name: "app", observed: "1", reason: ReasonFrozen},
+		},
+		"our own answer, of what is excluded by now, stays where it was": {
+			situation{excluded: true, pinned: true, exists: true, versioned: true, in: one, old: two, live: two, incoming: "111111111111", agrees: true},
+			answer{name: one, observed: "111111111111", reason: ReasonSeenAgain},
+		},
+		"an exported manifest of what is gone, as its source is": {
+			situation{pinned: true, versioned: true, in: two, old: one, observed: "1", incoming: "222222222222", agrees: true},
+			answer{name: two, observed: "1", reason: ReasonGone},
+		},
+		"a snapshot that is gone comes in with the wish to go on": {
+			situation{resume: true, pinned: true, versioned: true, in: two, old: one, live: three},
+			answer{name: three, observed: "333333333333", reason: ReasonResumed},
+		},
+		"a deploy elsewhere ends no hold": {
+			situation{deploy: true, pinned: true, exists: true, versioned: true, in: one, old: one, live: two, observed: "222222222222", offered: true},
+			answer{name: one, observed: "222222222222", reason: ReasonHeld},
+		},
+		"an undo elsewhere leaves no source un-pinned": {
+			situation{undo: true, versioned: true, in: "app", old: one, live: two},
+			answer{name: two, observed: "222222222222", reason: ReasonReapplied},
+		},
+		"what is left un-pinned has no label": {
+			situation{excluded: true, versioned: true, in: "app", old: one, observed: "1"},
+			answer{name: "app", reason: ReasonExcluded},
+		},
+		"somebody resumes at a snapshot, without a source": {
+			situation{resume: true, pinned: true, exists: true, versioned: true, in: two, observed: "1"}, kept,
+		},
+		"somebody resumes at another snapshot, without a source": {
+			situation{resume: true, pinned: true, exists: true, versioned: true, in: one, old: two, observed: "1"}, kept,
+		},
+		"somebody resumes at a snapshot of an optional source that is gone": {
+			situation{resume: true, optional: true, pinned: true, exists: true, versioned: true, in: two, observed: "1"}, kept,
+		},
+		"somebody resumes without a pin or a source": {
+			situation{resume: true, versioned: true, in: "app", observed: "1"},
+			answer{name: "app", reason: ReasonUnavailable},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			test.s.source = "app"
+			assert.Equal(t, test.want, decide(test.s))
+		})
+	}
+}
+
+func TestOffer(t *testing.T) {
+	const one, two = "app-111111111111", "app-222222222222"
+	long := "222222222222333333333333"
+	for name, test := range map[string]struct {
+		s    situation
+		want string
+	}{
+		"it is there, and was offered it":       {situation{live: two, old: two, observed: "2", offered: true, digest: long}, "2"},
+		"it is there, and was offered the like": {situation{live: two, old: two, observed: "222222222222", digest: long}, "222222222222"},
+		"it was offered something else":         {situation{live: two, old: one, observed: "1", digest: long}, "222222222222"},
+		"it was offered that, and stayed":       {situation{live: two, old: one, observed: "222222222222", offered: true, digest: long}, long},
+		"there is no other length":              {situation{live: two, old: one, observed: "222222222222", offered: true, digest: "222222222222"}, "222222222222"},
+	} {
+		assert.Equal(t, test.want, test.s.offer(), name)
+	}
+}
