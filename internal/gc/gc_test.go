@@ -348,6 +348,16 @@ func TestClocksThatDifferEndThePass(t *testing.T) {
 	}
 }
 
+func TestClocksThatHardlyDifferDoNotMatter(t *testing.T) {
+	for _, skew := range []time.Duration{time.Minute, -time.Minute} {
+		w := newWorld()
+		names := w.source("a", "app", "blue", "green")
+		w.skew = skew
+		c, _ := w.collector()
+		assert.Equal(t, []string{"mark " + names[0]}, w.pass(t, c))
+	}
+}
+
 // TestProofsGrowOld: what was looked for is as old as the beginning of the look, and a
 // long look counts for as long again.
 func TestProofsGrowOld(t *testing.T) {

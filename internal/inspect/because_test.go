@@ -31,6 +31,7 @@ func TestReasonsInWords(t *testing.T) {
 		"Reapplied":    "an unchanged template names the source",
 		"Touched":      "it follows what the source holds",
 		"Unavailable":  "what the source holds can't be pinned",
+		"Unclear":      "nobody understands whether it is to be pinned",
 		"Dropped":      "the source was deleted, and its refs are optional",
 		"Repeated":     "only variables whose names repeat refer to it",
 	}, inspect.Because)
