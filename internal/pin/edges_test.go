@@ -344,3 +344,20 @@ func TestWhatIsNotWanted(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, pin.Wanted(pin.Request{New: copied}, pin.Facts{}))
 }
+
+// What is kept of a kind that isn't served any more is what the template alone says: no
+// label is made up, and a source that is named beside its snapshot isn't pinned.
+func TestPinsOfAKindThatIsNotServed(t *testing.T) {
+	const pins = `{"annotations": {"configpin.io/pins": "secret/db=db-111111111111"}}`
+	object := raw(t, "", pins, `{"volumes": [{"secret": {"secretName": "db-111111111111"}}]}`)
+	got := pin.Decide(pin.Request{Old: &object, New: object, NamespaceEnabled: true}, pin.Facts{})
+	assert.Equal(t, []string{"add /metadata/labels map[configpin.io/enabled:true]"}, operations(got))
+
+	object = raw(t, `, "labels": {"configpin.io/enabled": "true", "observed.configpin.io/secret.db": "111111111111"}`, pins,
+		`{"volumes": [{"secret": {"secretName": "db-111111111111"}}, {"secret": {"secretName": "db"}}]}`)
+	got = pin.Decide(pin.Request{Old: &object, New: object}, pin.Facts{})
+	assert.Equal(t, []string{
+		"add /spec/template/metadata/annotations/configpin.io~1pins ",
+		"remove /metadata/labels/observed.configpin.io~1secret.db <nil>",
+	}, operations(got))
+}

@@ -74,7 +74,7 @@ func TestSituations(t *testing.T) {
 			ptr(on(a2, a1, a2).withPins("configmap/app=" + a2)), on(a2, a1), world(a2), a1, a1, "222222222222", pin.ReasonRolledBack,
 		},
 		"a restored workload, without a source to be held from": {
-			nil, on(a2, a1), gone("app", a1), a1, a1, "222222222222", pin.ReasonUnavailable,
+			nil, on(a2, a1), gone("app", a1, a2), a1, a1, "222222222222", pin.ReasonUnavailable,
 		},
 		"our own answer, by a longer label of a snapshot that is about to be made": {
 			ptr(on(a1, a1)), seen(digest(a2)[:24], on(a2, a2)), gone(a2), a2, a2, digest(a2)[:24], pin.ReasonSeenAgain,
