@@ -15,59 +15,61 @@ import (
 func TestOrderOfRules(t *testing.T) {
 	const one, two = "app-111111111111", "app-222222222222"
 	for name, test := range map[string]struct {
-		s    situation
-		want Reason
+		s             situation
+		want, instead Reason
 	}{
 		"a template that can't change names several": {
 			situation{frozen: true, ambiguous: true, pinned: true, in: two, old: one},
-			ReasonFrozen,
+			ReasonFrozen, ReasonAmbiguous,
 		},
 		"several snapshots come in beside a label that somebody edited": {
 			situation{ambiguous: true, pinned: true, exists: true, versioned: true, in: two, old: two, live: two, incoming: "222222222222", agrees: true},
-			ReasonAmbiguous,
+			ReasonAmbiguous, ReasonSeenAgain,
 		},
 		"our own answer has what is excluded": {
 			situation{excluded: true, pinned: true, exists: true, versioned: true, in: two, old: one, live: two, incoming: "222222222222", agrees: true},
-			ReasonSeenAgain,
+			ReasonSeenAgain, ReasonExcluded,
 		},
 		"what is excluded isn't versioned": {
 			situation{excluded: true, pinned: true, exists: true, in: one, old: one},
-			ReasonExcluded,
+			ReasonExcluded, ReasonNotVersioned,
 		},
 		"somebody resumes with a snapshot that is gone, of a source that is": {
 			situation{resume: true, pinned: true, versioned: true, in: two, old: one},
-			ReasonGone,
+			ReasonGone, ReasonUnavailable,
 		},
 		"a new workload that names a snapshot gives up every hold": {
 			situation{creating: true, resume: true, pinned: true, exists: true, versioned: true, in: one, live: two},
-			ReasonResumed,
+			ReasonResumed, ReasonRestored,
 		},
 		"a new workload names a snapshot": {
 			situation{creating: true, pinned: true, exists: true, versioned: true, in: one, live: two},
-			ReasonRestored,
+			ReasonRestored, ReasonCreated,
 		},
 		"only deploys move a workload of which another source is rolled back": {
 			situation{manual: true, undo: true, pinned: true, exists: true, versioned: true, in: one, old: one, live: two},
-			ReasonUndone,
+			ReasonUndone, ReasonManual,
 		},
 		"only deploys move a workload that was taken back": {
 			situation{manual: true, pinned: true, exists: true, versioned: true, in: one, old: one, live: two, observed: "222222222222", offered: true},
-			ReasonManual,
+			ReasonManual, ReasonHeld,
 		},
 		"a manifest is applied again that names the source of a hold": {
 			situation{versioned: true, in: "app", old: one, live: two, observed: "222222222222", offered: true},
-			ReasonHeld,
+			ReasonHeld, ReasonReapplied,
 		},
 		"a manifest is applied again": {
 			situation{versioned: true, in: "app", old: one, live: two},
-			ReasonReapplied,
+			ReasonReapplied, ReasonTouched,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			test.s.source = "app"
 			first := slices.IndexFunc(rules, func(r rule) bool { return r.applies(test.s) })
-			assert.True(t, rules[first+1].applies(test.s), "its neighbour would decide otherwise")
 			assert.Equal(t, test.want, decide(test.s).reason)
+			others := slices.Delete(slices.Clone(rules), first, first+1)
+			next := slices.IndexFunc(others, func(r rule) bool { return r.applies(test.s) })
+			assert.Equal(t, test.instead, others[next].answer(test.s).reason, "without the first, the second would")
 		})
 	}
 }

@@ -92,8 +92,9 @@ func (s suite) flags() []string {
 }
 
 // suitesOf returns the tests of packages, with all that they depend on.
-func suitesOf(ctx context.Context, root, pattern string) ([]suite, error) {
-	out, err := goCommand(ctx, root, "list", "-test", "-f", `{{.ImportPath}}	{{.Dir}}	{{range .Deps}}{{.}};{{end}}`, pattern)
+func suitesOf(ctx context.Context, root, patterns string) ([]suite, error) {
+	args := []string{"list", "-test", "-f", `{{.ImportPath}}	{{.Dir}}	{{range .Deps}}{{.}};{{end}}`}
+	out, err := goCommand(ctx, root, append(args, strings.Split(patterns, ",")...)...)
 	if err != nil {
 		return nil, err
 	}

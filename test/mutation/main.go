@@ -109,7 +109,7 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	flags := flag.NewFlagSet("mutation", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	flags.Usage = func() {} // else wrong flags would be answered with all of it
-	flags.StringVar(&o.tests, "tests", "./internal/...", "the packages whose tests are asked, where they depend on what is changed")
+	flags.StringVar(&o.tests, "tests", "./internal/...", "the packages whose tests are asked where they depend on what is changed, separated by commas")
 	flags.StringVar(&o.known, "known", "test/mutation/equivalent.txt", "the `file` with the changes that nobody can notice")
 	flags.IntVar(&o.sample, "sample", 0, "try only so `many` changes, evenly spread over the packages (default: all)")
 	flags.BoolVar(&o.list, "list", false, "say what would be changed, and change nothing")
