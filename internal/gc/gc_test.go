@@ -232,27 +232,6 @@ func TestMarkedThenDeleted(t *testing.T) {
 	assert.InDelta(t, 2*len("key")+len("greenred"), testutil.ToFloat64(bytes), 0)
 }
 
-// TestNothingIsToldOfASecretThatIsCollected: who may read Events isn't to learn which
-// Secrets there are.
-func TestNothingIsToldOfASecretThatIsCollected(t *testing.T) {
-	w := newWorld()
-	db := snapshot.Object{
-		Kind: wellknown.Secret, Namespace: "a", Name: "db", UID: "a/db", Type: "Opaque", Key: key(t, "1"),
-		Annotations: map[string]string{wellknown.Versioned: "true"},
-	}
-	for revision, password := range []string{"hunter1", "hunter2"} {
-		db.Data = map[string]string{"password": password}
-		made := snapshot.Of(db, 12)
-		made.Key, made.Created = db.Key, w.now.Add(-2*time.Hour)
-		made.Annotations[wellknown.Revision] = strconv.Itoa(revision + 1)
-		w.store(made)
-	}
-	w.store(db)
-	c, recorder := w.collector()
-	assert.Len(t, w.leftAfter(t, c), 2, "one is collected")
-	assert.Empty(t, recorder.Events)
-}
-
 func TestUsedAgainIsUnmarked(t *testing.T) {
 	w := newWorld()
 	names := w.source("a", "app", "blue", "green")
@@ -345,16 +324,6 @@ func TestClocksThatDifferEndThePass(t *testing.T) {
 		c, _ := w.collector()
 		require.ErrorIs(t, c.Pass(t.Context()), errClock)
 		assert.Empty(t, w.writes)
-	}
-}
-
-func TestClocksThatHardlyDifferDoNotMatter(t *testing.T) {
-	for _, skew := range []time.Duration{time.Minute, -time.Minute} {
-		w := newWorld()
-		names := w.source("a", "app", "blue", "green")
-		w.skew = skew
-		c, _ := w.collector()
-		assert.Equal(t, []string{"mark " + names[0]}, w.pass(t, c))
 	}
 }
 

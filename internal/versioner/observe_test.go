@@ -1,7 +1,12 @@
 package versioner_test
 
 import (
+	"errors"
+	"fmt"
+	"strconv"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -10,6 +15,7 @@ import (
 
 	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/snapshot"
+	"github.com/configpin/configpin/internal/versioner"
 	"github.com/configpin/configpin/internal/wellknown"
 )
 
@@ -67,4 +73,45 @@ func TestWhatOutnumbersNothing(t *testing.T) {
 			assert.Zero(t, queue.Len())
 		})
 	}
+}
+
+// TestARefusalOfASecretQuotesNoName: that of its snapshot has a part of its digest.
+func TestARefusalOfASecretQuotesNoName(t *testing.T) {
+	for name, test := range map[string]struct {
+		source *snapshot.Object
+		key    cluster.Key
+		want   string
+	}{
+		"of a Secret":    {secret(secretKey(t, 1)), db, "exceeded quota"},
+		"of a ConfigMap": {holding("blue"), app, `keeping it as "x-1": exceeded quota`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, recorder := newWorld(), events.NewFakeRecorder(10)
+			w.source = test.source
+			w.refuses = fmt.Errorf("keeping it as %q: %w", "x-1", &cluster.RefusedError{Err: errors.New("exceeded quota")})
+			_, err := w.start(recorder).Reconcile(t.Context(), test.key)
+			require.Error(t, err)
+			assert.Equal(t, "Warning SnapshotFailed Nothing is pinned to what it holds now: "+test.want, <-recorder.Events)
+		})
+	}
+}
+
+// TestAKnownContentIsNoFastChange: what is kept already takes nothing from what may be
+// kept, however often it comes back.
+func TestAKnownContentIsNoFastChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		v := w.start(events.NewFakeRecorder(1000))
+		v.Options = versioner.Options{Burst: 3, Every: time.Minute}
+		for edit := range 20 {
+			w.source = holding(strconv.Itoa(edit % 2))
+			_, err := v.Reconcile(t.Context(), app)
+			require.NoError(t, err)
+		}
+		w.source = holding("new")
+		result, err := v.Reconcile(t.Context(), app)
+		require.NoError(t, err)
+		assert.Zero(t, result.RequeueAfter)
+		assert.Len(t, w.snapshots, 3)
+	})
 }

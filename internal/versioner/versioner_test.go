@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -402,27 +401,6 @@ func TestWhatGoesWithItsNamespaceIsNoTrouble(t *testing.T) {
 	}
 }
 
-// TestARefusalOfASecretQuotesNoName: that of its snapshot has a part of its digest.
-func TestARefusalOfASecretQuotesNoName(t *testing.T) {
-	for name, test := range map[string]struct {
-		source *snapshot.Object
-		key    cluster.Key
-		want   string
-	}{
-		"of a Secret":    {secret(secretKey(t, 1)), db, "exceeded quota"},
-		"of a ConfigMap": {holding("blue"), app, `keeping it as "x-1": exceeded quota`},
-	} {
-		t.Run(name, func(t *testing.T) {
-			w, recorder := newWorld(), events.NewFakeRecorder(10)
-			w.source = test.source
-			w.refuses = fmt.Errorf("keeping it as %q: %w", "x-1", &cluster.RefusedError{Err: errors.New("exceeded quota")})
-			_, err := w.start(recorder).Reconcile(t.Context(), test.key)
-			require.Error(t, err)
-			assert.Equal(t, "Warning SnapshotFailed Nothing is pinned to what it holds now: "+test.want, <-recorder.Events)
-		})
-	}
-}
-
 // TestASnapshotThatVanishesBeforeItIsNumberedIsNoTrouble: that it went is told by the
 // watch, and then it is made again.
 func TestASnapshotThatVanishesBeforeItIsNumberedIsNoTrouble(t *testing.T) {
@@ -575,25 +553,5 @@ func TestASourceThatChangesTooFast(t *testing.T) {
 		result, err := v.Reconcile(t.Context(), app)
 		require.NoError(t, err)
 		assert.Zero(t, result.RequeueAfter, "what is kept already needn't wait")
-	})
-}
-
-// TestAKnownContentIsNoFastChange: what is kept already takes nothing from what may be
-// kept, however often it comes back.
-func TestAKnownContentIsNoFastChange(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
-		v := w.start(events.NewFakeRecorder(1000))
-		v.Options = versioner.Options{Burst: 3, Every: time.Minute}
-		for edit := range 20 {
-			w.source = holding(strconv.Itoa(edit % 2))
-			_, err := v.Reconcile(t.Context(), app)
-			require.NoError(t, err)
-		}
-		w.source = holding("new")
-		result, err := v.Reconcile(t.Context(), app)
-		require.NoError(t, err)
-		assert.Zero(t, result.RequeueAfter)
-		assert.Len(t, w.snapshots, 3)
 	})
 }
