@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/configpin/configpin/internal/inspect"
+	"github.com/configpin/configpin/internal/pin"
 	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/snapshot"
 	"github.com/configpin/configpin/internal/wellknown"
@@ -274,4 +275,17 @@ func TestOptionalIsOfOneSource(t *testing.T) {
 	require.Len(t, found, 2)
 	assert.True(t, found[0].OK)
 	assert.False(t, found[1].OK)
+}
+
+// A source that only variables name whose names repeat isn't pinned, and that has to be told.
+func TestStatusOfRepeatedVariables(t *testing.T) {
+	t.Parallel()
+	subject := deployment{}.subject(t)
+	subject.Template.Spec = `{"containers": [{"name": "a", "env": [{"name": "X"}, {"name": "X", "valueFrom": {"configMapKeyRef": {"name": "app", "key": "word"}}}]}]}`
+	found := subject.Status(index(source("app", "one")))
+	require.Len(t, found, 1)
+	assert.Equal(t, inspect.Unpinned, found[0].State)
+	assert.Equal(t, inspect.Because[pin.ReasonRepeated], found[0].Reason)
+	assert.NotEmpty(t, found[0].Reason)
+	assert.False(t, found[0].OK)
 }
