@@ -17,8 +17,8 @@ import (
 	"github.com/configpin/configpin/internal/wellknown"
 )
 
-// TestOnlyWhatWasReadIsDeleted: the request names the very object that was judged. What a
-// real API server makes of that is for test/conformance; that it is asked is seen here, too.
+// TestOnlyWhatWasReadIsDeleted: the request names the very object that was judged. Who is
+// quicker than whom, then, is for test/e2e/races.
 func TestOnlyWhatWasReadIsDeleted(t *testing.T) {
 	for _, kind := range wellknown.Kinds {
 		t.Run(string(kind), func(t *testing.T) {
