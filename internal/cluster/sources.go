@@ -369,7 +369,7 @@ func (s *Sources) fact(key Key) (fact pin.Fact, ready bool) {
 	case watch == nil:
 		return pin.Fact{Role: pin.Unserved}, true
 	case watch.hidden():
-		return pin.Fact{Role: pin.Unserved, Hidden: true}, false
+		return pin.Fact{Role: pin.Unserved, Hidden: true}, true
 	}
 	object, found := s.Metadata(key)
 	if !found {
