@@ -305,8 +305,8 @@ func sourceGoes(s *space) {
 	s.showing(web.web, "web", "red")
 }
 
-// sourceIsGone: of sources that say nothing of a limit, so that ten are retained as long
-// as they are there.
+// sourceIsGone: of sources that say nothing of a limit, so that ten are retained, or one of
+// a Secret, as long as they are there.
 func sourceIsGone(s *space) {
 	s.source("gone", "blue")
 	s.source("retired", "blue")
@@ -318,14 +318,14 @@ func sourceIsGone(s *space) {
 		s.edit(name, "green")
 		s.eventually("green of "+name+" is kept", func() (string, bool) { return "", s.current(name) != "" && s.current(name) != kept[name] })
 	}
-	last := s.current("gone")
+	last, retired := s.current("gone"), s.current("retired")
 	web := s.deploy("Deployment", "web", envFrom("used"))
 	green := s.showing(web, "used", "green")
 	s.remove(configMap("gone", nil))
 	s.remove(configMap("used", nil))
 	s.kubectl("annotate", s.sourceKind()+"/retired", wellknown.Versioned+"-")
 	s.collected(kept["gone"], last, kept["used"])
-	s.survives(green, kept["retired"])
+	s.survives(green, retired)
 }
 
 func sourceRetires(s *space) {
