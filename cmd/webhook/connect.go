@@ -3,29 +3,38 @@ package main
 import (
 	"k8s.io/client-go/rest"
 
+	"github.com/configpin/configpin/internal/admission"
 	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/hashing"
 	"github.com/configpin/configpin/internal/serve"
 )
 
-// connect returns the sources and snapshots to serve. The key is nil where no Secrets
+// connect returns a handler of what is in the cluster. The key is nil where no Secrets
 // are served.
-func connect(flags *serve.Flags, config *rest.Config) (*cluster.Objects, *cluster.DigestKey, error) {
+func connect(flags *serve.Flags, config *rest.Config) (*admission.Handler, *cluster.DigestKey, error) {
 	scope, err := flags.Scope()
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(scope.Secrets) == 0 {
-		objects, err := cluster.Connect(config, cluster.Scope(scope), nil)
-		return objects, nil, err
+	var key *cluster.DigestKey
+	var current func() *hashing.Key
+	if len(scope.Secrets) > 0 {
+		namespace, err := flags.DigestKeyNamespace()
+		if err != nil {
+			return nil, nil, err
+		}
+		if key, err = cluster.NewDigestKey(config, namespace); err != nil {
+			return nil, nil, err
+		}
+		current = key.Key
 	}
-	namespace, err := flags.DigestKeyNamespace()
+	objects, err := cluster.Connect(config, cluster.Scope(scope), current)
 	if err != nil {
 		return nil, nil, err
 	}
-	key, err := cluster.NewDigestKey(config, namespace)
+	history, err := cluster.NewHistory(config)
 	if err != nil {
 		return nil, nil, err
 	}
-	objects, err := cluster.Connect(config, cluster.Scope(scope), key.Key)
-	return objects, key, err
+	return &admission.Handler{Objects: objects, History: history}, key, nil
 }

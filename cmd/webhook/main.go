@@ -11,8 +11,6 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 
-	"github.com/configpin/configpin/internal/admission"
-	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/serve"
 )
 
@@ -53,11 +51,7 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	objects, key, err := connect(flags, config)
-	if err != nil {
-		return err
-	}
-	history, err := cluster.NewHistory(config)
+	handler, key, err := connect(flags, config)
 	if err != nil {
 		return err
 	}
@@ -65,7 +59,7 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	handler := admission.Handler{Objects: objects, History: history, Slots: semaphore.NewWeighted(int64(*concurrency))}
+	handler.Slots = semaphore.NewWeighted(int64(*concurrency))
 	server := serve.Server{
 		Address: *address,
 		Handler: handler.Mux(),

@@ -40,6 +40,7 @@ func (s settings) rights(home string) []right {
 	here := []string{home}
 
 	add(webhook, s.namespaces, "", "configmaps", "", "get create patch")
+	add(webhook, s.namespaces, "apps", "replicasets controllerrevisions", "", "list")
 	add(webhook, s.secrets, "", "secrets", "", "get create patch")
 
 	add(versioner, s.namespaces, "", "configmaps", "", content)

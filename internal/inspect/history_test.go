@@ -117,8 +117,8 @@ func TestTheOrderOfHistory(t *testing.T) {
 func TestWhatHistoryTells(t *testing.T) {
 	t.Parallel()
 	app := source("app", "one")
-	app.Annotations[wellknown.KubernetesChangeCause] = "first"
 	made := kept(app, 1)
+	made.Annotations[wellknown.ChangeCause] = "first"
 	made.Created = time.Date(2026, 11, 28, 14, 0, 0, 0, time.UTC)
 	made.Annotations[wellknown.UnusedSince] = "2026-11-29T00:00:00Z"
 	terminating := kept(source("app", "gone"), 2)
