@@ -36,5 +36,5 @@ func connect(flags *serve.Flags, config *rest.Config) (*admission.Handler, *clus
 	if err != nil {
 		return nil, nil, err
 	}
-	return &admission.Handler{Objects: objects, History: history}, key, nil
+	return &admission.Handler{Objects: objects, History: history, Hashes: flags.HashAnnotations}, key, nil
 }

@@ -52,7 +52,7 @@ func (h *Handler) admit(ctx context.Context, r review, namespaceEnabled bool) (a
 	if err != nil {
 		return admissionv1.AdmissionResponse{}, err
 	}
-	request.NamespaceEnabled = namespaceEnabled
+	request.NamespaceEnabled, request.Hashes = namespaceEnabled, h.Hashes
 	decision, err := h.decide(ctx, r, request)
 	if err != nil {
 		return admissionv1.AdmissionResponse{}, err

@@ -12,6 +12,8 @@ import (
 
 	"golang.org/x/sync/semaphore"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/configpin/configpin/internal/wellknown"
 )
 
 // Paths at which reviews are answered. The second is for namespaces that opt in
@@ -54,6 +56,9 @@ type Handler struct {
 	// Slots bounds the reviews that are answered at a time, each of which takes one.
 	// Those beyond wait, as long as the API server does.
 	Slots *semaphore.Weighted
+
+	// Hashes are annotations of templates that are hashes of config.
+	Hashes wellknown.Hashes
 
 	told *told
 }

@@ -124,7 +124,7 @@ func (c *requestCase) outcomes() []Outcome {
 	outcomes := make([]Outcome, len(sources))
 	for i, source := range sources {
 		s := situations[i]
-		s.undo, s.deploy = undo, deploy
+		s.undo, s.deploy = undo, deploy || c.rehashed(s)
 		answer := decide(s)
 		if !c.firm[source] && answer.name != s.in && answer.reason != ReasonFrozen {
 			answer.name, answer.observed, answer.reason = source.Name, "", ReasonRepeated
@@ -297,5 +297,14 @@ func (c *requestCase) deploy(situations []situation) bool {
 	if c.request.Old == nil || !slices.ContainsFunc(situations, func(s situation) bool { return !s.pinned }) {
 		return false
 	}
-	return !sameRest(c.new, c.old, c.saidSource)
+	return !sameRest(c.new, c.old, c.request.Hashes, c.saidSource)
+}
+
+// rehashed says whether a changed hash of config is what makes a deploy. Only deploys
+// change the pins of a workload whose rollout is manual, and a chart that changes
+// nothing but its config is one; others follow their source anyway. After an undo it is
+// the hash that came with what was undone.
+func (c *requestCase) rehashed(s situation) bool {
+	return s.manual && !s.pinned && !s.creating && !s.held() &&
+		!sameHashes(c.new.object.Template, c.old.object.Template, c.request.Hashes)
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/snapshot"
+	"github.com/configpin/configpin/internal/wellknown"
 	"github.com/configpin/configpin/internal/workload"
 )
 
@@ -32,6 +33,9 @@ type Request struct {
 	// somebody takes it back. It is worth finding out where AsksHistory says so.
 	Returned bool
 
+	// Hashes are annotations of templates that don't make another template of one.
+	Hashes wellknown.Hashes
+
 	states []state // of New and Old, once they were read
 }
 
@@ -42,6 +46,9 @@ func (r Request) Read() Request {
 	r.states = states(r)
 	return r
 }
+
+// Refs are those of the new template.
+func (r Request) Refs() []refs.Ref { return states(r)[0].refs }
 
 // Role is what an object is to us.
 type Role int

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tidwall/gjson"
+
 	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/snapshot"
 	"github.com/configpin/configpin/internal/wellknown"
@@ -130,9 +132,9 @@ func parseTarget(text string) (target refs.Target, valid bool) {
 }
 
 // sameRest says whether two templates differ in nothing but the names of
-// snapshots and our own annotation: whether, pins put back to their sources,
-// they are the same.
-func sameRest(a, b state, source func(refs.Target) (refs.Target, bool)) bool {
+// snapshots, our own annotation and hashes of config: whether, pins put back to
+// their sources, they are the same.
+func sameRest(a, b state, hashes wellknown.Hashes, source func(refs.Target) (refs.Target, bool)) bool {
 	unpinned := func(s state) string {
 		return refs.Rewrite(s.object.Template.Spec, s.refs, func(ref refs.Ref) string {
 			if of, known := source(ref.Target); known {
@@ -142,7 +144,7 @@ func sameRest(a, b state, source func(refs.Target) (refs.Target, bool)) bool {
 		})
 	}
 	return sameJSON(unpinned(a), unpinned(b)) &&
-		reflect.DeepEqual(foreignMetadata(a.object.Template), foreignMetadata(b.object.Template))
+		reflect.DeepEqual(foreignMetadata(a.object.Template, hashes), foreignMetadata(b.object.Template, hashes))
 }
 
 // sameJSON compares bytes first: both come from the API server's encoder, so
@@ -155,13 +157,29 @@ func sameJSON(a, b string) bool {
 	return json.Unmarshal([]byte(a), &x) == nil && json.Unmarshal([]byte(b), &y) == nil && reflect.DeepEqual(x, y)
 }
 
-func foreignMetadata(t workload.Template) map[string]any {
+// sameHashes says whether two templates have the same hashes of config.
+func sameHashes(a, b workload.Template, hashes wellknown.Hashes) bool {
+	return maps.Equal(hashesOf(a, hashes), hashesOf(b, hashes))
+}
+
+func hashesOf(t workload.Template, hashes wellknown.Hashes) map[string]string {
+	found := map[string]string{}
+	gjson.Get(t.Metadata, "annotations").ForEach(func(key, value gjson.Result) bool {
+		if hashes.Have(key.Str) {
+			found[key.Str] = value.Raw
+		}
+		return true
+	})
+	return found
+}
+
+func foreignMetadata(t workload.Template, hashes wellknown.Hashes) map[string]any {
 	metadata := map[string]any{}
 	if t.Metadata != "" {
 		_ = json.Unmarshal([]byte(t.Metadata), &metadata) // valid, or Read would not have found it
 	}
 	if annotations, ok := metadata["annotations"].(map[string]any); ok {
-		delete(annotations, wellknown.Pins)
+		maps.DeleteFunc(annotations, func(key string, _ any) bool { return key == wellknown.Pins || hashes.Have(key) })
 		if len(annotations) == 0 {
 			delete(metadata, "annotations")
 		}

@@ -26,22 +26,41 @@ type scopeFlags struct {
 }
 
 func (s *scopeFlags) add(f *Flags) {
-	f.Func("namespaces", "the only `namespaces` to serve, separated by commas (default: all)", listOf(&s.namespaces))
+	f.Func("namespaces", "the only `namespaces` to serve, separated by commas (default: all)", listOf(&s.namespaces, namespace))
 	f.BoolVar(&s.secrets, "secrets", false, "serve Secrets too, in all namespaces that are served")
-	f.Func("secrets-namespaces", "serve Secrets too, in these `namespaces` alone, separated by commas", listOf(&s.secretsNamespaces))
+	f.Func("secrets-namespaces", "serve Secrets too, in these `namespaces` alone, separated by commas", listOf(&s.secretsNamespaces, namespace))
 	f.StringVar(&s.keyNamespace, "digest-key-namespace", "", "`namespace` of the Secret with the key of Secrets' digests (default: the Pod's own)")
 }
 
-func listOf(list *[]string) func(string) error {
+// listOf adds to a list what is separated by commas, and is valid.
+func listOf(list *[]string, valid func(string) error) func(string) error {
 	return func(value string) error {
-		for namespace := range strings.SplitSeq(value, ",") {
-			if len(validation.IsDNS1123Label(namespace)) > 0 {
-				return fmt.Errorf("%q is no name of a namespace", namespace)
+		for element := range strings.SplitSeq(value, ",") {
+			if err := valid(element); err != nil {
+				return err
 			}
-			*list = append(*list, namespace)
+			*list = append(*list, element)
 		}
 		return nil
 	}
+}
+
+func namespace(name string) error {
+	if len(validation.IsDNS1123Label(name)) > 0 {
+		return fmt.Errorf("%q is no name of a namespace", name)
+	}
+	return nil
+}
+
+func hashAnnotation(key string) error {
+	begin, all := strings.CutSuffix(key, "*")
+	if all && begin != "" {
+		begin += "x" // it is a key if what it begins is one
+	}
+	if len(validation.IsQualifiedName(begin)) > 0 {
+		return fmt.Errorf("%q is no key of an annotation, nor what some begin with and a *", key)
+	}
+	return nil
 }
 
 // Scope returns where to serve.

@@ -68,3 +68,15 @@ func TestDigestKeyNamespace(t *testing.T) {
 	_, err = flags.DigestKeyNamespace()
 	assert.ErrorIs(t, err, errUsage, "here is no Pod")
 }
+
+func TestHashAnnotations(t *testing.T) {
+	flags := NewFlags("program", "", "")
+	require.NoError(t, flags.Read([]string{"--hash-annotations=example.com/config-hash,example.com/*", "--hash-annotations=sum*"}))
+	assert.Equal(t, []string{"example.com/config-hash", "example.com/*", "sum*"}, flags.HashAnnotations)
+	for _, wrong := range []string{"", "*", "a/b/c", "a,", "/*", "**"} {
+		err := NewFlags("program", "", "").Read([]string{"--hash-annotations=" + wrong})
+		assert.ErrorIs(t, err, errUsage, "%q", wrong)
+	}
+	err := NewFlags("program", "", "").Read([]string{"--hash-annotations=*"})
+	assert.EqualError(t, err, `program: invalid value "*" for flag -hash-annotations: "*" is no key of an annotation, nor what some begin with and a *; see --help`)
+}

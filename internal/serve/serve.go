@@ -58,11 +58,16 @@ type Flags struct {
 	*flag.FlagSet
 	Kubeconfig    string
 	HealthAddress string
-	scope         scopeFlags
-	logLevel      int
-	logFormat     string
-	version       bool
-	help          func(out io.Writer)
+
+	// HashAnnotations are keys of annotations of templates that are hashes of config,
+	// of which one that ends in a * stands for all that begin so.
+	HashAnnotations []string
+
+	scope     scopeFlags
+	logLevel  int
+	logFormat string
+	version   bool
+	help      func(out io.Writer)
 }
 
 // NewFlags returns the flags of a program. About says in a sentence what it is
@@ -80,6 +85,7 @@ func NewFlags(program, about, examples string) *Flags {
 	f.StringVar(&f.Kubeconfig, "kubeconfig", "", "`file` that says how to reach the API server (default: as a Pod does)")
 	f.StringVar(&f.HealthAddress, "health-address", ":8081", "`address` that serves /healthz, /readyz and /metrics")
 	f.scope.add(f)
+	f.Func("hash-annotations", "further annotations of Pod templates, beside checksum/*, that are hashes of config and don't make another template of one: `keys`, separated by commas, that may end in a *", listOf(&f.HashAnnotations, hashAnnotation))
 	f.IntVar(&f.logLevel, "v", 0, "log `level`: 0 for what changed in the cluster, 1 for every decision")
 	f.StringVar(&f.logFormat, "log-format", "text", "log `format`: text or json")
 	f.BoolVar(&f.version, "version", false, "say which release this is, and end")

@@ -76,6 +76,9 @@ app.kubernetes.io/component: {{ .component }}
 {{- with .root.Values.secrets.namespaces }}
 - --secrets-namespaces={{ join "," . }}
 {{- end }}
+{{- with .root.Values.hashAnnotations }}
+- --hash-annotations={{ join "," . }}
+{{- end }}
 {{- end -}}
 
 {{/* As the Pod Security Standard "restricted" asks. */}}
