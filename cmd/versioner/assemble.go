@@ -116,7 +116,7 @@ func connect(config *rest.Config, o *options) (*connection, error) {
 	if r.sources, err = cluster.NewSources(config, o.scope, r.digestKey); err != nil {
 		return nil, err
 	}
-	if r.workloads, err = cluster.NewWorkloads(config, o.scope); err != nil {
+	if r.workloads, err = cluster.NewWorkloads(config, o.scope, o.hashes); err != nil {
 		return nil, err
 	}
 	return r, nil

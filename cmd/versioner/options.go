@@ -19,6 +19,7 @@ import (
 // options are the flags of this program.
 type options struct {
 	scope        cluster.Scope
+	hashes       wellknown.Hashes
 	keyNamespace string // where Secrets are served
 
 	snapshots versioner.Options
@@ -136,7 +137,7 @@ func (o *options) resolveScope(flags *serve.Flags) error {
 	if err != nil {
 		return err
 	}
-	o.scope = cluster.Scope(scope)
+	o.scope, o.hashes = cluster.Scope(scope), wellknown.Hashes(flags.HashAnnotations)
 	if len(scope.Secrets) > 0 {
 		o.keyNamespace, err = flags.DigestKeyNamespace()
 	}

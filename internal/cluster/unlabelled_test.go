@@ -42,7 +42,7 @@ func TestUnlabelledAreListedAsFarAsTheyCanBe(t *testing.T) {
 		}
 	}))
 	t.Cleanup(server.Close)
-	w, err := NewWorkloads(&rest.Config{Host: server.URL}, Scope{Namespaces: []string{"bank", "gone", "shop"}})
+	w, err := NewWorkloads(&rest.Config{Host: server.URL}, Scope{Namespaces: []string{"bank", "gone", "shop"}}, nil)
 	require.NoError(t, err)
 	names := func(found []Workload) (names []string) {
 		for _, of := range found {

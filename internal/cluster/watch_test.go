@@ -66,7 +66,7 @@ func TestOfAWorkloadOnlyTargetsAreKept(t *testing.T) {
 	from := corev1.EnvFromSource{ConfigMapRef: &corev1.ConfigMapEnvSource{}}
 	from.ConfigMapRef.Name = "app-1"
 	full.Spec.Template.Spec.Containers = []corev1.Container{{Name: "web", Args: []string{strings.Repeat("x", 1000)}, EnvFrom: []corev1.EnvFromSource{from}}}
-	kept, err := toEntry(deployment)(full)
+	kept, err := toEntry(deployment, nil)(full)
 	require.NoError(t, err)
 	e := kept.(*entry)
 	assert.Equal(t, "web", e.Name)
@@ -83,6 +83,33 @@ func TestOfAWorkloadOnlyTargetsAreKept(t *testing.T) {
 	keys, err := sourcesOf(e)
 	require.NoError(t, err)
 	assert.Equal(t, []string{"configmap/shop/app-1", "configmap/shop/app"}, keys)
+}
+
+func TestOfManagedFieldsOnlyIsKeptWhetherTheyAreRight(t *testing.T) {
+	deployment := workload.Lookup("apps", "Deployment")
+	hash := `{"f:spec":{"f:template":{"f:metadata":{"f:annotations":{"f:example.com/hash":{}}}}}}`
+	applied := metav1.ManagedFieldsEntry{Manager: "gitops", Operation: metav1.ManagedFieldsOperationApply, FieldsV1: metav1.NewFieldsV1("{}")}
+	for _, test := range []struct {
+		name   string
+		fields string
+		want   bool
+	}{
+		{"somebody owns a name by an update", `{"f:spec":{"f:template":{"f:spec":{"f:containers":{"k:{\"name\":\"web\"}":{"f:envFrom":{}}}}}}}`, true},
+		{"somebody owns something else by an update", `{"f:spec":{"f:template":{"f:spec":{"f:containers":{"k:{\"name\":\"web\"}":{"f:image":{}}}}}}}`, false},
+		{"somebody owns, by an update, a hash of which the flag says so", hash, true},
+	} {
+		full := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{ManagedFields: []metav1.ManagedFieldsEntry{
+			applied, {Manager: "kubectl", Operation: metav1.ManagedFieldsOperationUpdate, FieldsV1: metav1.NewFieldsV1(test.fields)},
+		}}}
+		full.Spec.Template.Annotations = map[string]string{wellknown.Pins: "configmap/app=app-1", "example.com/hash": "1"}
+		from := corev1.EnvFromSource{ConfigMapRef: &corev1.ConfigMapEnvSource{}}
+		from.ConfigMapRef.Name = "app-1"
+		full.Spec.Template.Spec.Containers = []corev1.Container{{Name: "web", EnvFrom: []corev1.EnvFromSource{from}}}
+		kept, err := toEntry(deployment, wellknown.Hashes{"example.com/*"})(full)
+		require.NoError(t, err)
+		assert.Equal(t, test.want, kept.(*entry).object.Misowned, test.name)
+		assert.Empty(t, kept.(*entry).object.ManagedFields, test.name)
+	}
 }
 
 // TestInformers: what is watched is metadata of sources and
@@ -111,7 +138,7 @@ func TestInformers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			config := &rest.Config{Host: "localhost"}
-			workloads, err := NewWorkloads(config, test.scope)
+			workloads, err := NewWorkloads(config, test.scope, nil)
 			require.NoError(t, err)
 			var watched []string
 			for kind, watches := range workloads.informers {
@@ -257,7 +284,7 @@ func TestWhatIsWaitedForIsTold(t *testing.T) {
 	s, err := NewSources(&rest.Config{Host: server.URL}, scope, func() *hashing.Key { return key })
 	require.NoError(t, err)
 	assert.Equal(t, []string{"configmaps", "secrets of namespace bank", "secrets of namespace shop"}, s.Waiting())
-	w, err := NewWorkloads(&rest.Config{Host: server.URL}, scope)
+	w, err := NewWorkloads(&rest.Config{Host: server.URL}, scope, nil)
 	require.NoError(t, err)
 	assert.Equal(t, []string{"cronjobs", "daemonsets", "deployments", "namespaces", "statefulsets"}, w.Waiting())
 

@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/configpin/configpin/internal/ownership"
 	"github.com/configpin/configpin/internal/pin"
 	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/wellknown"
@@ -41,6 +42,7 @@ type Workloads struct {
 	optedIn   optedIn
 	metadata  metadata.Interface
 	patches   *Patches
+	hashes    wellknown.Hashes
 }
 
 // entry is what is kept of a workload: of its template, nothing but the targets
@@ -51,8 +53,8 @@ type entry struct {
 }
 
 // NewWorkloads returns the Workloads of scope in the cluster at config, not watching
-// yet.
-func NewWorkloads(config *rest.Config, scope Scope) (*Workloads, error) {
+// yet. hashes are annotations of templates that are hashes of config.
+func NewWorkloads(config *rest.Config, scope Scope, hashes wellknown.Hashes) (*Workloads, error) {
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the cluster: %w", err)
@@ -65,6 +67,7 @@ func NewWorkloads(config *rest.Config, scope Scope) (*Workloads, error) {
 		scope:     scope.Namespaces,
 		informers: map[*workload.Kind]watches{},
 		metadata:  metadataReader,
+		hashes:    hashes,
 	}
 	if w.optedIn, err = newOptedIn(metadataReader, scope.Namespaces); err != nil {
 		return nil, fmt.Errorf("watching namespaces: %w", err)
@@ -78,7 +81,7 @@ func NewWorkloads(config *rest.Config, scope Scope) (*Workloads, error) {
 		}
 		w.informers[kind] = watches{}
 		for _, namespace := range scope.Namespaces {
-			if w.informers[kind][namespace], err = watchWorkloads(client, kind, namespace); err != nil {
+			if w.informers[kind][namespace], err = watchWorkloads(client, kind, namespace, hashes); err != nil {
 				return nil, fmt.Errorf("watching %s: %w", kind.Resource, err)
 			}
 		}
@@ -86,7 +89,7 @@ func NewWorkloads(config *rest.Config, scope Scope) (*Workloads, error) {
 	return w, nil
 }
 
-func watchWorkloads(client kubernetes.Interface, kind *workload.Kind, namespace string) (*watch, error) {
+func watchWorkloads(client kubernetes.Interface, kind *workload.Kind, namespace string, hashes wellknown.Hashes) (*watch, error) {
 	factory := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithNamespace(namespace), informers.WithTweakListOptions(onlyLabelled))
 	generic, err := factory.ForResource(resource(kind))
 	if err != nil {
@@ -96,7 +99,7 @@ func watchWorkloads(client kubernetes.Interface, kind *workload.Kind, namespace 
 	if err := informer.AddIndexers(cache.Indexers{bySource: sourcesOf}); err != nil {
 		return nil, err
 	}
-	if err := informer.SetTransform(toEntry(kind)); err != nil {
+	if err := informer.SetTransform(toEntry(kind, hashes)); err != nil {
 		return nil, err
 	}
 	return newWatch(informer, kind.Resource, namespace)
@@ -129,13 +132,15 @@ func resource(kind *workload.Kind) schema.GroupVersionResource {
 // toEntry reduces a workload to its entry. It comes as the type that our version
 // of the API has, because the API server then sends what it sends to its own
 // controllers, encoded once for all; what that type doesn't know, the walk over
-// refs doesn't either.
-func toEntry(kind *workload.Kind) cache.TransformFunc {
+// refs doesn't either. Who owns what takes more room than all else: only whether that
+// is right is kept.
+func toEntry(kind *workload.Kind, hashes wellknown.Hashes) cache.TransformFunc {
 	return func(object any) (any, error) {
 		full, ok := object.(metav1.Object)
 		if _, done := object.(*entry); done || !ok {
 			return object, nil // an entry already, or the tombstone of one
 		}
+		owners := ownership.EntriesOf(full.GetManagedFields())
 		full.SetManagedFields(nil)
 		raw, err := json.Marshal(full)
 		if err != nil {
@@ -146,6 +151,7 @@ func toEntry(kind *workload.Kind) cache.TransformFunc {
 			return nil, err
 		}
 		read.Namespace, read.Name = full.GetNamespace(), full.GetName()
+		read.Misowned = ownership.Amiss(read, owners, hashes)
 		read.Labels = cloned(read.Labels)
 		read.Template = workload.Template{
 			Metadata:    "{}",
@@ -398,5 +404,10 @@ func (w *Workloads) Sources(of Workload) []Key {
 
 // Touch sends a workload through admission.
 func (w *Workloads) Touch(ctx context.Context, of Workload) (Touched, error) {
-	return w.patches.Touch(ctx, of, false)
+	touched, err := w.patches.Touch(ctx, of, false)
+	if err != nil {
+		return Touched{}, err
+	}
+	touched.Object.Misowned = ownership.Amiss(touched.Object, ownership.Entries(touched.Object.ManagedFields), w.hashes)
+	return touched, nil
 }

@@ -4,7 +4,8 @@
 // touch too many does nothing.
 //
 // A workload is behind exactly when the decision of package pin, about the
-// workload written unchanged, changes it. There is no other notion of it here.
+// workload written unchanged, changes it, or when who owns its names isn't right, as
+// package ownership says. There is no other notion of it here.
 package rollout
 
 import (
@@ -261,7 +262,7 @@ func (r *Rollout) pinned(before workload.Object, touched cluster.Touched) bool {
 // state is what the decision about a workload, written unchanged, says of it.
 type state struct {
 	known    bool // what all its sources hold; those of which it isn't known stay as they are
-	behind   bool // the decision changes it
+	behind   bool // the decision changes it, or who owns its names
 	moves    bool // it changes a name in the template: only then it rolls out
 	warnings []string
 	missing  []pin.Gone // snapshots that it names, and that nobody makes again
@@ -273,7 +274,7 @@ func (r *Rollout) look(object workload.Object) state {
 	decision := pin.Decide(request, facts)
 	return state{
 		known:    len(unknown) == 0,
-		behind:   len(decision.Patch) > 0,
+		behind:   len(decision.Patch) > 0 || object.Misowned,
 		moves:    slices.ContainsFunc(decision.Outcomes, pin.Outcome.Moves),
 		warnings: decision.Warnings,
 		missing: slices.DeleteFunc(pin.Missing(decision, facts), func(gone pin.Gone) bool {

@@ -106,6 +106,11 @@ const (
 	// of the content that the workload was last offered. Labels are the one
 	// place that no undo reverts.
 	ObservedPrefix = "observed." + Domain + "/"
+
+	// NotePrefix begins the names of annotations of a template that are never there.
+	// In managedFields, whoever owns one would own a field that admission took away:
+	// a list, as in "owned.configpin.io/containers.web.envFrom", or a hash of config.
+	NotePrefix = "owned." + Domain + "/"
 )
 
 // The Secret that holds the key by which the digests of Secrets are made, in the

@@ -85,6 +85,9 @@ type Object struct {
 	// ManagedFields is a JSON list, or empty.
 	ManagedFields string
 
+	// Misowned says that they have to be put right, for those who keep no more of them.
+	Misowned bool
+
 	Terminating bool
 	Template    Template
 

@@ -44,11 +44,13 @@ var layers = []layer{
 	{name: "pin", pure: true, may: []string{"refs", "snapshot", "wellknown", "workload"}},
 	{name: "retention", pure: true, may: []string{"snapshot", "wellknown"}},
 
+	{name: "ownership", pure: true, may: []string{"pin", "refs", "wellknown", "workload"}},
+
 	{name: "inspect", pure: true, may: core},
 
-	{name: "cluster", may: core},
+	{name: "cluster", may: append([]string{"ownership"}, core...)},
 
-	{name: "admission", may: belowEdges},
+	{name: "admission", may: append([]string{"ownership"}, belowEdges...)},
 	{name: "versioner", may: belowEdges},
 	{name: "rollout", may: belowEdges},
 	{name: "gc", may: belowEdges},
@@ -376,12 +378,12 @@ func TestCheck(t *testing.T) {
 		"edges don't import each other": {
 			pkg: in("internal/admission", "internal/cluster", "internal/pin", "internal/gc"),
 			want: []string{"internal/admission imports internal/gc: admission may import only " +
-				"cluster, hashing, pin, refs, retention, snapshot, wellknown and workload"},
+				"ownership, cluster, hashing, pin, refs, retention, snapshot, wellknown and workload"},
 		},
 		"edges don't reach each other": {
 			pkg: with(in("internal/gc", "internal/cluster"), func(p *pkg) { p.Deps = append(slices.Clone(p.Deps), module+"/internal/cli") }),
 			want: []string{"internal/gc reaches internal/cli through what it imports: gc may reach only " +
-				"cluster, hashing, pin, refs, retention, snapshot, wellknown and workload"},
+				"cluster, hashing, ownership, pin, refs, retention, snapshot, wellknown and workload"},
 		},
 		"a layer doesn't import what is outside internal": {
 			pkg:  in("internal/refs", "test/local"),
