@@ -6,36 +6,42 @@ import (
 	"reflect"
 	"slices"
 
+	"github.com/tidwall/gjson"
 	"gomodules.xyz/jsonpatch/v2"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
+	"github.com/configpin/configpin/internal/ownership"
 	"github.com/configpin/configpin/internal/pin"
 	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/wellknown"
 	"github.com/configpin/configpin/internal/workload"
 )
 
-// own puts right who owns the names that this answer replaces, and those that a
-// rollback brought back.
+// own puts right who owns the names that are pinned, whichever write they come with,
+// and those that this answer replaces.
 //
 // Nobody owns them by an update. `kubectl apply` writes the source's name and
 // `kubectl rollout undo` an old snapshot's, which makes them owners of the field;
 // every later server-side apply of the manifest, by helm or a GitOps tool, would
-// conflict with them for ever.
+// conflict with them for ever. Where somebody applies, hashes of config are nobody's
+// either: an undo takes them along with the names.
 //
 // Who owned them by apply before the update still does. Otherwise a ref that is
-// taken out of their manifest later would stay in the object.
+// taken out of their manifest later would stay in the object. Who sent a list that is
+// owned as a whole leaves a note of it, for the day on which they apply: see settle.
 //
 // A write that changes nothing else leaves the list as it is stored. The API server
 // sorts it by time, and takes another order for a change.
 func own(request pin.Request, decision pin.Decision) ([]jsonpatch.Operation, error) {
 	object := request.New
-	if len(decision.Patch) == 0 && !slices.ContainsFunc(decision.Outcomes, rolledBack) || hasOneApplier(object.ManagedFields) {
+	entries := ownership.Entries(object.ManagedFields)
+	if len(entries) == 0 || object.Terminating || object.Copied() {
 		return nil, nil
 	}
-	found := refs.Walk(object.Template.Spec)
-	names := answered(object, found, decision)
-	if names.Empty() {
+	a := answerOf(request, decision)
+	amiss := ownership.Of(object.Kind, a.names(), request.Hashes).Amiss(entries)
+	oneApplies := len(entries) == 1 && entries[0].Applied
+	if !amiss && (oneApplies || !a.replaces()) {
 		return nil, nil
 	}
 	written, err := readOwners(object.ManagedFields)
@@ -48,61 +54,131 @@ func own(request pin.Request, decision pin.Decision) ([]jsonpatch.Operation, err
 			return nil, fmt.Errorf("reading the managedFields of %s %q: %w", object.Kind.Kind, object.Name, err)
 		}
 	}
-	taken := written.byUpdate().Intersection(names).Difference(before.byUpdate())
-	now := written.disown(names).giveBack(before, taken)
-	if now.same(before) && leavesTemplate(request, found, decision) {
+	fields := a.fields(ownership.Applied(entries) || slices.ContainsFunc(before, owner.applied))
+	taken := written.byUpdate().Intersection(fields.names).Difference(before.byUpdate())
+	now := written.disown(fields).giveBack(before, taken).settle(fields)
+	if now.same(before) && a.leavesTemplate() {
 		now = before
 	}
 	if reflect.DeepEqual(now, written) {
 		return nil, nil
 	}
-	entries, err := now.entries()
+	listed, err := now.entries()
 	if err != nil {
 		return nil, fmt.Errorf("writing the managedFields of %s %q: %w", object.Kind.Kind, object.Name, err)
 	}
-	return []jsonpatch.Operation{jsonpatch.NewOperation("replace", "/metadata/managedFields", entries)}, nil
+	return []jsonpatch.Operation{jsonpatch.NewOperation("replace", "/metadata/managedFields", listed)}, nil
 }
 
-func rolledBack(outcome pin.Outcome) bool { return outcome.Reason == pin.ReasonRolledBack }
+// answer is what is stored of a template once it was answered.
+type answer struct {
+	request  pin.Request
+	refs     []refs.Ref
+	replaced map[string]string // what names become, by their pointers
+	pinned   map[refs.Target]bool
+}
 
-// leavesTemplate says whether the PodSpec is stored as it was.
-func leavesTemplate(request pin.Request, found []refs.Ref, decision pin.Decision) bool {
-	names := map[string]string{}
+func answerOf(request pin.Request, decision pin.Decision) answer {
+	a := answer{request, request.Refs(), map[string]string{}, map[refs.Target]bool{}}
 	for _, operation := range decision.Patch {
 		if name, isName := operation.Value.(string); isName {
-			names[operation.Path] = name
+			a.replaced[operation.Path] = name
 		}
 	}
-	object := request.New
-	spec := refs.Rewrite(object.Template.Spec, found, func(ref refs.Ref) string {
-		return cmp.Or(names[object.Kind.PointerOf(ref.Pointer)], ref.Name)
-	})
-	return request.Old != nil && spec == request.Old.Template.Spec
+	for source, name := range pin.ParsePins(request.New.Template.Annotations[wellknown.Pins]) {
+		a.pinned[refs.Target{Kind: source.Kind, Name: name}] = true
+	}
+	for _, outcome := range decision.Outcomes {
+		if outcome.Pinned() {
+			a.pinned[refs.Target{Kind: outcome.Source.Kind, Name: outcome.Name}] = true
+		}
+	}
+	return a
 }
 
-// answered is where the names that this answer is about are owned.
-func answered(object workload.Object, found []refs.Ref, decision pin.Decision) *fieldpath.Set {
-	replaced := map[string]bool{}
-	for _, operation := range decision.Patch {
-		replaced[operation.Path] = true
-	}
-	restored := map[refs.Target]bool{}
-	for _, outcome := range decision.Outcomes {
-		if rolledBack(outcome) {
-			restored[refs.Target{Kind: outcome.Source.Kind, Name: outcome.Name}] = true
-		}
-	}
-	names := fieldpath.NewSet()
-	if len(restored) > 0 {
-		names.Insert(pinsOwnedAt(object.Kind))
-	}
-	for _, ref := range found {
-		if restored[ref.Target] || replaced[object.Kind.PointerOf(ref.Pointer)] {
-			names.Insert(ownedAt(object.Kind, ref.Place))
-		}
-	}
-	return names
+// stored is what a ref names once this was answered.
+func (a answer) stored(ref refs.Ref) string {
+	return cmp.Or(a.replaced[a.request.New.Kind.PointerOf(ref.Pointer)], ref.Name)
 }
+
+func (a answer) isReplaced(ref refs.Ref) bool { return a.stored(ref) != ref.Name }
+
+func (a answer) isPinned(ref refs.Ref) bool {
+	return a.pinned[refs.Target{Kind: ref.Kind, Name: a.stored(ref)}]
+}
+
+func (a answer) replaces() bool { return slices.ContainsFunc(a.refs, a.isReplaced) }
+
+// names are the refs that this is about.
+func (a answer) names() func(func(refs.Ref) bool) {
+	return func(yield func(refs.Ref) bool) {
+		for _, ref := range a.refs {
+			if (a.isPinned(ref) || a.isReplaced(ref)) && !yield(ref) {
+				return
+			}
+		}
+	}
+}
+
+// leavesTemplate says whether the PodSpec is stored as it was.
+func (a answer) leavesTemplate() bool {
+	old := a.request.Old
+	return old != nil && refs.Rewrite(a.request.New.Template.Spec, a.refs, a.stored) == old.Template.Spec
+}
+
+// fields are where what an answer is about is owned.
+type fields struct {
+	kind   *workload.Kind
+	names  *fieldpath.Set // those that nobody is to own by an update
+	pinned *fieldpath.Set // and those of them that won't be anybody's own again
+
+	// noted are those of which whoever loses one leaves a note, and all those that a
+	// note can be of: by what the note is called.
+	noted *fieldpath.Set
+	notes map[string]fieldpath.Path
+}
+
+// fields are those of an object that somebody applies, or doesn't.
+func (a answer) fields(applied bool) fields {
+	object := a.request.New
+	f := fields{object.Kind, &fieldpath.Set{}, &fieldpath.Set{}, &fieldpath.Set{}, map[string]fieldpath.Path{}}
+	for _, ref := range a.refs {
+		path := ownedAt(object.Kind, ref.Place)
+		if ownership.List(ref.Place) {
+			f.notes[noteOf(ref.Place)] = path
+		}
+		if a.isPinned(ref) {
+			f.pinned.Insert(path)
+		}
+		if a.isReplaced(ref) && ownership.List(ref.Place) {
+			f.noted.Insert(path)
+		}
+	}
+	f.pinned.Insert(annotationOwnedAt(object.Kind, wellknown.Pins))
+	gjson.Get(object.Template.Metadata, "annotations").ForEach(func(key, _ gjson.Result) bool {
+		if a.request.Hashes.Have(key.Str) {
+			path := annotationOwnedAt(object.Kind, key.Str)
+			f.notes[noteOfHash(key.Str)] = path
+			if applied {
+				f.pinned.Insert(path)
+				f.noted.Insert(path)
+			}
+		}
+		return true
+	})
+	f.names = f.pinned
+	for ref := range a.names() {
+		f.names = f.names.Union(fieldpath.NewSet(ownedAt(object.Kind, ref.Place)))
+	}
+	return f
+}
+
+// noteOf is what the note of a list is called.
+func noteOf(place refs.Place) string {
+	return wellknown.NotePrefix + place.Section + "." + place.Owner + "." + place.List
+}
+
+func noteOfHash(key string) string { return wellknown.NotePrefix + "annotations." + key }
 
 // ownedAt is the path under which the name of a ref is owned. Some of the
 // structures around a name are atomic, which means owned as a whole: the
@@ -125,10 +201,10 @@ func ownedAt(kind *workload.Kind, place refs.Place) fieldpath.Path {
 	return fieldpath.MakePathOrDie(parts...)
 }
 
-// pinsOwnedAt is the path under which our own annotation is owned. An undo brings
-// it back, and leaves an owner of it whom Flux would find and remove.
-func pinsOwnedAt(kind *workload.Kind) fieldpath.Path {
-	return fieldpath.MakePathOrDie(append(templateParts(kind), "metadata", "annotations", wellknown.Pins)...)
+// annotationOwnedAt is the path under which an annotation of the template is owned. An
+// undo brings our own back, and leaves an owner of it whom Flux would find and remove.
+func annotationOwnedAt(kind *workload.Kind, key string) fieldpath.Path {
+	return fieldpath.MakePathOrDie(append(templateParts(kind), "metadata", "annotations", key)...)
 }
 
 func templateParts(kind *workload.Kind) []any {

@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"reflect"
 	"slices"
+	"strings"
 
-	"github.com/tidwall/gjson"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"github.com/configpin/configpin/internal/wellknown"
 )
 
 // owners are managedFields, read.
@@ -41,23 +43,6 @@ func readOwners(managedFields string) (owners, error) {
 		}
 	}
 	return read, nil
-}
-
-// hasOneApplier says, without reading who owns what, whether one manager has
-// written the object, by apply: then there is nothing to put right.
-func hasOneApplier(managedFields string) bool {
-	appliers, updaters := 0, 0
-	gjson.Parse(managedFields).ForEach(func(_, entry gjson.Result) bool {
-		switch {
-		case entry.Get("subresource").Str != "":
-		case entry.Get("operation").Str == string(metav1.ManagedFieldsOperationApply):
-			appliers++
-		default:
-			updaters++
-		}
-		return true
-	})
-	return appliers < 2 && updaters == 0
 }
 
 func (o owner) updated() bool {
@@ -96,17 +81,32 @@ func (o owners) byUpdate() *fieldpath.Set {
 	return fields
 }
 
-// disown takes names away from whoever owns them by an update. Nothing is left of
-// an entry that owns nothing else.
-func (o owners) disown(names *fieldpath.Set) owners {
-	var left owners
+// byApply are the fields that somebody owns by apply.
+func (o owners) byApply() *fieldpath.Set {
+	fields := &fieldpath.Set{}
 	for _, each := range o {
-		if each.updated() {
-			each.fields = each.fields.RecursiveDifference(names)
+		if each.applied() {
+			fields = fields.Union(each.fields)
 		}
-		if !each.updated() || !each.fields.Empty() {
-			left = append(left, each)
+	}
+	return fields
+}
+
+// disown takes names away from whoever owns them by an update, who leaves a note of
+// those that are noted.
+func (o owners) disown(f fields) owners {
+	left := slices.Clone(o)
+	for i, each := range o {
+		if !each.updated() {
+			continue
 		}
+		notes := &fieldpath.Set{}
+		for note, path := range f.notes {
+			if f.noted.Has(path) && each.fields.Has(path) {
+				notes.Insert(annotationOwnedAt(f.kind, note))
+			}
+		}
+		left[i].fields = each.fields.RecursiveDifference(f.names).Union(notes)
 	}
 	return left
 }
@@ -125,6 +125,50 @@ func (o owners) giveBack(before owners, taken *fieldpath.Set) owners {
 		}
 	}
 	return o
+}
+
+// settle has notes be what they stand for, where that can be. A note is ownership in all
+// but the conflict: it moves with whatever else a manager owns when that becomes an
+// applier, as kubectl, helm and Flux have it on their way from client-side to server-side
+// apply, and then it is the field itself. So what has left the manifest by that day leaves
+// the object. Who opts out gets back what was noted, and a note of what isn't there any
+// more, or belongs to an applier by now, is of no use.
+//
+// Nothing is left of an entry that owns nothing else.
+func (o owners) settle(f fields) owners {
+	applied := o.byApply()
+	var left owners
+	for _, each := range o {
+		if each.entry.Subresource == "" {
+			each.fields = each.settled(f, applied)
+		}
+		if each.entry.Subresource != "" || !each.fields.Empty() {
+			left = append(left, each)
+		}
+	}
+	return left
+}
+
+func (o owner) settled(f fields, applied *fieldpath.Set) *fieldpath.Set {
+	notes, owned := &fieldpath.Set{}, &fieldpath.Set{}
+	o.fields.Iterate(func(path fieldpath.Path) {
+		if len(path) == 0 {
+			return
+		}
+		last := path[len(path)-1].FieldName
+		if last == nil || !strings.HasPrefix(*last, wellknown.NotePrefix) || !path.Equals(annotationOwnedAt(f.kind, *last)) {
+			return
+		}
+		of, there := f.notes[*last]
+		switch {
+		case there && o.updated() && f.pinned.Has(of) && !applied.Has(of):
+			return // it is of use some day
+		case there && (o.applied() || !f.pinned.Has(of)):
+			owned.Insert(of)
+		}
+		notes.Insert(path.Copy())
+	})
+	return o.fields.Difference(notes).Union(owned)
 }
 
 // same says whether two lists differ in nothing but times and order.
