@@ -210,7 +210,7 @@ func patient() []scenario { return slices.Concat(garbage, impostors, unusedSecre
 
 func undisturbed() []scenario {
 	var all []scenario
-	for _, theme := range [][]scenario{stories, jobs, refForms, settling, switches, naming, crowds, goneSnapshots, behind, badInput, refusals, ownership, corpora, rollbacks, others, keptPins, protection, backups, hostile, visible, drifts, going, matrix(rows), secretive(), secrets} {
+	for _, theme := range [][]scenario{stories, jobs, refForms, settling, switches, naming, crowds, goneSnapshots, behind, badInput, refusals, ownership, disowned, migrations, configHashes, corpora, rollbacks, others, keptPins, protection, backups, hostile, visible, drifts, going, matrix(rows), secretive(), secrets} {
 		all = append(all, theme...)
 	}
 	return all
@@ -218,7 +218,7 @@ func undisturbed() []scenario {
 
 func disturbing() []scenario {
 	var all []scenario
-	for _, theme := range [][]scenario{defaults, dryRuns, matrix(disturbingRows), versionerOutages, webhookOutages, strictOutages, storeOutages, keyOutages, waiting, restless} {
+	for _, theme := range [][]scenario{defaults, dryRuns, matrix(disturbingRows), versionerOutages, webhookOutages, disownedOutages, strictOutages, storeOutages, keyOutages, waiting, restless} {
 		all = append(all, theme...)
 	}
 	return all

@@ -148,9 +148,9 @@ func install(t *testing.T, cluster *controlplane.Cluster) *operator {
 	bePatient(t, objects)
 	options := installation.Options{
 		Objects:      objects,
-		WebhookFlags: []string{"--secrets", "--drain=0s", "-v=1"},
+		WebhookFlags: []string{"--secrets", "--hash-annotations=" + conformance.OwnHash, "--drain=0s", "-v=1"},
 		VersionerFlags: []string{
-			"--secrets", "--settle=" + settle.String(), "--settle-max=3s", "--rollout-burst=1000", "--snapshot-burst=1000", "--sweep=2s", "-v=1",
+			"--secrets", "--hash-annotations=" + conformance.OwnHash, "--settle=" + settle.String(), "--settle-max=3s", "--rollout-burst=1000", "--snapshot-burst=1000", "--sweep=2s", "-v=1",
 			"--gc-interval=3s", "--gc-min-age=" + minAge.String(), "--gc-grace=90s", "--gc-gone-after=95s", "--secrets-gc-gone-after=95s", "--gc-reference-kinds=" + anything,
 			"--lease-duration=20s", // a machine that does something else too takes seconds to renew it
 		},

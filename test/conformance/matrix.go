@@ -116,6 +116,9 @@ func (s *space) undone(kind string, tool deployer, uses ...use) *rolledBack {
 // declare says what is declared: the source in a colour, and the workload.
 func (w *rolledBack) declare(value string) {
 	w.t.Helper()
+	if w.hash != nil {
+		w.hash(w.web, value)
+	}
 	w.declared = []*unstructured.Unstructured{sourceManifest("app", value), w.web}
 }
 

@@ -50,6 +50,10 @@ type space struct {
 	// unknowable are the reasons for which something can't be judged in this scenario.
 	unknowable []oracle.Reason
 
+	// hash, where there is one, has the manifest of a workload that is rolled back carry
+	// a hash of what its source holds.
+	hash func(web *unstructured.Unstructured, value string)
+
 	markers, sentinels int
 }
 
