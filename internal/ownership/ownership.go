@@ -63,15 +63,22 @@ type Fields struct {
 	kind   *workload.Kind
 	hashes wellknown.Hashes
 	places map[refs.Place]bool
+
+	// within are the containers and volumes that have some, and the containers that have
+	// some among their variables: nobody has to look into the others.
+	within map[refs.Place]bool
 }
 
 // Of returns the fields of an object of kind with refs whose names are pinned.
 func Of(kind *workload.Kind, pinned iter.Seq[refs.Ref], hashes wellknown.Hashes) Fields {
-	places := map[refs.Place]bool{}
+	f := Fields{kind, hashes, map[refs.Place]bool{}, map[refs.Place]bool{}}
 	for ref := range pinned {
-		places[Place(ref.Place)] = true
+		at := Place(ref.Place)
+		f.places[at] = true
+		f.within[refs.Place{Section: at.Section, Owner: at.Owner}] = true
+		f.within[refs.Place{Section: at.Section, Owner: at.Owner, List: at.List}] = true
 	}
-	return Fields{kind, hashes, places}
+	return f
 }
 
 // Place is where the name of a ref is owned: some lists are owned as a whole.
@@ -167,11 +174,13 @@ func (f Fields) owned(fields string) iter.Seq[field] {
 			case !on:
 			case section == "volumes":
 				eachItem(list, func(name string, volume gjson.Result) bool {
-					return eachOfVolume(volume, refs.Place{Section: section, Owner: name}, visit)
+					at := refs.Place{Section: section, Owner: name}
+					return !f.within[at] || eachOfVolume(volume, at, visit)
 				})
 			case strings.HasSuffix(strings.ToLower(section), "containers"):
 				eachItem(list, func(name string, container gjson.Result) bool {
-					return eachOfContainer(container, refs.Place{Section: section, Owner: name}, visit)
+					at := refs.Place{Section: section, Owner: name}
+					return !f.within[at] || f.eachOfContainer(container, at, visit)
 				})
 			}
 			return on
@@ -189,14 +198,15 @@ func eachItem(list gjson.Result, visit func(name string, element gjson.Result) b
 	})
 }
 
-func eachOfContainer(container gjson.Result, at refs.Place, visit func(refs.Place) bool) bool {
+func (f Fields) eachOfContainer(container gjson.Result, at refs.Place, visit func(refs.Place) bool) bool {
 	on := true
+	variables := refs.Place{Section: at.Section, Owner: at.Owner, List: "env"}
 	container.ForEach(func(key, list gjson.Result) bool {
-		switch key.Str {
-		case "f:envFrom":
+		switch {
+		case key.Str == "f:envFrom":
 			at.List = "envFrom"
 			on = visit(at)
-		case "f:env":
+		case key.Str == "f:env" && f.within[variables]:
 			eachItem(list, func(name string, variable gjson.Result) bool {
 				variable.Get("f:valueFrom").ForEach(func(key, _ gjson.Result) bool {
 					if selector, is := strings.CutPrefix(key.Str, "f:"); is {
