@@ -3,6 +3,7 @@ package admission
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"reflect"
 	"slices"
 
@@ -110,7 +111,7 @@ func (a answer) isPinned(ref refs.Ref) bool {
 func (a answer) replaces() bool { return slices.ContainsFunc(a.refs, a.isReplaced) }
 
 // names are the refs that this is about.
-func (a answer) names() func(func(refs.Ref) bool) {
+func (a answer) names() iter.Seq[refs.Ref] {
 	return func(yield func(refs.Ref) bool) {
 		for _, ref := range a.refs {
 			if (a.isPinned(ref) || a.isReplaced(ref)) && !yield(ref) {
@@ -141,7 +142,8 @@ type fields struct {
 // fields are those of an object that somebody applies, or doesn't.
 func (a answer) fields(applied bool) fields {
 	object := a.request.New
-	f := fields{object.Kind, &fieldpath.Set{}, &fieldpath.Set{}, &fieldpath.Set{}, map[string]fieldpath.Path{}}
+	f := fields{kind: object.Kind, pinned: &fieldpath.Set{}, noted: &fieldpath.Set{}, notes: map[string]fieldpath.Path{}}
+	replaced := &fieldpath.Set{}
 	for _, ref := range a.refs {
 		path := ownedAt(object.Kind, ref.Place)
 		if ownership.List(ref.Place) {
@@ -149,6 +151,9 @@ func (a answer) fields(applied bool) fields {
 		}
 		if a.isPinned(ref) {
 			f.pinned.Insert(path)
+		}
+		if a.isReplaced(ref) {
+			replaced.Insert(path)
 		}
 		if a.isReplaced(ref) && ownership.List(ref.Place) {
 			f.noted.Insert(path)
@@ -166,10 +171,7 @@ func (a answer) fields(applied bool) fields {
 		}
 		return true
 	})
-	f.names = f.pinned
-	for ref := range a.names() {
-		f.names = f.names.Union(fieldpath.NewSet(ownedAt(object.Kind, ref.Place)))
-	}
+	f.names = f.pinned.Union(replaced)
 	return f
 }
 
