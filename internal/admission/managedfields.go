@@ -133,17 +133,18 @@ type fields struct {
 	names  *fieldpath.Set // those that nobody is to own by an update
 	pinned *fieldpath.Set // and those of them that won't be anybody's own again
 
-	// noted are those of which whoever loses one leaves a note, and all those that a
-	// note can be of: by what the note is called.
-	noted *fieldpath.Set
-	notes map[string]fieldpath.Path
+	// noted are those of which whoever loses one leaves a note; fresh, those of them that
+	// nobody's note can be of that was there before. notes are all that a note can be of,
+	// by what the note is called.
+	noted, fresh *fieldpath.Set
+	notes        map[string]fieldpath.Path
 }
 
 // fields are those of an object that somebody applies, or doesn't.
 func (a answer) fields(applied bool) fields {
 	object := a.request.New
-	f := fields{kind: object.Kind, pinned: &fieldpath.Set{}, noted: &fieldpath.Set{}, notes: map[string]fieldpath.Path{}}
-	replaced := &fieldpath.Set{}
+	f := fields{kind: object.Kind, pinned: &fieldpath.Set{}, noted: &fieldpath.Set{}, fresh: &fieldpath.Set{}, notes: map[string]fieldpath.Path{}}
+	replaced, before, now := &fieldpath.Set{}, sourcesOf(a.request.Old), sourcesOf(&object)
 	for _, ref := range a.refs {
 		path := ownedAt(object.Kind, ref.Place)
 		if ownership.List(ref.Place) {
@@ -157,6 +158,9 @@ func (a answer) fields(applied bool) fields {
 		}
 		if a.isReplaced(ref) && ownership.List(ref.Place) {
 			f.noted.Insert(path)
+			if at := ownership.Place(ref.Place); !slices.Equal(before[at], now[at]) {
+				f.fresh.Insert(path)
+			}
 		}
 	}
 	f.pinned.Insert(annotationOwnedAt(object.Kind, wellknown.Pins))
@@ -173,6 +177,23 @@ func (a answer) fields(applied bool) fields {
 	})
 	f.names = f.pinned.Union(replaced)
 	return f
+}
+
+// sourcesOf are the sources that an object's lists name, pinned or not.
+func sourcesOf(object *workload.Object) map[refs.Place][]string {
+	found := map[refs.Place][]string{}
+	if object == nil {
+		return found
+	}
+	pinned := map[refs.Target]string{}
+	for source, name := range pin.ParsePins(object.Template.Annotations[wellknown.Pins]) {
+		pinned[refs.Target{Kind: source.Kind, Name: name}] = source.Name
+	}
+	for _, ref := range refs.Walk(object.Template.Spec) {
+		at := ownership.Place(ref.Place)
+		found[at] = append(found[at], string(ref.Kind)+"/"+cmp.Or(pinned[ref.Target], ref.Name))
+	}
+	return found
 }
 
 // noteOf is what the note of a list is called.

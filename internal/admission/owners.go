@@ -93,17 +93,19 @@ func (o owners) byApply() *fieldpath.Set {
 }
 
 // disown takes names away from whoever owns them by an update, who leaves a note of
-// those that are noted.
+// those that are noted. To send what a list names already takes nothing from whoever has
+// a note of it, as it takes no field without us.
 func (o owners) disown(f fields) owners {
-	left := slices.Clone(o)
+	left, owned := slices.Clone(o), o.byUpdate()
 	for i, each := range o {
 		if !each.updated() {
 			continue
 		}
 		notes := &fieldpath.Set{}
 		for note, path := range f.notes {
-			if f.noted.Has(path) && each.fields.Has(path) {
-				notes.Insert(annotationOwnedAt(f.kind, note))
+			at := annotationOwnedAt(f.kind, note)
+			if f.noted.Has(path) && each.fields.Has(path) && (f.fresh.Has(path) || !owned.Has(at)) {
+				notes.Insert(at)
 			}
 		}
 		left[i].fields = each.fields.RecursiveDifference(f.names).Union(notes)

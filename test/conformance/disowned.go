@@ -77,7 +77,10 @@ func putBack(s *space) {
 		s.edit("app", "green")
 		s.showing(web, "app", "green")
 		s.edit("app", "blue")
-		s.replace(exported)
+		s.eventually("it is put back", func() (string, bool) {
+			out, err := s.tryKubectl(manifest(s.t, exported), "replace", "--filename=-")
+			return out.err, err == nil // the versioner may have been quicker
+		})
 	})
 }
 
