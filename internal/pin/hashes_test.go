@@ -74,3 +74,12 @@ func separated(entries string) string {
 	}
 	return "," + entries
 }
+
+// TestAHashIsWorthAskingHistory: an undo that brings back nothing but a hash is to bring
+// nothing newer.
+func TestAHashIsWorthAskingHistory(t *testing.T) {
+	old, again := on(a1, a1).object(t), on(a1, a1).object(t)
+	assert.False(t, pin.AsksHistory(pin.Request{Old: &old, New: again}, world(a2)))
+	again.Template.Metadata = `{"annotations":{"checksum/config":"1","configpin.io/pins":"configmap/app=` + a1 + `"},"labels":{"app":"web"}}`
+	assert.True(t, pin.AsksHistory(pin.Request{Old: &old, New: again}, world(a2)))
+}
