@@ -169,8 +169,9 @@ func webhookAwayNamespace(s *space) {
 
 func webhookAwayMisspelt(s *space) {
 	s.source("app", "blue")
-	web := s.deploy("Deployment", "web", envFrom("app"))
-	other := s.deploy("Deployment", "other", envFrom("app"))
+	web, other := optedIn(s.t, "Deployment", "web", envFrom("app")), optedIn(s.t, "Deployment", "other", envFrom("app"))
+	s.apply(web)
+	s.apply(other)
 	s.showing(web, "app", "blue")
 	s.showing(other, "app", "blue")
 	s.apply(misspelling(other))

@@ -189,7 +189,8 @@ func misspelling(web *unstructured.Unstructured) *unstructured.Unstructured {
 
 func misspelt(s *space) {
 	s.source("app", "blue")
-	web := s.deploy("Deployment", "web", envFrom("app"))
+	web := optedIn(s.t, "Deployment", "web", envFrom("app"))
+	s.apply(web)
 	s.becomesGreen(web)
 	s.undo(web)
 	s.rolledOut(web, 2)
@@ -213,7 +214,8 @@ func misspelt(s *space) {
 
 func misspeltSource(s *space) {
 	s.source("app", "blue")
-	web := s.deploy("Deployment", "web", envFrom("app"))
+	web := optedIn(s.t, "Deployment", "web", envFrom("app"))
+	s.apply(web)
 	s.showing(web, "app", "blue")
 	s.kubectl("annotate", "configmap/app", wellknown.Versioned+"=True", "--overwrite")
 	said := s.apply(web)
