@@ -59,7 +59,7 @@ func Command(streams genericiooptions.IOStreams, version string) *cobra.Command 
 	p.flags.WithWrapConfigFn(func(config *rest.Config) *rest.Config {
 		config.UserAgent = userAgent + "/" + version
 		config.QPS = -1 // lists are few and paged; whatever writes paces itself
-		config.WarningHandler = rest.NewWarningWriter(streams.ErrOut, rest.WarningWriterOptions{Deduplicate: true})
+		config.WarningHandler = &warner{out: streams.ErrOut, said: map[string]bool{}}
 		return config
 	})
 	root := &cobra.Command{

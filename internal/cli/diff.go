@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -31,8 +32,14 @@ func (p *program) diff() *cobra.Command {
 		Long: `Compare two contents of a ConfigMap or Secret, key by key, as a unified diff. Without
 --from and --to, that is what it holds now, and the revision before that.
 
-What isn't text is compared by size and SHA-256. Values of a Secret are masked, unless
-you say --show-secrets.`,
+What isn't text is compared by size and SHA-256. Of text, what leaves no ink is shown by its
+number, as in <U+00A0>: blanks at the end of a line, returns, no-break and zero-width
+spaces, byte order marks, and what changes the direction of writing. A text that looks like
+such a number begins with <U+003C>. Values of a Secret are masked, unless you say
+--show-secrets.
+
+A key that moved between data and binaryData is a difference, and so is another type of a
+Secret, shown as (type): either is another content, although Pods may read the same.`,
 		Example: examples(`
 # What did the last edit change?
 %[1]s diff configmap/app
@@ -183,28 +190,26 @@ type contrast struct {
 func (c contrast) print(before, after edition) bool {
 	changes := inspect.Changes(before.object, after.object)
 	for _, change := range changes {
-		labels := [2]string{
-			fmt.Sprintf("%s %s (%s)", before.source, change.Key, before.title),
-			fmt.Sprintf("%s %s (%s)", after.source, change.Key, after.title),
+		was, is := change.Key, change.Key
+		if change.Moved {
+			was, is = was+" in "+change.Was, is+" in "+change.Is
 		}
-		for line := range strings.Lines(c.text(labels, change)) {
-			line, ended := strings.CutSuffix(strings.TrimSuffix(line, "\n"), "\r")
-			if ended {
-				line += "^M" // as others show it; or lines that differ by that alone look the same
-			}
-			fmt.Fprintln(c.out, c.paint(line))
+		fmt.Fprintln(c.out, paint(c.coloured, bold, fmt.Sprintf("--- %s %s (%s)", before.source, was, before.title)))
+		fmt.Fprintln(c.out, paint(c.coloured, bold, fmt.Sprintf("+++ %s %s (%s)", after.source, is, after.title)))
+		for line := range strings.Lines(c.text(change)) {
+			fmt.Fprintln(c.out, c.paint(strings.TrimSuffix(line, "\n")))
 		}
 	}
 	return len(changes) > 0
 }
 
-// text is a unified diff of one key.
-func (c contrast) text(labels [2]string, change inspect.Change) string {
+// text is a unified diff of one key, without its title.
+func (c contrast) text(change inspect.Change) string {
 	show := func(value []byte, hidden string) string {
 		switch {
 		case value == nil:
 			return ""
-		case c.masked:
+		case c.masked && change.Key != inspect.TypeKey:
 			return "*** " + hidden + "\n"
 		case change.Binary:
 			return fmt.Sprintf("%d bytes, sha256:%x\n", len(value), sha256.Sum256(value))
@@ -212,18 +217,22 @@ func (c contrast) text(labels [2]string, change inspect.Change) string {
 			return string(value)
 		}
 	}
-	if len(change.From) == 0 && len(change.To) == 0 { // one of them is there, and empty
+	switch {
+	case change.Moved && bytes.Equal(change.From, change.To):
+		return " (the same value)\n"
+	case len(change.From) == 0 && len(change.To) == 0: // one of them is there, and empty
 		sign := "+"
 		if change.To == nil {
 			sign = "-"
 		}
-		return fmt.Sprintf("--- %s\n+++ %s\n%s(empty)\n", labels[0], labels[1], sign)
+		return sign + "(empty)\n"
 	}
 	from, to := show(change.From, "(before)"), show(change.To, "(after)")
 	if unended(from) && unended(to) { // nearly all values of a line are: it's no difference
 		from, to = ended(from), ended(to)
 	}
-	return udiff.Unified(labels[0], labels[1], from, to)
+	_, text, _ := strings.Cut(udiff.Unified("", "", from, to), "\n+++ \n")
+	return text
 }
 
 // unended says whether a text has no end of its last line, or no line at all.
@@ -236,17 +245,20 @@ func ended(text string) string {
 	return text + "\n"
 }
 
+// paint is a line of a diff: a sign, and what of the text is on the line.
 func (c contrast) paint(line string) string {
-	switch {
-	case strings.HasPrefix(line, "---"), strings.HasPrefix(line, "+++"):
-		return paint(c.coloured, bold, line)
-	case strings.HasPrefix(line, "@@"):
-		return paint(c.coloured, cyan, line)
-	case strings.HasPrefix(line, "-"):
-		return paint(c.coloured, red, line)
-	case strings.HasPrefix(line, "+"):
-		return paint(c.coloured, green, line)
-	default:
+	if line == "" {
 		return line
+	}
+	sign, text := line[:1], visible(line[1:])
+	switch sign {
+	case "@":
+		return paint(c.coloured, cyan, line)
+	case "-":
+		return paint(c.coloured, red, sign+text)
+	case "+":
+		return paint(c.coloured, green, sign+text)
+	default:
+		return sign + text
 	}
 }

@@ -1,14 +1,12 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -71,10 +69,7 @@ type column struct {
 func (o *output) print(w io.Writer, a answer) error {
 	switch o.format {
 	case formatJSON:
-		encoder := json.NewEncoder(w)
-		encoder.SetIndent("", "    ")
-		encoder.SetEscapeHTML(false)
-		return encoder.Encode(a.report)
+		return encode(w, a.report)
 	case formatYAML:
 		text, err := yaml.Marshal(a.report)
 		if err != nil {
@@ -92,17 +87,6 @@ func (o *output) print(w io.Writer, a answer) error {
 		}
 	}
 	return lines(w, a.after)
-}
-
-// clean is text without control characters: what is in the cluster is written by anybody,
-// and a terminal does what it is told.
-func clean(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
-			return '?'
-		}
-		return r
-	}, text)
 }
 
 func lines(w io.Writer, all []string) error {
@@ -125,8 +109,8 @@ func (t table) object() *metav1.Table {
 	}
 	for _, row := range t.rows {
 		cells := make([]any, len(row))
-		for i, cell := range row {
-			cells[i] = clean(cell)
+		for i, text := range row {
+			cells[i] = cell(text)
 		}
 		object.Rows = append(object.Rows, metav1.TableRow{Cells: cells})
 	}

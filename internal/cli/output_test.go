@@ -21,8 +21,8 @@ func TestPrint(t *testing.T) {
 	t.Parallel()
 	a := revisionsAnswer([]string{"1", "2h", "the \x1b[31mfirst", "abc"}, []string{"12", "5s", "", "def"})
 	for format, want := range map[string]string{
-		formatTable: "REVISION   AGE   CHANGE-CAUSE\n1          2h    the ?[31mfirst\n12         5s    \nThat is all.\n",
-		formatWide:  "REVISION   AGE   CHANGE-CAUSE     DIGEST\n1          2h    the ?[31mfirst   abc\n12         5s                     def\nThat is all.\n",
+		formatTable: "REVISION   AGE   CHANGE-CAUSE\n1          2h    the <U+001B>[31mfirst\n12         5s    \nThat is all.\n",
+		formatWide:  "REVISION   AGE   CHANGE-CAUSE            DIGEST\n1          2h    the <U+001B>[31mfirst   abc\n12         5s                            def\nThat is all.\n",
 		formatName:  "configmap/app-a\n",
 		formatJSON:  "[\n    [\n        \"1\",\n        \"2h\",\n        \"the \\u001b[31mfirst\",\n        \"abc\"\n    ],\n    [\n        \"12\",\n        \"5s\",\n        \"\",\n        \"def\"\n    ]\n]\n",
 	} {
@@ -44,9 +44,4 @@ func TestAWatchPrintsWhatChanged(t *testing.T) {
 
 	assert.NotNil(t, later.since(before, output{format: formatJSON}))
 	assert.Nil(t, later.since(later, output{format: formatJSON}))
-}
-
-func TestClean(t *testing.T) {
-	t.Parallel()
-	assert.Equal(t, "a\tb\nc?d?e?", clean("a\tb\nc\x1bd\re\u009b"))
 }

@@ -17,6 +17,7 @@ import (
 type Content struct {
 	Digest string
 	Bytes  int
+	kind   string // the type of a Secret
 	keys   map[string]value
 }
 
@@ -27,7 +28,7 @@ type value struct {
 
 // ContentOf returns the content of an object, as one of source.
 func ContentOf(o snapshot.Object, source string) Content {
-	content := Content{Digest: o.Digest(source).String(), Bytes: o.ContentSize(), keys: map[string]value{}}
+	content := Content{Digest: o.Digest(source).String(), Bytes: o.ContentSize(), kind: o.Type, keys: map[string]value{}}
 	for key, text := range o.Data {
 		content.keys[key] = value{sum: sha256.Sum256([]byte(text))}
 	}
@@ -42,11 +43,17 @@ type Keys struct {
 	Added   []string `json:"added,omitempty"`
 	Changed []string `json:"changed,omitempty"`
 	Removed []string `json:"removed,omitempty"`
+
+	// Type says that the type of the Secret differs, too.
+	Type bool `json:"type,omitempty"`
 }
 
 // String is the keys as a list of words, each with a sign: "+new ~other -old".
 func (k Keys) String() string {
 	var words []string
+	if k.Type {
+		words = append(words, "~"+TypeKey)
+	}
 	for _, group := range []struct {
 		sign string
 		keys []string
@@ -58,9 +65,10 @@ func (k Keys) String() string {
 	return strings.Join(words, " ")
 }
 
-// Since are the keys in which a content differs from the one before it.
+// Since are the keys in which a content differs from the one before it. One that moved
+// between data and binaryData differs.
 func (c Content) Since(before Content) Keys {
-	var keys Keys
+	keys := Keys{Type: c.kind != before.kind}
 	for key, is := range c.keys {
 		switch was, found := before.keys[key]; {
 		case !found:

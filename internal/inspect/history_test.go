@@ -193,6 +193,48 @@ func TestChangesAreThoseThatDiffer(t *testing.T) {
 	})
 }
 
+// What people are shown is equal exactly where the digests are.
+func TestChangesCoverWhatTheDigestCovers(t *testing.T) {
+	t.Parallel()
+	value := rapid.SampledFrom([]string{"", "x", "y"})
+	draw := func(t *rapid.T, name string) snapshot.Object {
+		o := source("app", "")
+		o.Type = rapid.SampledFrom([]string{"", "Opaque", "example.com/x"}).Draw(t, name+" type")
+		o.Data, o.Binary = map[string]string{}, map[string][]byte{}
+		for _, key := range []string{"a", "b"} {
+			switch rapid.IntRange(0, 2).Draw(t, name+" has "+key) {
+			case 1:
+				o.Data[key] = value.Draw(t, name+" "+key)
+			case 2:
+				o.Binary[key] = []byte(value.Draw(t, name+" "+key))
+			}
+		}
+		return o
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := draw(t, "a"), draw(t, "b")
+		same := a.Digest("app") == b.Digest("app")
+		assert.Equal(t, same, len(inspect.Changes(a, b)) == 0)
+		assert.Equal(t, same, inspect.ContentOf(b, "app").Since(inspect.ContentOf(a, "app")).String() == "")
+	})
+}
+
+func TestChangesTellWhatMoved(t *testing.T) {
+	t.Parallel()
+	was, is := source("app", "word"), source("app", "word")
+	was.Type, is.Type = "", "example.com/x"
+	was.Data = map[string]string{"moved": "a", "both": "a", "stays": "a"}
+	is.Data = map[string]string{"stays": "a"}
+	is.Binary = map[string][]byte{"moved": []byte("a"), "both": []byte("b"), "new": []byte("a")}
+	assert.Equal(t, []inspect.Change{
+		{Key: "(type)", To: []byte("example.com/x")},
+		{Key: "both", From: []byte("a"), To: []byte("b"), Moved: true, Was: "data", Is: "binaryData"},
+		{Key: "moved", From: []byte("a"), To: []byte("a"), Moved: true, Was: "data", Is: "binaryData"},
+		{Key: "new", To: []byte("a")},
+	}, inspect.Changes(was, is))
+	assert.Equal(t, "~(type) +new ~both ~moved", inspect.ContentOf(is, "app").Since(inspect.ContentOf(was, "app")).String())
+}
+
 func TestChangesTellTextFromOther(t *testing.T) {
 	t.Parallel()
 	for value, binary := range map[string]bool{
