@@ -191,6 +191,8 @@ func (s Subject) judge(o pin.Outcome, facts pin.Facts, known *Index) Ref {
 	case pinned && o.Reason == pin.ReasonManual && o.Live != "":
 		ref.State = Manual
 		ref.Reason, ref.OK = s.manual()
+	case pinned && o.Reason == pin.ReasonNotVersioned:
+		ref.State, ref.Reason = Kept, forsaken(facts[o.Source])
 	case pinned:
 		ref.State = Kept
 		ref.Reason, ref.OK = s.why(o, facts)
@@ -276,6 +278,17 @@ func notVersioned(fact pin.Fact) (reason string, ok bool) {
 	return "not versioned", true
 }
 
+// forsaken says why a workload stays pinned to what isn't versioned any more. It gets no
+// change of that, and nobody may have meant that: a write of the whole source loses the
+// annotation.
+func forsaken(fact pin.Fact) string {
+	if fact.Invalid != "" {
+		reason, _ := notVersioned(fact)
+		return reason
+	}
+	return "not versioned any more, so it gets no changes"
+}
+
 // outside says what a ref is of which admission decides nothing.
 func (s Subject) outside(source refs.Target, pinned string, known *Index) Ref {
 	ref := Ref{Source: source.String(), Pinned: strings.Clone(pinned), State: Unpinned, target: cloned(source)}
@@ -305,6 +318,8 @@ func (s Subject) outside(source refs.Target, pinned string, known *Index) Ref {
 		ref.Reason, ref.OK = "it does not exist", s.optional(source, known)
 	case fact.Role == pin.Source:
 		ref.Reason = Because[pin.ReasonRepeated]
+	case pinned != "":
+		ref.Reason = forsaken(fact)
 	default:
 		ref.Reason, ref.OK = notVersioned(fact)
 	}

@@ -74,7 +74,11 @@ func TestStatus(t *testing.T) {
 		},
 		{
 			name: "its source isn't versioned any more", written: pinned("two", "two"), known: []snapshot.Object{unversioned, kept(app, 2)},
-			state: inspect.Kept, reason: "not versioned", ok: true,
+			state: inspect.Kept, reason: "not versioned any more, so it gets no changes",
+		},
+		{
+			name: "its source's annotation became nonsense", written: pinned("two", "two"), known: []snapshot.Object{misspelt, kept(app, 2)},
+			state: inspect.Kept, reason: `annotation configpin.io/versioned is "yes", not "true" or "false"`,
 		},
 		{name: "it is excluded", written: deployment{names: []string{"app"}, exclude: "configmap/app"}, known: all, state: inspect.Unpinned, reason: "excluded", ok: true},
 		{name: "it isn't versioned", written: deployment{names: []string{"app"}}, known: []snapshot.Object{unversioned}, state: inspect.Unpinned, reason: "not versioned", ok: true},
