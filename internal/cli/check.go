@@ -31,8 +31,9 @@ func (p *program) check() *cobra.Command {
 		Use:   "check",
 		Short: "Find out whether the installation is healthy",
 		Long: `Look at the webhook and its certificate, the versioner, the policies, the rights of both
-programs, other webhooks, and all opted-in workloads. Each line says what was found, and
-what to do about it. It ends with 1 if anything is wrong.
+programs, other webhooks, mutating policies, and all opted-in workloads. Each line says what
+was found, and what to do about it. It ends with 1 if anything is wrong, and with 2 if
+nothing could be verified.
 
 Where no Certificate of cert-manager tells of the webhook's certificate, the Secret that it is
 in is read. Whether the webhook answers is tried by a dry run, in the namespace of --namespace: for
@@ -41,13 +42,13 @@ that you need the right to create Deployments there. What you may not read is UN
 %[1]s check
 %[1]s check -n shop -o json`),
 		Args: noArgs,
-		RunE: p.run(func(ctx context.Context, s *session, _ []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
+		PreRunE: func(*cobra.Command, []string) error {
 			if out.format == formatName {
 				return errors.New("a check has no names to print: say --output json or yaml")
 			}
+			return out.check()
+		},
+		RunE: p.run(func(ctx context.Context, s *session, _ []string) error {
 			namespace, err := p.place(false)
 			if err != nil {
 				return err
@@ -57,8 +58,11 @@ that you need the right to create Deployments there. What you may not read is UN
 			if err := c.print(out); err != nil {
 				return err
 			}
-			if slices.ContainsFunc(c.findings, func(f finding) bool { return f.Result == problem }) {
+			switch {
+			case slices.ContainsFunc(c.findings, func(f finding) bool { return f.Result == problem }):
 				return errNo
+			case c.verified() == 0:
+				return errors.New("nothing could be verified, so nobody can tell whether the installation is healthy: ask somebody who may read it")
 			}
 			return nil
 		}),
@@ -92,6 +96,18 @@ type checkup struct {
 	namespace string
 	now       time.Time
 	findings  []finding
+
+	status   *statusReport // of all workloads, once it was read
+	unlisted error         // why it can't be, where it can't
+}
+
+// everything is the status of all opted-in workloads, read once.
+func (c *checkup) everything(ctx context.Context) (statusReport, error) {
+	if c.status == nil {
+		report, err := c.statusOf(ctx, metav1.NamespaceAll, nil)
+		c.status, c.unlisted = &report, err
+	}
+	return *c.status, c.unlisted
 }
 
 func (c *checkup) add(about string, r result, do, says string, values ...any) {
@@ -130,9 +146,22 @@ func (c *checkup) all(ctx context.Context) {
 	c.workloads(ctx)
 }
 
+// checkReport is the answer for programs.
+type checkReport struct {
+	Findings []finding `json:"findings"`
+
+	// Verified is how many of them are more than UNKNOWN.
+	Verified int `json:"verified"`
+}
+
+// verified is how many findings say anything.
+func (c *checkup) verified() int {
+	return len(slices.DeleteFunc(slices.Clone(c.findings), func(f finding) bool { return f.Result == unknown }))
+}
+
 func (c *checkup) print(out output) error {
 	if out.format != formatTable && out.format != formatWide {
-		return out.print(c.Out, answer{report: map[string]any{"findings": c.findings}})
+		return out.print(c.Out, answer{report: checkReport{c.findings, c.verified()}})
 	}
 	width := 0
 	for _, f := range c.findings {
@@ -145,6 +174,7 @@ func (c *checkup) print(out output) error {
 			fmt.Fprintf(c.Out, "%9s%*s-> %s\n", "", width+2, "", clean(f.Do))
 		}
 	}
+	fmt.Fprintf(c.Out, "%d of %d verified.\n", c.verified(), len(c.findings))
 	return nil
 }
 
@@ -180,6 +210,7 @@ func (c *checkup) configuration(ctx context.Context) {
 		c.authority(bundle)
 	}
 	c.rivals(ctx)
+	c.mutators(ctx)
 }
 
 // authority looks at how long the API server trusts whom it trusts.
@@ -389,7 +420,7 @@ const maxTold = 5
 // workloads looks at all that are opted in.
 func (c *checkup) workloads(ctx context.Context) {
 	const about = "workloads"
-	report, err := c.statusOf(ctx, metav1.NamespaceAll, nil)
+	report, err := c.everything(ctx)
 	if err != nil {
 		c.unread(about, err, "")
 		return

@@ -29,7 +29,7 @@ func (c *checkup) rivals(ctx context.Context) {
 			continue
 		}
 		for _, webhook := range gjson.GetBytes(element, "webhooks").Array() {
-			seen, err := c.seenBy(ctx, webhook)
+			seen, err := c.seenBy(ctx, sight{webhook.Get("rules"), gjson.Result{}, webhook.Get("objectSelector"), webhook.Get("namespaceSelector")})
 			if err != nil {
 				c.unread(about, err, "")
 				return
@@ -47,19 +47,35 @@ func (c *checkup) rivals(ctx context.Context) {
 	c.add(about, fine, "", "none that sees opted-in workloads comes after ours")
 }
 
-// seenBy is an opted-in workload that a webhook of somebody else is called for, or empty.
-func (c *checkup) seenBy(ctx context.Context, webhook gjson.Result) (string, error) {
-	objects, err := selectorOf(webhook.Get("objectSelector"))
-	if err != nil {
-		return "", err
+// sight is what a webhook or a policy of somebody else is called for.
+type sight struct {
+	rules, excluded     gjson.Result
+	objects, namespaces gjson.Result // selectors
+}
+
+// seenBy is an opted-in workload that somebody else's webhook or policy is called for, or
+// empty. It has to be in all sights.
+func (c *checkup) seenBy(ctx context.Context, sights ...sight) (string, error) {
+	wanted := wellknown.Enabled + "=" + wellknown.True
+	var namespaces []string
+	for _, in := range sights {
+		objects, err := selectorOf(in.objects)
+		if err != nil {
+			return "", err
+		}
+		wanted = strings.Trim(wanted+","+objects, ",")
+		selected, err := c.selected(ctx, in.namespaces)
+		switch {
+		case err != nil:
+			return "", err
+		case namespaces == nil:
+			namespaces = selected
+		case selected != nil:
+			namespaces = slices.DeleteFunc(namespaces, func(name string) bool { return !slices.Contains(selected, name) })
+		}
 	}
-	namespaces, err := c.selected(ctx, webhook.Get("namespaceSelector"))
-	if err != nil {
-		return "", err
-	}
-	wanted := strings.Trim(wellknown.Enabled+"="+wellknown.True+","+objects, ",")
 	for _, kind := range workload.Kinds {
-		if !ruled(webhook, kind) {
+		if slices.ContainsFunc(sights, func(in sight) bool { return !ruled(in.rules, kind) || in.excluded.Exists() && ruled(in.excluded, kind) }) {
 			continue
 		}
 		for element, err := range c.reader.Workloads(ctx, kind, metav1.NamespaceAll, cluster.Selector{Labels: wanted}) {
@@ -75,9 +91,9 @@ func (c *checkup) seenBy(ctx context.Context, webhook gjson.Result) (string, err
 	return "", nil
 }
 
-// ruled says whether a webhook is called for a kind.
-func ruled(webhook gjson.Result, kind *workload.Kind) bool {
-	return slices.ContainsFunc(webhook.Get("rules").Array(), func(rule gjson.Result) bool {
+// ruled says whether a kind is among some rules. Those of single objects count for all.
+func ruled(rules gjson.Result, kind *workload.Kind) bool {
+	return slices.ContainsFunc(rules.Array(), func(rule gjson.Result) bool {
 		return has(rule.Get("apiGroups"), kind.Group) && has(rule.Get("resources"), kind.Resource) &&
 			(has(rule.Get("operations"), "CREATE") || has(rule.Get("operations"), "UPDATE"))
 	})
