@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -80,7 +81,8 @@ func oneSourceArg(command *cobra.Command, args []string) error {
 	if len(one(args)) != 1 {
 		return fmt.Errorf("name one ConfigMap or Secret, as in kubectl configpin %s configmap/app", command.Name())
 	}
-	return nil
+	_, err := sourceArg(one(args)[0])
+	return err
 }
 
 // oneWorkloadArg has a command take one workload.
@@ -88,7 +90,40 @@ func oneWorkloadArg(command *cobra.Command, args []string) error {
 	if len(one(args)) != 1 {
 		return fmt.Errorf("name one workload, as in kubectl configpin %s deployment/web", command.Name())
 	}
-	return nil
+	return workloadsArg(command, args)
+}
+
+// oneRollingArg has a command take one workload whose template can change.
+func oneRollingArg(command *cobra.Command, args []string) error {
+	if err := oneWorkloadArg(command, args); err != nil {
+		return err
+	}
+	kind, name, err := workloadArg(one(args)[0])
+	if err == nil && kind.Frozen {
+		err = fmt.Errorf("the template of %s/%s can't change: create another one", lower(kind), name)
+	}
+	return err
+}
+
+// workloadsArg has a command take any number of workloads.
+func workloadsArg(_ *cobra.Command, args []string) error {
+	_, err := workloadArgs("", one(args))
+	return err
+}
+
+// revisionFlag checks what a flag says of a revision, of which live may be one.
+func revisionFlag(flag, value string, live bool) error {
+	number, err := strconv.Atoi(value)
+	switch {
+	case live && value == revisionLive:
+		return nil
+	case err == nil && number > 0, err != nil && value != revisionLive && snapshot.Nameable(value):
+		return nil
+	case live:
+		return fmt.Errorf("--%s is %q, not a number from 1 up, the name of a snapshot, or %q", flag, value, revisionLive)
+	default:
+		return fmt.Errorf("--%s is %q, not a number from 1 up, or the name of a snapshot", flag, value)
+	}
 }
 
 // oneSource reads what oneSourceArg let pass, in the namespace of the flags.

@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/client-go/rest"
@@ -98,6 +100,7 @@ It ends with 0; with 1 if the answer to what was asked is no (check, --check,
 			}
 			return fmt.Errorf("there is no command %q:%s see kubectl configpin --help", args[0], meant)
 		},
+		PersistentPreRunE: p.checkFlags,
 		RunE:              func(command *cobra.Command, _ []string) error { return command.Help() },
 		SilenceErrors:     true,
 		SilenceUsage:      true,
@@ -110,7 +113,7 @@ It ends with 0; with 1 if the answer to what was asked is no (check, --check,
 	root.SetErr(streams.ErrOut)
 	root.SetVersionTemplate("{{.Version}}\n")
 	p.flags.AddFlags(root.PersistentFlags())
-	root.PersistentFlags().StringVar(&p.home, "configpin-namespace", "configpin-system", "the namespace in which configpin runs")
+	root.PersistentFlags().StringVar(&p.home, homeFlag, "configpin-system", "the namespace in which configpin runs")
 	root.AddGroup(&cobra.Group{ID: groupSee, Title: "See:"}, &cobra.Group{ID: groupDo, Title: "Do:"})
 	for _, command := range []*cobra.Command{p.history(), p.diff(), p.tree(), p.status(), p.explain(), p.check()} {
 		command.GroupID = groupSee
@@ -123,6 +126,8 @@ It ends with 0; with 1 if the answer to what was asked is no (check, --check,
 	return root
 }
 
+const homeFlag = "configpin-namespace"
+
 const groupSee, groupDo = "see", "do"
 
 // examples are those of a command, with the name of the program filled in.
@@ -131,14 +136,29 @@ func examples(text string) string {
 	return "  " + strings.ReplaceAll(text, "\n", "\n  ")
 }
 
+// checkFlags checks the flags of all commands.
+func (p *program) checkFlags(*cobra.Command, []string) error {
+	for flag, name := range map[string]string{"namespace": ptr.Deref(p.flags.Namespace, ""), homeFlag: p.home} {
+		if wrong := validation.IsDNS1123Label(name); name != "" && len(wrong) > 0 {
+			return fmt.Errorf("--%s is %q: no namespace is called that", flag, name)
+		}
+	}
+	return nil
+}
+
+// oneOrAll checks that somebody says of one namespace or of all, and not both.
+func (p *program) oneOrAll(everywhere bool) error {
+	if everywhere && ptr.Deref(p.flags.Namespace, "") != "" {
+		return errors.New("--all-namespaces and --namespace exclude each other: give one of them")
+	}
+	return nil
+}
+
 // place is where the command shall look: the namespace of its flags, of its context, or
 // all of them.
 func (p *program) place(everywhere bool) (namespace string, err error) {
 	if everywhere {
-		if ptr.Deref(p.flags.Namespace, "") != "" {
-			return "", errors.New("--all-namespaces and --namespace exclude each other: give one of them")
-		}
-		return "", nil
+		return metav1.NamespaceAll, nil
 	}
 	namespace, _, err = p.flags.ToRawKubeConfigLoader().Namespace()
 	return namespace, err

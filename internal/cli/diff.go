@@ -51,12 +51,24 @@ Secret, shown as (type): either is another content, although Pods may read the s
 %[1]s diff configmap/app --from 3 --exit-code`),
 		Args:              oneSourceArg,
 		ValidArgsFunction: p.completeSources,
+		PreRunE: func(*cobra.Command, []string) error {
+			if from != "" {
+				if err := revisionFlag("from", from, true); err != nil {
+					return err
+				}
+			}
+			return revisionFlag("to", to, true)
+		},
 		RunE: p.run(func(ctx context.Context, s *session, args []string) error {
 			source, err := p.oneSource(args)
 			if err != nil {
 				return err
 			}
-			before, after, err := s.pair(ctx, source, from, to)
+			history, err := s.readHistory(ctx, source)
+			if err != nil {
+				return err
+			}
+			before, after, err := s.pair(ctx, source, history, from, to)
 			if err != nil {
 				return err
 			}
@@ -82,11 +94,7 @@ type edition struct {
 }
 
 // pair reads two contents of a source.
-func (s *session) pair(ctx context.Context, source cluster.Key, from, to string) (before, after edition, err error) {
-	history, err := s.readHistory(ctx, source)
-	if err != nil {
-		return before, after, err
-	}
+func (s *session) pair(ctx context.Context, source cluster.Key, history *inspect.History, from, to string) (before, after edition, err error) {
 	revisions := history.Revisions()
 	if len(revisions) == 0 {
 		return before, after, fmt.Errorf("nothing is kept of %s in namespace %s: annotate it %s=true", source.Target, source.Namespace, wellknown.Versioned)

@@ -24,10 +24,8 @@ decided as admission would decide it; nothing is written, and admission isn't as
 %[1]s explain statefulset/db -o yaml`),
 		Args:              oneWorkloadArg,
 		ValidArgsFunction: p.completeWorkloads,
+		PreRunE:           func(*cobra.Command, []string) error { return out.check() },
 		RunE: p.run(func(ctx context.Context, s *session, args []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
 			of, err := p.oneWorkload(args)
 			if err != nil {
 				return err

@@ -54,20 +54,27 @@ func (p *program) adopt() *cobra.Command {
 		Long: `Send every opted-in workload of a namespace through admission, one after another: those that
 were written before their namespace was opted in, or while configpin was away, are pinned
 now, and not when they are written next. A workload that is pinned to what its sources hold
-stays as it is. The others roll out once.`,
+stays as it is. The others roll out once.
+
+Where you may not read the namespace, nobody can tell which workloads it opts in: all are
+sent through admission, which knows. Of all namespaces, those that you may not list are left
+as they are, and it ends with 2.`,
 		Example: examples(`
 kubectl label namespace shop configpin.io/enabled=true
 %[1]s adopt -n shop
 %[1]s adopt -n shop --every 30s
 %[1]s adopt --all-namespaces --dry-run=server`),
 		Args: noArgs,
-		RunE: p.run(func(ctx context.Context, s *session, _ []string) error {
-			if err := at.check(); err != nil {
-				return err
-			}
+		PreRunE: func(*cobra.Command, []string) error {
 			if !at.everywhere && ptr.Deref(p.flags.Namespace, "") == "" {
 				return errors.New("say which with --namespace, or --all-namespaces: each workload may roll out")
 			}
+			if err := p.oneOrAll(at.everywhere); err != nil {
+				return err
+			}
+			return at.check()
+		},
+		RunE: p.run(func(ctx context.Context, s *session, _ []string) error {
 			namespace, err := p.place(at.everywhere)
 			if err != nil {
 				return err
@@ -82,13 +89,10 @@ kubectl label namespace shop configpin.io/enabled=true
 func (s *session) adopt(ctx context.Context, namespace string, at pace) error {
 	all, unlisted, err := s.everyWorkload(ctx, namespace, func(f found) bool {
 		why, _ := f.Enabled()
-		return why == ""
+		return why == "" || why == f.NamespaceHidden
 	})
 	if err != nil {
 		return err
-	}
-	if slices.Contains(unlisted, "namespaces") {
-		return errors.New("you may not read namespaces, so nobody can tell which workloads they opt in")
 	}
 	if err := s.goThrough(ctx, all, namespace, at, "pin", s.touchOne); err != nil {
 		return err
@@ -115,6 +119,11 @@ func (s *session) touchOne(ctx context.Context, patches *cluster.Patches, of clu
 	}
 	decision := pin.Decide(f.Request().Read(), f.known.Facts(f.Request()))
 	unknown := f.Unknown(f.known)
+	why, _ := f.Enabled()
+	hidden := why != "" && why == f.NamespaceHidden
+	if hidden {
+		unknown = append(unknown, "namespace "+of.Namespace)
+	}
 	if len(decision.Patch) == 0 && len(unknown) == 0 {
 		return step{said: "as it should be"}, nil
 	}
@@ -134,6 +143,9 @@ func (s *session) touchOne(ctx context.Context, patches *cluster.Patches, of clu
 	}
 	if len(decision.Patch) > 0 && maps.Equal(f.Labels, touched.Object.Labels) {
 		return step{}, fmt.Errorf("sending it through admission changed nothing: %w", errUnanswered)
+	}
+	if hidden && touched.Object.Labels[wellknown.Enabled] == "" {
+		return step{said: "as it was: its namespace doesn't opt it in, or the webhook did not answer"}, nil
 	}
 	return step{said: "as it should be"}, nil
 }
@@ -177,28 +189,33 @@ again, as their manifests do, and configpin's keys are taken off. Each rolls out
 reads from then on whatever its sources hold. For instance before configpin is uninstalled
 for good; running workloads don't need it, since snapshots stay.
 
-It works without configpin running, too. A pin whose source is gone is kept, because it is
-the only content that is left.`,
+It works without configpin running, too, unless you may not read the sources: then admission
+has to say what becomes of the pins. A pin whose source is gone is kept, because it is the
+only content that is left.`,
 		Example: examples(`
 %[1]s unpin deployment/web
 %[1]s unpin --all -n shop --every 30s
 %[1]s unpin --all-namespaces --dry-run=client`),
+		Args:              workloadsArg,
 		ValidArgsFunction: p.completeWorkloads,
 	}
 	var all bool
-	command.RunE = p.run(func(ctx context.Context, s *session, args []string) error {
-		if err := at.check(); err != nil {
-			return err
-		}
-		namespace, err := p.place(at.everywhere)
-		if err != nil {
-			return err
-		}
+	command.PreRunE = func(_ *cobra.Command, args []string) error {
 		if some := len(args) > 0; some == (all || at.everywhere) {
 			return errors.New("name workloads, or say --all or --all-namespaces")
 		}
 		if all && !at.everywhere && ptr.Deref(p.flags.Namespace, "") == "" {
 			return errors.New("say of which with --namespace, or --all-namespaces: each workload may roll out")
+		}
+		if err := p.oneOrAll(at.everywhere); err != nil {
+			return err
+		}
+		return at.check()
+	}
+	command.RunE = p.run(func(ctx context.Context, s *session, args []string) error {
+		namespace, err := p.place(at.everywhere)
+		if err != nil {
+			return err
 		}
 		named, err := workloadArgs(namespace, one(args))
 		if err != nil {
@@ -268,7 +285,7 @@ func (s *session) unpinOnce(ctx context.Context, patches *cluster.Patches, of cl
 		return step{}, err
 	}
 	if unknown := f.Unknown(f.known); len(unknown) > 0 {
-		return step{}, fmt.Errorf("you may not read %s, so nobody can tell whether its Pods could start without the pin", strings.Join(unknown, ", "))
+		return s.unpinUnseen(ctx, patches, f, unknown, dry)
 	}
 	decision := pin.Decide(request.Read(), f.known.Facts(request))
 	operations := []jsonpatch.Operation{jsonpatch.NewOperation("add", "/metadata/labels/"+strings.ReplaceAll(wellknown.Enabled, "/", "~1"), wellknown.False)}
@@ -287,6 +304,28 @@ func (s *session) unpinOnce(ctx context.Context, patches *cluster.Patches, of cl
 	return done, err
 }
 
+// unpinUnseen opts a workload out whose sources nobody may read who asks: whether its Pods
+// could start without its pins, admission has to say.
+func (s *session) unpinUnseen(ctx context.Context, patches *cluster.Patches, f found, unknown []string, dry dryRun) (step, error) {
+	hidden := fmt.Sprintf("you may not read %s, so it is for admission to say what becomes of its pins", strings.Join(unknown, ", "))
+	if dry == dryRunClient {
+		return step{said: "opted out; " + hidden}, nil
+	}
+	of := cluster.Workload{Kind: f.Kind, Namespace: f.Namespace, Name: f.Name}
+	touched, err := patches.Label(ctx, of, map[string]any{wellknown.Enabled: wellknown.False}, dry == dryRunServer)
+	if err != nil {
+		return step{}, err
+	}
+	done := step{said: "opted out; " + hidden, rolls: len(renamed(f.Object, touched.Object)) > 0}
+	if len(touched.Warnings) > 0 {
+		done.said += "; " + strings.Join(touched.Warnings, "; ")
+	}
+	if pins := touched.Object.Template.Annotations[wellknown.Pins]; pins != "" {
+		done.said += "; it stays pinned (" + pins + "): the source is gone, or the webhook did not answer"
+	}
+	return done, nil
+}
+
 // everyWorkload are the opted-in workloads whose template can change and that somebody
 // wants. unlisted is what may not be listed: there may be more.
 func (s *session) everyWorkload(ctx context.Context, namespace string, wanted func(found) bool) (all []cluster.Workload, unlisted []string, err error) {
@@ -294,6 +333,7 @@ func (s *session) everyWorkload(ctx context.Context, namespace string, wanted fu
 	if err := everything.readNamespaces(ctx); err != nil {
 		return nil, nil, err
 	}
+	everything.guess()
 	err = everything.workloads(ctx, func(f found) error {
 		if !f.Kind.Frozen && wanted(f) {
 			all = append(all, cluster.Workload{Kind: f.Kind, Namespace: strings.Clone(f.Namespace), Name: strings.Clone(f.Name)})

@@ -39,10 +39,8 @@ back is among them. What nothing uses is deleted some time: see configpin's rete
 %[1]s history configmap/app -o name`),
 		Args:              oneSourceArg,
 		ValidArgsFunction: p.completeSources,
+		PreRunE:           func(*cobra.Command, []string) error { return out.check() },
 		RunE: p.run(func(ctx context.Context, s *session, args []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
 			source, err := p.oneSource(args)
 			if err != nil {
 				return err

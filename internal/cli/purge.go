@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/refs"
@@ -18,6 +19,7 @@ import (
 
 func (p *program) purge() *cobra.Command {
 	var revision, kinds string
+	var said []schema.GroupVersionResource
 	var yes bool
 	grace := retention.MinGrace
 	var command *cobra.Command
@@ -38,19 +40,25 @@ configpin:admins: see the example.`,
 %[1]s purge secret/db --revision 3 --as="$USER" --as-group=configpin:admins --as-group=system:masters`),
 		Args:              oneSourceArg,
 		ValidArgsFunction: p.completeSources,
+		PreRunE: func(_ *cobra.Command, args []string) (err error) {
+			if revision == "" {
+				return fmt.Errorf("say which with --revision: see kubectl configpin history %s", one(args)[0])
+			}
+			if grace < 0 {
+				return fmt.Errorf("--grace is %s, not 0 or more", grace)
+			}
+			if said, err = parseKinds(kinds); err != nil {
+				return err
+			}
+			return revisionFlag("revision", revision, false)
+		},
 		RunE: p.run(func(ctx context.Context, s *session, args []string) error {
 			source, err := p.oneSource(args)
 			if err != nil {
 				return err
 			}
-			if revision == "" {
-				return fmt.Errorf("say which with --revision: see kubectl configpin history %s", source.Target)
-			}
-			if grace < 0 {
-				return fmt.Errorf("--grace is %s, not 0 or more", grace)
-			}
 			p := purging{s, source, grace}
-			if err := p.knowKinds(ctx, kinds, command.Flags().Changed(referenceKinds)); err != nil {
+			if err := p.knowKinds(ctx, said, command.Flags().Changed(referenceKinds)); err != nil {
 				return err
 			}
 			return p.purge(ctx, revision, yes)
@@ -74,7 +82,7 @@ type purging struct {
 
 // knowKinds makes sure of the kinds that can name a snapshot. Where nobody says which those
 // are, nobody can tell that nothing does.
-func (p purging) knowKinds(ctx context.Context, said string, isSaid bool) error {
+func (p purging) knowKinds(ctx context.Context, said []schema.GroupVersionResource, isSaid bool) error {
 	known := p.readSettings(ctx)
 	switch {
 	case !isSaid && known.unknownKinds != "":
@@ -82,18 +90,23 @@ func (p purging) knowKinds(ctx context.Context, said string, isSaid bool) error 
 	case !isSaid:
 		return nil
 	}
-	p.settings.kinds, p.settings.unknownKinds = nil, ""
-	for text := range strings.SplitSeq(said, ",") {
+	p.settings.kinds, p.settings.unknownKinds = said, ""
+	return nil
+}
+
+// parseKinds reads kinds as the flag has them.
+func parseKinds(text string) (kinds []schema.GroupVersionResource, err error) {
+	for text := range strings.SplitSeq(text, ",") {
 		if text == "" {
 			continue
 		}
 		kind, err := cluster.ParseKind(text)
 		if err != nil {
-			return fmt.Errorf("--%s: %w", referenceKinds, err)
+			return nil, fmt.Errorf("--%s: %w", referenceKinds, err)
 		}
-		p.settings.kinds = append(p.settings.kinds, kind)
+		kinds = append(kinds, kind)
 	}
-	return nil
+	return kinds, nil
 }
 
 func (p purging) purge(ctx context.Context, wanted string, yes bool) error {

@@ -9,6 +9,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/inspect"
 	"github.com/configpin/configpin/internal/pin"
 	"github.com/configpin/configpin/internal/snapshot"
 	"github.com/configpin/configpin/internal/wellknown"
@@ -27,29 +28,44 @@ after any other edit. What changes is printed first, and has to be confirmed.
 
 Nothing but the content is written: labels and annotations stay. If a GitOps tool manages
 the source, it writes back what Git says: change it there, or take single workloads back
-by kubectl configpin undo.`,
+by kubectl configpin undo.
+
+A source that was deleted is created again, for which you need the right to create it:
+with that content, versioned, and with the change-cause of the snapshot. What else its
+labels and annotations said, nobody has kept.`,
 		Example: examples(`
 %[1]s restore configmap/app --revision 3
 %[1]s restore configmap/app --revision 3 --yes
 %[1]s restore secret/db --revision 1 --dry-run=server`),
 		Args:              oneSourceArg,
 		ValidArgsFunction: p.completeSources,
-		RunE: p.run(func(ctx context.Context, s *session, args []string) error {
-			if err := dry.check(); err != nil {
+		PreRunE: func(_ *cobra.Command, args []string) error {
+			if revision == "" {
+				return fmt.Errorf("say which with --revision: see kubectl configpin history %s", one(args)[0])
+			}
+			if err := revisionFlag("revision", revision, false); err != nil {
 				return err
 			}
+			return dry.check()
+		},
+		RunE: p.run(func(ctx context.Context, s *session, args []string) error {
 			source, err := p.oneSource(args)
 			if err != nil {
 				return err
 			}
-			if revision == "" {
-				return fmt.Errorf("say which with --revision: see kubectl configpin history %s", source.Target)
-			}
-			before, after, err := s.pair(ctx, source, revisionLive, revision)
+			history, err := s.readHistory(ctx, source)
 			if err != nil {
 				return err
 			}
-			if !(contrast{out: s.Out, coloured: p.coloured(), masked: source.Kind == wellknown.Secret && !showSecrets}).print(before, after) {
+			shown := contrast{out: s.Out, coloured: p.coloured(), masked: source.Kind == wellknown.Secret && !showSecrets}
+			if history.Gone() {
+				return s.recreate(ctx, source, history, revision, shown, dry, yes)
+			}
+			before, after, err := s.pair(ctx, source, history, revisionLive, revision)
+			if err != nil {
+				return err
+			}
+			if !shown.print(before, after) {
 				return fmt.Errorf("%s holds what it held in %s already", source.Target, after.title)
 			}
 			return s.restore(ctx, source, before.object, after, dry, yes)
@@ -78,12 +94,20 @@ func (s *session) restore(ctx context.Context, source cluster.Key, live snapshot
 	if manager := managedBy(live); manager != "" {
 		s.note("%s is managed by %s, which may write back what it knows", source.Target, manager)
 	}
+	question := fmt.Sprintf("Have %s hold this again?", source.Target)
+	return s.writeSource(ctx, source, dry, yes, question, done, func(patches *cluster.Patches) error {
+		return patches.Restore(ctx, live, to.object, dry == dryRunServer)
+	})
+}
+
+// writeSource has a source written, once whoever runs the program agrees.
+func (s *session) writeSource(ctx context.Context, source cluster.Key, dry dryRun, yes bool, question, done string, write func(*cluster.Patches) error) error {
 	if dry == dryRunClient {
 		fmt.Fprintln(s.Out, done)
 		return nil
 	}
 	if dry == dryRunNone {
-		if err := s.confirm(ctx, yes, fmt.Sprintf("Have %s hold this again?", source.Target)); err != nil {
+		if err := s.confirm(ctx, yes, question); err != nil {
 			return err
 		}
 	}
@@ -91,11 +115,38 @@ func (s *session) restore(ctx context.Context, source cluster.Key, live snapshot
 	if err != nil {
 		return err
 	}
-	if err := patches.Restore(ctx, live, to.object, dry == dryRunServer); err != nil {
+	if err := write(patches); err != nil {
 		return err
 	}
 	fmt.Fprintln(s.Out, done)
 	return nil
+}
+
+// recreate creates a source that was deleted, as it was in a revision.
+func (s *session) recreate(ctx context.Context, source cluster.Key, history *inspect.History, revision string, shown contrast, dry dryRun, yes bool) error {
+	revisions := history.Revisions()
+	at, err := find(revisions, source.Target, revision)
+	if err != nil {
+		return err
+	}
+	to, err := s.edition(ctx, source, revisions, at, revision)
+	if err != nil {
+		return err
+	}
+	if !shown.print(edition{snapshot.Object{Type: to.object.Type}, source.Target, "deleted"}, to) {
+		fmt.Fprintf(s.Out, "It held nothing in %s.\n", to.title)
+	}
+	users, err := s.followers(ctx, source, to.object.Name)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(s.Out, clean(users))
+	s.note("what else the labels and annotations of %s said is not kept: it gets %s=true", source.Target, wellknown.Versioned)
+	question := fmt.Sprintf("Create %s with this?", source.Target)
+	done := fmt.Sprintf("%s created, and holds %s again%s", source.Target, to.title, dry.suffix())
+	return s.writeSource(ctx, source, dry, yes, question, done, func(patches *cluster.Patches) error {
+		return patches.Create(ctx, snapshot.Restored(to.object, source.Name), dry == dryRunServer)
+	})
 }
 
 // followers says which workloads would roll out to a snapshot of a source, and which would

@@ -33,8 +33,9 @@ to, the one that the source holds, and the state of that:
             template is deployed, or somebody says so (kubectl configpin resume)
   Manual    it is pinned to something else until somebody deploys (configpin.io/rollout)
   Settling  it will be pinned to something else in a moment. If it stays like this,
-            configpin isn't running, or something is in its way
-  Kept      it stays pinned, whatever the source holds
+            configpin isn't running, or something is in its way; or its sources change
+            faster than it may roll out, if an Event RolloutsDamped says so
+  Kept      it stays pinned, whatever the source holds: it isn't versioned any more, say
   Unpinned  it names the source itself
   Missing   it names a snapshot that isn't there, so new Pods can't start
   Unknown   you may not read what is needed to tell
@@ -46,17 +47,24 @@ Without arguments, it shows the opted-in workloads of the namespace, or of all.`
 
 # All of them, with a summary; ends with 1 if anything isn't as it should be
 %[1]s status --all-namespaces --check`),
+		Args:              workloadsArg,
 		ValidArgsFunction: p.completeWorkloads,
-		RunE: p.run(func(ctx context.Context, s *session, args []string) error {
-			if err := out.check(); err != nil {
+		PreRunE: func(_ *cobra.Command, args []string) error {
+			switch {
+			case everywhere && len(args) > 0:
+				return errors.New("a workload is in one namespace: leave out --all-namespaces")
+			case watch && check:
+				return errors.New("--watch goes on, and --check ends: give one of them")
+			}
+			if err := p.oneOrAll(everywhere); err != nil {
 				return err
 			}
+			return out.check()
+		},
+		RunE: p.run(func(ctx context.Context, s *session, args []string) error {
 			namespace, err := p.place(everywhere)
 			if err != nil {
 				return err
-			}
-			if everywhere && len(args) > 0 {
-				return errors.New("a workload is in one namespace: leave out --all-namespaces")
 			}
 			named, err := workloadArgs(namespace, one(args))
 			if err != nil {
@@ -67,9 +75,6 @@ Without arguments, it shows the opted-in workloads of the namespace, or of all.`
 				report, err := s.statusOf(ctx, namespace, named)
 				ok = report.Summary.OK
 				return statusAnswer(report, everywhere), err
-			}
-			if watch && check {
-				return errors.New("--watch goes on, and --check ends: give one of them")
 			}
 			if watch {
 				return s.watch(ctx, out, s.changes(ctx, namespace, cluster.WorkloadKinds()), show)
@@ -89,7 +94,7 @@ Without arguments, it shows the opted-in workloads of the namespace, or of all.`
 	}
 	out.addFlags(command)
 	command.Flags().BoolVarP(&everywhere, "all-namespaces", "A", false, "look in all namespaces")
-	command.Flags().BoolVar(&check, "check", false, "end with 1 if anything is Settling, Missing, Unknown, or not pinned without anybody wanting that, or if you may not list all there is")
+	command.Flags().BoolVar(&check, "check", false, "end with 1 if anything is Settling, Missing, Unknown, pinned to what isn't versioned any more, or not pinned without anybody wanting that, or if you may not list all there is")
 	command.Flags().BoolVarP(&watch, "watch", "w", false, "go on, and print what changes")
 	return command
 }
@@ -247,11 +252,13 @@ func (s *session) again(ctx context.Context, holds *holds, all []workloadStatus,
 	return all, nil
 }
 
-// holds tells since when workloads are held. Events are read when the first one is.
+// holds tells since when workloads are held, and when they were damped. Events are read when
+// the first one is, or may be.
 type holds struct {
 	*session
 	namespace string
 	told      map[string]map[string]time.Time
+	damped    map[string]time.Time
 }
 
 func (h *holds) status(ctx context.Context, f found) workloadStatus {
@@ -262,6 +269,12 @@ func (h *holds) status(ctx context.Context, f found) workloadStatus {
 			h.told = h.readHolds(ctx, h.namespace)
 		}
 		inspect.Since(status.Refs, h.told[gjson.Get(f.raw, "metadata.uid").Str], f.Object)
+	}
+	if slices.ContainsFunc(status.Refs, func(r inspect.Ref) bool { return r.State == inspect.Settling }) {
+		if h.damped == nil {
+			h.damped = h.readDamped(ctx, h.namespace)
+		}
+		inspect.Damped(status.Refs, h.damped[gjson.Get(f.raw, "metadata.uid").Str], f.Object, time.Now())
 	}
 	return status
 }
@@ -302,6 +315,9 @@ func state(ref inspect.Ref) string {
 	}
 	if ref.Reason != "" {
 		text += ": " + ref.Reason
+	}
+	if !ref.DampedAt.IsZero() {
+		text += fmt.Sprintf("; %s at %s, since its sources change faster than it may roll out", wellknown.ReasonDamped, ref.DampedAt.UTC().Format(time.RFC3339))
 	}
 	return text
 }

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/tidwall/gjson"
 	"golang.org/x/sync/errgroup"
@@ -193,6 +192,7 @@ type survey struct {
 	hidden    map[wellknown.Kind]string
 	enabled   map[string]bool // namespaces that opt in what is in them
 	unlisted  []string        // kinds of workloads that may not be listed
+	guessed   string          // why nobody can tell whether the namespace opts in, where all of it counts
 }
 
 func newSurvey(ctx context.Context, s *session, namespace string) *survey {
@@ -242,6 +242,18 @@ func (v *survey) readNamespaces(ctx context.Context) (err error) {
 		v.enabled[name] = true
 	}
 	return err
+}
+
+// guess takes all workloads of a namespace that can't be read for some that may be opted
+// in: for who asks admission about each.
+func (v *survey) guess() {
+	at := slices.Index(v.unlisted, "namespaces")
+	if v.namespace == metav1.NamespaceAll || at < 0 {
+		return
+	}
+	v.unlisted = slices.Delete(v.unlisted, at, at+1)
+	v.enabled[v.namespace], v.guessed = false, hiddenNamespace(v.namespace)
+	v.note("%s: admission does", v.guessed)
 }
 
 func (v *survey) index(namespace string) *inspect.Index {
@@ -401,13 +413,13 @@ func (v *survey) each(ctx context.Context, kind *workload.Kind, namespace string
 		if err != nil {
 			return err
 		}
-		if wanted == unlabelled && !v.enabled[object.Namespace] {
+		if wanted == unlabelled && !v.enabled[object.Namespace] && v.guessed == "" {
 			continue
 		}
 		if object.Copied() || object.Terminating || slices.Contains(wellknown.UntouchedNamespaces, object.Namespace) || kind.Frozen && finished(element) {
 			continue
 		}
-		subject := inspect.Subject{Object: object, NamespaceEnabled: v.enabled[object.Namespace]}
+		subject := inspect.Subject{Object: object, NamespaceEnabled: v.enabled[object.Namespace], NamespaceHidden: v.guessed}
 		if err := f(found{subject, v.index(strings.Clone(object.Namespace)), string(element)}); err != nil {
 			return err
 		}
@@ -424,41 +436,6 @@ func finished(job []byte) bool {
 		return !over
 	})
 	return over
-}
-
-var events = schema.GroupVersionResource{Group: "events.k8s.io", Version: "v1", Resource: "events"}
-
-// readHolds reads when holds were told of, by workload. Events are kept for an hour, most
-// often, so most holds aren't among them.
-func (s *session) readHolds(ctx context.Context, namespace string) map[string]map[string]time.Time {
-	told := map[string]map[string]time.Time{}
-	for element, err := range s.reader.Every(ctx, events, namespace, cluster.Selector{Fields: "reason=" + wellknown.ReasonRollbackHeld}) {
-		if err != nil {
-			return told // what Events don't say, managedFields do, less exactly
-		}
-		event := gjson.ParseBytes(element)
-		at := latest(event.Get("eventTime").Str, event.Get("series.lastObservedTime").Str)
-		uid := strings.Clone(event.Get("regarding.uid").Str)
-		if told[uid] == nil {
-			told[uid] = map[string]time.Time{}
-		}
-		for _, hold := range inspect.HoldsTold(strings.Clone(event.Get("note").Str)) {
-			if at.After(told[uid][hold]) {
-				told[uid][hold] = at
-			}
-		}
-	}
-	return told
-}
-
-func latest(times ...string) time.Time {
-	var last time.Time
-	for _, text := range times {
-		if at, err := time.Parse(time.RFC3339Nano, text); err == nil && at.After(last) {
-			last = at
-		}
-	}
-	return last
 }
 
 func lower(kind *workload.Kind) string { return strings.ToLower(kind.Kind) }

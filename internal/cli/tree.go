@@ -30,10 +30,8 @@ Pods. What names the source itself, and so reads whatever it holds, is below the
 %[1]s tree secret/db -n shop -o yaml`),
 		Args:              oneSourceArg,
 		ValidArgsFunction: p.completeSources,
+		PreRunE:           func(*cobra.Command, []string) error { return out.check() },
 		RunE: p.run(func(ctx context.Context, s *session, args []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
 			source, err := p.oneSource(args)
 			if err != nil {
 				return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,12 +16,14 @@ import (
 	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/inspect"
 	"github.com/configpin/configpin/internal/refs"
+	"github.com/configpin/configpin/internal/snapshot"
 	"github.com/configpin/configpin/internal/wellknown"
 	"github.com/configpin/configpin/internal/workload"
 )
 
 func (p *program) undo() *cobra.Command {
 	var to string
+	var goal goal
 	var dry dryRun
 	var showSecrets bool
 	command := &cobra.Command{
@@ -40,17 +43,20 @@ all that is needed.`,
 %[1]s undo deployment/web
 %[1]s undo deployment/web --to configmap/app=3
 %[1]s undo statefulset/db --to secret/db=1 --dry-run=server`),
-		Args:              oneWorkloadArg,
+		Args:              oneRollingArg,
 		ValidArgsFunction: p.completeWorkloads,
-		RunE: p.run(func(ctx context.Context, s *session, args []string) error {
-			if err := dry.check(); err != nil {
+		PreRunE: func(*cobra.Command, []string) (err error) {
+			if goal, err = parseGoal(to); err != nil {
 				return err
 			}
+			return dry.check()
+		},
+		RunE: p.run(func(ctx context.Context, s *session, args []string) error {
 			of, err := p.oneWorkload(args)
 			if err != nil {
 				return err
 			}
-			return undoing{session: s, of: of, dry: dry, showSecrets: showSecrets}.undo(ctx, to)
+			return undoing{session: s, of: of, dry: dry, showSecrets: showSecrets}.undo(ctx, goal)
 		}),
 	}
 	command.Flags().StringVar(&to, "to", "", "the source and its revision, as in configmap/app=3; or the name of a snapshot in its place")
@@ -71,25 +77,53 @@ type undoing struct {
 // that rolls out is written every few moments.
 const tries = 5
 
-func (u undoing) undo(ctx context.Context, to string) error {
-	if u.of.Kind.Frozen {
-		return fmt.Errorf("the template of %s can't change: create another one", nameOf(u.of))
+// goal is what --to says: the source and its revision, or nothing.
+type goal struct {
+	source   refs.Target
+	revision string
+}
+
+func parseGoal(to string) (goal, error) {
+	if to == "" {
+		return goal{}, nil
 	}
+	named, revision, found := strings.Cut(to, "=")
+	target, err := sourceArg(named)
+	switch {
+	case err != nil || !found || revision == "":
+		return goal{}, fmt.Errorf("--to is %q, not of the form configmap/NAME=REVISION", to)
+	case revision == revisionLive:
+		return goal{}, fmt.Errorf("what %s holds now is no older content: see kubectl configpin resume --help", target)
+	}
+	if err := revisionFlag("to", revision, false); err != nil {
+		return goal{}, err
+	}
+	return goal{target, revision}, nil
+}
+
+func (u undoing) undo(ctx context.Context, to goal) error {
 	f, err := u.read(ctx, u.of)
 	if err != nil {
 		return err
 	}
-	if why, _ := f.Enabled(); why != "" {
+	switch why, _ := f.Enabled(); {
+	case why != "" && why == f.NamespaceHidden:
+		u.note("%s: if it doesn't, nothing holds %s at an older revision", why, nameOf(u.of))
+	case why != "":
 		return fmt.Errorf("nothing would hold %s at an older revision: %s (kubectl label --overwrite %s %s=true)", nameOf(u.of), why, nameOf(u.of), wellknown.Enabled)
 	}
-	ref, wanted, err := choose(f.Status(f.known), nameOf(u.of), to)
+	ref, err := choose(f.Status(f.known), nameOf(u.of), to)
 	if err != nil {
 		return err
 	}
 	if why := f.known.Unserved(ref.Target().Kind); why != "" {
 		return fmt.Errorf("nothing would hold %s at an older revision of %s: %s", nameOf(u.of), ref.Source, why)
 	}
-	before, after, err := u.editions(ctx, ref, wanted)
+	before, after, err := u.editions(ctx, ref, to.revision)
+	hidden := apierrors.IsForbidden(err)
+	if hidden {
+		after, err = u.unseen(ref, to.revision, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -97,7 +131,7 @@ func (u undoing) undo(ctx context.Context, to string) error {
 		return fmt.Errorf("%s is pinned to %s of %s already", nameOf(u.of), after.title, ref.Source)
 	}
 	masked := ref.Target().Kind == wellknown.Secret && !u.showSecrets
-	if !(contrast{out: u.Out, coloured: u.coloured(), masked: masked}).print(before, after) {
+	if !hidden && !(contrast{out: u.Out, coloured: u.coloured(), masked: masked}).print(before, after) {
 		fmt.Fprintln(u.Out, "The contents are the same.")
 	}
 	for try := 1; ; try++ {
@@ -111,35 +145,39 @@ func (u undoing) undo(ctx context.Context, to string) error {
 	}
 }
 
-// choose finds the source that shall go back. wanted is empty where nobody says whereto.
-func choose(all []inspect.Ref, workload, to string) (ref inspect.Ref, wanted string, err error) {
-	named, revision, found := strings.Cut(to, "=")
-	target, err := sourceArg(named)
-	if to != "" && (err != nil || !found || revision == "") {
-		return ref, "", fmt.Errorf("--to is %q, not of the form configmap/NAME=REVISION", to)
+// unseen is a snapshot that somebody names who may not read it. Admission may, and refuses
+// what isn't there.
+func (u undoing) unseen(ref inspect.Ref, wanted string, err error) (edition, error) {
+	if _, isNumber := strconv.Atoi(wanted); wanted == "" || isNumber == nil {
+		return edition{}, fmt.Errorf("you may not read %s and its snapshots, so nobody can tell which one that is: name it, as in --to %s=SNAPSHOT (%w)", ref.Source, ref.Source, cause(err))
 	}
-	all = slices.DeleteFunc(slices.Clone(all), func(r inspect.Ref) bool { return r.Pinned == "" && r.State != inspect.Settling })
+	u.note("you may not read %s and its snapshots: what changes is not shown, and admission sees whether %s is one", ref.Source, wanted)
+	return edition{object: snapshot.Object{Kind: ref.Target().Kind, Namespace: u.of.Namespace, Name: wanted}, source: ref.Target(), title: "snapshot"}, nil
+}
+
+// choose finds the source that shall go back.
+func choose(all []inspect.Ref, workload string, to goal) (inspect.Ref, error) {
+	all = slices.DeleteFunc(slices.Clone(all), func(r inspect.Ref) bool {
+		return r.Pinned == "" && r.State != inspect.Settling && r.State != inspect.Unknown
+	})
 	var sources []string
 	for _, r := range all {
 		sources = append(sources, r.Source)
 	}
-	if revision == revisionLive {
-		return ref, "", fmt.Errorf("what %s holds now is no older content: see kubectl configpin resume --help", target)
-	}
 	if len(all) == 0 {
-		return ref, "", fmt.Errorf("%s is pinned to nothing: see kubectl configpin status %s", workload, workload)
+		return inspect.Ref{}, fmt.Errorf("%s is pinned to nothing: see kubectl configpin status %s", workload, workload)
 	}
-	if to == "" {
+	if to.revision == "" {
 		if len(all) > 1 {
-			return ref, "", fmt.Errorf("%s is pinned to snapshots of %s: say which shall go back, as in --to %s=1", workload, strings.Join(sources, ", "), all[0].Source)
+			return inspect.Ref{}, fmt.Errorf("%s is pinned to snapshots of %s: say which shall go back, as in --to %s=1", workload, strings.Join(sources, ", "), all[0].Source)
 		}
-		return all[0], "", nil
+		return all[0], nil
 	}
-	at := slices.IndexFunc(all, func(r inspect.Ref) bool { return r.Target() == target })
+	at := slices.IndexFunc(all, func(r inspect.Ref) bool { return r.Target() == to.source })
 	if at < 0 {
-		return ref, "", fmt.Errorf("%s is not pinned to any snapshot of %s, but to some of %s", workload, target, strings.Join(sources, ", "))
+		return inspect.Ref{}, fmt.Errorf("%s is not pinned to any snapshot of %s, but to some of %s", workload, to.source, strings.Join(sources, ", "))
 	}
-	return all[at], revision, nil
+	return all[at], nil
 }
 
 // editions reads what the workload reads of a source, and what it shall read.
@@ -204,6 +242,10 @@ func (u undoing) pin(ctx context.Context, f found, ref inspect.Ref, to edition) 
 	if pins := touched.Object.Template.Annotations[wellknown.Pins]; !strings.Contains(","+pins+",", ref.Source+"="+to.object.Name+",") {
 		u.note("the webhook did not answer: the annotation %s of %s is put right later", wellknown.Pins, nameOf(u.of))
 	}
+	if touched.Object.Labels[wellknown.Enabled] != wellknown.True && f.NamespaceHidden != "" {
+		return fmt.Errorf("%s is pinned to %s of %s, and nothing holds it there: its namespace doesn't opt it in, or the webhook did not answer%s",
+			nameOf(u.of), to.title, ref.Source, u.dry.suffix())
+	}
 	f.Object = touched.Object
 	for _, now := range f.Status(f.known) {
 		if now.Target() == ref.Target() && now.State == inspect.Settling {
@@ -218,79 +260,4 @@ func (u undoing) pin(ctx context.Context, f found, ref inspect.Ref, to edition) 
 // names says whether a template names something.
 func names(object workload.Object, target refs.Target) bool {
 	return slices.ContainsFunc(refs.Walk(object.Template.Spec), func(r refs.Ref) bool { return r.Target == target })
-}
-
-func (p *program) resume() *cobra.Command {
-	var dry dryRun
-	command := &cobra.Command{
-		Use:   "resume WORKLOAD",
-		Short: "Give up the holds of a workload",
-		Long: `Pin a workload to what all its sources hold now: the opposite of undo. Its Pods are
-replaced.`,
-		Example: examples(`
-%[1]s resume deployment/web
-%[1]s resume deployment/web --dry-run=server`),
-		Args:              oneWorkloadArg,
-		ValidArgsFunction: p.completeWorkloads,
-		RunE: p.run(func(ctx context.Context, s *session, args []string) error {
-			if err := dry.check(); err != nil {
-				return err
-			}
-			of, err := p.oneWorkload(args)
-			if err != nil {
-				return err
-			}
-			return s.resume(ctx, of, dry)
-		}),
-	}
-	dry.addFlag(command)
-	return command
-}
-
-func (s *session) resume(ctx context.Context, of cluster.Workload, dry dryRun) error {
-	if of.Kind.Frozen {
-		return fmt.Errorf("the template of %s can't change: create another one", nameOf(of))
-	}
-	f, err := s.read(ctx, of)
-	if err != nil {
-		return err
-	}
-	var moves []string
-	promised := map[string]string{}
-	for _, ref := range f.Status(f.known) {
-		if (ref.State == inspect.Held || ref.State == inspect.Manual || ref.State == inspect.Missing) && ref.Live != ref.Pinned {
-			moves = append(moves, fmt.Sprintf("%s from %s to %s", ref.Source, ref.Pinned, orNone(ref.Live)))
-			promised[ref.Source] = ref.Pinned
-		}
-	}
-	if len(moves) == 0 {
-		return fmt.Errorf("%s is not held at anything: see kubectl configpin status %s", nameOf(of), nameOf(of))
-	}
-	done := fmt.Sprintf("%s resumed: %s%s", nameOf(of), strings.Join(moves, ", "), dry.suffix())
-	if dry == dryRunClient {
-		fmt.Fprintln(s.Out, done)
-		return nil
-	}
-	patches, err := s.patches(false)
-	if err != nil {
-		return err
-	}
-	touched, err := patches.Label(ctx, of, map[string]any{wellknown.Resume: wellknown.True}, dry == dryRunServer)
-	switch {
-	case err != nil:
-		return err
-	case touched.Object.Labels[wellknown.Resume] != "" && dry == dryRunServer:
-		return fmt.Errorf("the webhook did not answer: %s would carry the label %s, and resume when it is written next", nameOf(of), wellknown.Resume)
-	case touched.Object.Labels[wellknown.Resume] != "":
-		return fmt.Errorf("the webhook did not answer: %s carries the label %s now, and resumes when it is written next; to take that back, kubectl label -n %s %s %s-",
-			nameOf(of), wellknown.Resume, of.Namespace, nameOf(of), wellknown.Resume)
-	}
-	f.Object = touched.Object
-	for _, now := range f.Status(f.known) {
-		if was, held := promised[now.Source]; held && now.Pinned == was {
-			return fmt.Errorf("%s still names %s: %s", nameOf(of), was, state(now))
-		}
-	}
-	fmt.Fprintln(s.Out, done)
-	return nil
 }

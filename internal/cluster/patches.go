@@ -174,6 +174,29 @@ func (p *Patches) Restore(ctx context.Context, source, content snapshot.Object, 
 	return nil
 }
 
+// Create creates a source. It fails with AlreadyExists if there is one.
+func (p *Patches) Create(ctx context.Context, source snapshot.Object, dryRun bool) error {
+	configMap, secret := source.ConfigMap(), source.Secret()
+	configMap.Immutable, secret.Immutable = nil, nil // nobody said that it isn't
+	var object any = configMap
+	if source.Kind == wellknown.Secret {
+		object = secret
+	}
+	body, err := json.Marshal(object)
+	if err != nil {
+		return fmt.Errorf("creating %s %s/%s: %w", source.Kind, source.Namespace, source.Name, err)
+	}
+	request := p.core.Post().AbsPath(pathOf(resourceOf(source.Kind), source.Namespace)).SetHeader("Content-Type", whole).SetHeader("Accept", whole).Body(body)
+	raw, err := p.signed(request, dryRun).Do(ctx).Raw()
+	if err != nil {
+		if err = said(raw, err); source.Kind == wellknown.Secret {
+			err = discreet(err)
+		}
+		return fmt.Errorf("creating %s %s/%s: %w", source.Kind, source.Namespace, source.Name, err)
+	}
+	return nil
+}
+
 // restoring is a merge patch that makes of what a source holds another content.
 func restoring(source, content snapshot.Object) map[string]any {
 	data, binary := map[string]any{}, map[string]any{}

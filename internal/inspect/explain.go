@@ -98,6 +98,28 @@ func (s Subject) Taken(source refs.Target, name string, known *Index) Prospect {
 	return s.prospect(Undo, s.Named(source, name, known), known)
 }
 
+// Resumed are the sources of which something changes when somebody gives up every hold:
+// what is pinned, or, where From and To are the same, that it is held there.
+func (s Subject) Resumed(known *Index) []Result {
+	request := s.Request()
+	request.New = s.labelled(wellknown.Resume)
+	request = request.Read()
+	var all []Result
+	for _, o := range pin.Decide(request, known.Facts(request)).Outcomes {
+		offered := s.Labels[snapshot.ObservedLabel(o.Source.Kind, o.Source.Name)]
+		ends := o.Pinned() && offered != "" && offered != snapshot.Suffix(o.In) && o.Observed == snapshot.Suffix(o.Name)
+		if known.Hidden(o.Source) != "" || !o.Moves() && !(ends && o.Live == "") {
+			continue
+		}
+		result := Result{Source: o.Source.String(), From: o.In, To: o.Name, Reason: o.Reason, New: New(o.Name)}
+		if result.New {
+			result.To = ""
+		}
+		all = append(all, result)
+	}
+	return all
+}
+
 // OptedIn is the workload as somebody writes it who opts it in.
 func (s Subject) OptedIn() workload.Object { return s.labelled(wellknown.Enabled) }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/configpin/configpin/internal/inspect"
 	"github.com/configpin/configpin/internal/pin"
+	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/snapshot"
 	"github.com/configpin/configpin/internal/wellknown"
 )
@@ -69,6 +70,39 @@ func TestProspects(t *testing.T) {
 }
 
 // A source can be called anything, also what sounds like a snapshot that is still to be made.
+func TestResumed(t *testing.T) {
+	t.Parallel()
+	app, one := source("app", "two"), nameOf("app", "one")
+	all := []snapshot.Object{app, kept(source("app", "one"), 1), kept(app, 2)}
+	manual := pinned("one", "one")
+	manual.labels[wellknown.Rollout] = wellknown.RolloutManual
+	for name, test := range map[string]struct {
+		written deployment
+		known   []snapshot.Object
+		to      string
+	}{
+		"it is held":                           {pinned("one", "two"), all, nameOf("app", "two")},
+		"only deploys move it":                 {manual, all, nameOf("app", "two")},
+		"it is behind":                         {pinned("one", "one"), all, nameOf("app", "two")},
+		"its snapshot is gone":                 {pinned("one", "two"), []snapshot.Object{app, kept(app, 2)}, nameOf("app", "two")},
+		"it is where it should be":             {pinned("two", "two"), all, ""},
+		"it follows a source that isn't there": {pinned("one", "one"), []snapshot.Object{kept(source("app", "one"), 1)}, ""},
+		"it was opted out":                     {deployment{names: []string{"app"}, labels: map[string]string{wellknown.Enabled: "false"}}, all, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var want []inspect.Result
+			if test.to != "" {
+				want = []inspect.Result{{Source: "configmap/app", From: one, To: test.to, Reason: pin.ReasonResumed}}
+			}
+			assert.Equal(t, want, test.written.subject(t).Resumed(index(test.known...)))
+		})
+	}
+	known := index(all...)
+	known.Hide(refs.Target{Kind: wellknown.ConfigMap, Name: "app"}, "you may not read it")
+	assert.Empty(t, pinned("one", "two").subject(t).Resumed(known), "nobody can tell")
+}
+
 func TestProspectsOfASourceThatIsCalledNew(t *testing.T) {
 	t.Parallel()
 	subject := deployment{names: []string{"app-new"}, exclude: "configmap/app-new"}.subject(t)

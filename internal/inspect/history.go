@@ -210,6 +210,9 @@ func order(r Revision) int {
 	return r.Number
 }
 
+// Gone says whether the source isn't there.
+func (h *History) Gone() bool { return h.live == nil }
+
 // Unversioned says whether the source is there, and nobody asks for its contents to be
 // kept.
 func (h *History) Unversioned() bool {

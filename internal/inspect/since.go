@@ -47,6 +47,24 @@ func Since(all []Ref, events map[string]time.Time, o workload.Object) {
 	}
 }
 
+// stale is how old what an Event says last can be while the same goes on: client-go tells
+// no more often than every six minutes of what happens again
+// (k8s.io/client-go/tools/events, refreshTime).
+const stale = 10 * time.Minute
+
+// Damped fills in when it was told last that the workload is damped, where that is about
+// what is Settling now: it was told since the pins are as they are, or not long ago.
+func Damped(all []Ref, at time.Time, o workload.Object, now time.Time) {
+	if at.IsZero() || at.Before(PinnedBy(o)) && now.Sub(at) > stale {
+		return
+	}
+	for i := range all {
+		if all[i].State == Settling {
+			all[i].DampedAt = at
+		}
+	}
+}
+
 // HoldsTold are the holds that a message of an Event RollbackHeld tells of: as keys of
 // the events of Since.
 func HoldsTold(message string) []string {

@@ -51,6 +51,10 @@ type Ref struct {
 	HeldSince  time.Time `json:"heldSince,omitzero"`
 	HeldBefore bool      `json:"heldBefore,omitempty"`
 
+	// DampedAt is when it was told last that the workload may not roll out as often as its
+	// sources change.
+	DampedAt time.Time `json:"dampedAt,omitzero"`
+
 	target refs.Target
 }
 

@@ -237,6 +237,35 @@ func TestStatusOfSecretsByAnotherKey(t *testing.T) {
 	assert.Equal(t, 1, found[0].LiveRevision)
 }
 
+func TestDamped(t *testing.T) {
+	t.Parallel()
+	app := source("app", "two")
+	subject := pinned("one", "one").subject(t)
+	subject.ManagedFields = `[{"manager": "configpin", "time": "2026-11-28T14:03:00Z", "fieldsV1": {"f:spec": {"f:template": {"f:metadata": {"f:annotations": {"f:configpin.io/pins": {}}}}}}}]`
+	known := index(app, kept(source("app", "one"), 1), kept(app, 2))
+	written := time.Date(2026, 11, 28, 14, 3, 0, 0, time.UTC)
+	for name, test := range map[string]struct {
+		at, now time.Time
+		damped  bool
+	}{
+		"it was never told":                        {time.Time{}, written.Add(time.Minute), false},
+		"it was told after it was pinned as it is": {written.Add(time.Second), written.Add(time.Hour), true},
+		"it was told before, and not long ago":     {written.Add(-time.Second), written.Add(time.Minute), true},
+		"it was told before, and long ago":         {written.Add(-time.Second), written.Add(time.Hour), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			found := subject.Status(known)
+			inspect.Damped(found, test.at, subject.Object, test.now)
+			assert.Equal(t, test.damped, found[0].DampedAt.Equal(test.at) && !test.at.IsZero())
+			assert.Equal(t, !test.damped, found[0].DampedAt.IsZero())
+		})
+	}
+	found := pinned("two", "two").subject(t).Status(known)
+	inspect.Damped(found, written, subject.Object, written)
+	assert.Zero(t, found[0].DampedAt, "what is pinned as it should be waits for nothing")
+}
+
 func TestSince(t *testing.T) {
 	t.Parallel()
 	app := source("app", "two")

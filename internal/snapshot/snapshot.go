@@ -138,6 +138,25 @@ func Of(source Object, length int) Object {
 	return made
 }
 
+// Restored is a source as it may have been when it held what a snapshot does. Of its
+// metadata, a snapshot keeps the change-cause alone.
+func Restored(kept Object, source string) Object {
+	made := Object{
+		Kind:        kept.Kind,
+		Namespace:   kept.Namespace,
+		Name:        source,
+		Annotations: map[string]string{wellknown.Versioned: wellknown.True},
+		Type:        kept.Type,
+		Data:        kept.Data,
+		Binary:      kept.Binary,
+		Key:         kept.Key,
+	}
+	if cause := kept.Annotations[wellknown.ChangeCause]; cause != "" {
+		made.Annotations[wellknown.KubernetesChangeCause] = cause
+	}
+	return made
+}
+
 // ContentSize is how many bytes the object's content has.
 func (o Object) ContentSize() int {
 	size := 0

@@ -1,6 +1,10 @@
 package plugin
 
-import "github.com/stretchr/testify/require"
+import (
+	"fmt"
+
+	"github.com/stretchr/testify/require"
+)
 
 type scene struct {
 	name string
@@ -14,6 +18,8 @@ var alone = []scene{
 	{"left-out", leftOut},
 	{"blip", blip},
 	{"pretended", pretended},
+	{"appending", appending},
+	{"damped", damped},
 	{"check", check},
 	{"some-namespaces", someNamespaces},
 }
@@ -72,6 +78,74 @@ func noWebhook(s *shell) {
 	s.types("unpin deployment/web")
 	s.types("status")
 	require.NoError(s.t, s.Configpin.StartWebhook(s.t.Context()))
+}
+
+// appendingPolicy gives each Deployment an entry that it thinks is missing.
+const appendingPolicy = `
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicy
+metadata: {name: append-app}
+spec:
+  failurePolicy: Fail
+  reinvocationPolicy: IfNeeded
+  matchConstraints:
+    namespaceSelector: {matchLabels: {appends: "yes"}}
+    resourceRules: [{apiGroups: [apps], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [deployments]}]
+  mutations:
+    - patchType: JSONPatch
+      jsonPatch:
+        expression: >-
+          object.spec.template.spec.containers[0].envFrom.exists(e, has(e.configMapRef) && e.configMapRef.name == "app") ? [] : [
+            JSONPatch{op: "add", path: "/spec/template/spec/containers/0/envFrom/-", value: Object.spec.template.spec.containers.envFrom{
+              configMapRef: Object.spec.template.spec.containers.envFrom.configMapRef{name: "app"}}}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicyBinding
+metadata: {name: append-app}
+spec: {policyName: append-app}
+`
+
+// appending has a policy of somebody else look for the name of a source.
+func appending(s *shell) {
+	s.do("kubectl label namespace " + s.namespace + " appends=yes")
+	s.begun()
+	s.types("check | grep -A1 'mutating policies'")
+	s.apply(appendingPolicy)
+	s.until("app", "kubectl create -o jsonpath='{.spec.template.spec.containers[0].envFrom[-1:].configMapRef.name}' --dry-run=server -f - <<'EOF'\n"+deployment("probe", "app: probe", "configmap/other")+"\nEOF")
+	entries := "kubectl get deployment web -o jsonpath='{.spec.template.spec.containers[0].envFrom[*].configMapRef.name}'"
+	s.remark(s.do(entries))
+	for i := range 3 {
+		s.do(fmt.Sprintf("kubectl annotate deployment web example.com/n=%d --overwrite", i))
+		s.remark(s.do(entries))
+	}
+	s.types("check | grep -A1 'mutating policies'")
+	s.edit("app", "colour", "green", "spring")
+	s.numbered("configmap/app", 2)
+	s.until("1", "kubectl get events --field-selector reason=PinConflict --no-headers | wc -l")
+	s.remark(s.do(entries))
+	s.remark(s.do("kubectl get events --field-selector reason=PinConflict -o jsonpath='{.items[*].message}'"))
+	s.types("status")
+	s.remark(s.do("kubectl get replicasets --no-headers | wc -l"))
+}
+
+// damped has a source change faster than its workloads may roll out.
+func damped(s *shell) {
+	require.NoError(s.t, s.Configpin.StopVersioner())
+	slow := s.Configpin.Variant([]string{"--rollout-burst=1"}, nil)
+	require.NoError(s.t, slow.StartVersioner(s.t.Context(), "slow"))
+	s.begun()
+	s.revised("green", "spring", 2)
+	s.edit("app", "colour", "red", "autumn")
+	s.numbered("configmap/app", 3)
+	s.until("1", "kubectl get events --field-selector reason=RolloutsDamped --no-headers | wc -l")
+	s.types("status --check")
+	s.types("explain deployment/web | head -2")
+	s.do("kubectl create role developer --verb=get,list --resource=configmaps,deployments.apps && kubectl create rolebinding developer --role=developer --user=developer")
+	s.types("status deployment/web --as=developer")
+	require.NoError(s.t, slow.StopVersioner("slow"))
+	require.NoError(s.t, s.Configpin.StartVersioner(s.t.Context()))
+	s.current("deployment/web")
+	s.types("status")
 }
 
 // lostKey has the key of the digests lost: all contents have names by another one then.

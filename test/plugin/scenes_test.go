@@ -11,6 +11,8 @@ var together = map[string]func(*shell){
 	"wrong-input":  wrongInput,
 	"secrets":      secrets,
 	"rights":       rights,
+	"unseen":       unseen,
+	"restored":     restored,
 	"adopt":        adoptAndUnpin,
 	"tree":         tree,
 	"contents":     contents,
@@ -281,6 +283,84 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: developer}]
 	s.types("history configmap/app --as=nobody")
 }
 
+// unseen has somebody act who may patch Deployments, and read no sources.
+func unseen(s *shell) {
+	s.begun()
+	s.revised("green", "spring", 2)
+	s.apply(deployment("plain", "app: plain", "configmap/app") + `---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: operator}
+rules: [{apiGroups: [apps], resources: [deployments], verbs: [get, list, patch]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: operator}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: operator}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: operator}]
+`)
+	s.types("status deployment/web --check --as=operator")
+	s.types("undo deployment/web --as=operator")
+	s.types("undo deployment/web --to configmap/app=1 --as=operator")
+	s.types("undo deployment/web --to configmap/app=app-0123456789ab --as=operator")
+	s.types("undo deployment/web --to configmap/app=app-cv5soq861iv1 --dry-run=client --as=operator")
+	s.types("undo deployment/web --to configmap/app=app-cv5soq861iv1 --as=operator")
+	s.rolledOut("web")
+	s.types("status deployment/web")
+	s.types("undo deployment/plain --to configmap/app=app-cv5soq861iv1 --dry-run=server --as=operator")
+	s.types("resume deployment/web --dry-run=client --as=operator")
+	s.types("resume deployment/web --dry-run=server --as=operator")
+	s.types("resume deployment/web --as=operator")
+	s.rolledOut("web")
+	s.types("resume deployment/web --as=operator")
+	s.types("status deployment/web")
+	s.types("adopt -n " + s.namespace + " --every=0s --yes --dry-run=client --as=operator")
+	s.types("adopt -n " + s.namespace + " --every=0s --yes --as=operator")
+	s.do("kubectl label namespace " + s.namespace + " configpin.io/enabled=true")
+	s.types("adopt -n " + s.namespace + " --every=0s --yes --as=operator")
+	s.types("restore configmap/app --revision 1 --yes --as=operator")
+	s.types("purge configmap/app --revision 1 --yes --reference-kinds= --as=operator")
+	s.types("unpin deployment/web --dry-run=client --as=operator")
+	s.types("unpin deployment/web --dry-run=server --as=operator")
+	s.types("unpin deployment/web --as=operator")
+	s.types("status deployment/web")
+	s.remark("the source goes")
+	s.do("kubectl delete configmap app")
+	s.types("unpin deployment/plain --as=operator")
+	s.types("check --as=operator | tail -1")
+}
+
+// restored has sources come back that were deleted.
+func restored(s *shell) {
+	s.apply(db)
+	s.begun()
+	s.revised("green", "spring", 2)
+	s.numbered("secret/db", 1)
+	s.do("kubectl create role developer --verb=get,list,patch --resource=configmaps,deployments.apps && kubectl create rolebinding developer --role=developer --user=developer")
+	s.do("kubectl delete configmap/app secret/db")
+	s.types("restore configmap/app --revision 7")
+	s.types("restore configmap/app --revision 1 --dry-run=client")
+	s.types("restore configmap/app --revision 1 --dry-run=server")
+	s.types("restore configmap/app --revision 1")
+	s.types("restore configmap/app --revision 1 --yes --as=developer 2>&1 | grep error")
+	s.types("restore configmap/app --revision 1 --yes")
+	s.do("kubectl get configmap app -o jsonpath={.metadata.annotations} | grep -F '{\"configpin.io/versioned\":\"true\",\"kubernetes.io/change-cause\":\"the first\"}'")
+	s.numbered("configmap/app", 2)
+	s.current("deployment/web")
+	s.rolledOut("web")
+	s.types("history configmap/app")
+	s.types("restore secret/db --revision 1 --yes")
+	s.types("status")
+
+	s.remark("a Secret comes back as one of another type")
+	s.do("kubectl delete secret db")
+	s.apply(strings.Replace(db, "stringData:", "type: example.com/login\nstringData:", 1))
+	s.numbered("secret/db", 2)
+	s.types("history secret/db")
+	s.types("diff secret/db --exit-code")
+	s.types("restore secret/db --revision 1 --yes")
+}
+
 func adoptAndUnpin(s *shell) {
 	s.apply(app + deployment("one", "app: one", "configmap/app") + deployment("two", "app: two", "configmap/app") + deployment("three", `configpin.io/enabled: "false"`, "configmap/app"))
 	s.numbered("configmap/app", 1)
@@ -334,6 +414,17 @@ binaryData:
 	s.numbered("configmap/app", 2)
 	s.types("diff configmap/app")
 	s.types("history configmap/app -o wide")
+
+	s.remark("the same bytes move, and text gets what leaves no ink")
+	s.do(`kubectl patch configmap app --type=merge -p '{"data": {"unended": null}, "binaryData": {"unended": "c3RpbGwgbm9uZQ=="}}'`)
+	s.numbered("configmap/app", 3)
+	s.types("diff configmap/app --exit-code")
+	s.types("restore configmap/app --revision 2 --dry-run=server")
+	s.do(`kubectl patch configmap app --type=merge -p '{"metadata": {"annotations": {"kubernetes.io/change-cause": "fix\u202e\u001b[31m\nmore"}}, "data": {"new": "a\nb \n", "windows": "\ufeffa\u00a0\u200b\u202e<U+00A0>\n"}}'`)
+	s.numbered("configmap/app", 4)
+	s.types("diff configmap/app")
+	s.types("history configmap/app")
+	s.types("history configmap/app -o json | grep changeCause")
 }
 
 // forms are those that programs read.
@@ -369,6 +460,10 @@ func states(s *shell) {
 	s.numbered("configmap/app", 2)
 	s.types("status --check")
 	s.types("status deployment/label")
+	s.remark("a write of the whole source loses the annotation")
+	s.do("kubectl annotate configmap app configpin.io/versioned-")
+	s.types("status deployment/manual --check")
+	s.do("kubectl annotate configmap app configpin.io/versioned=true")
 	s.types("explain deployment/manual")
 	s.types("explain deployment/label")
 	s.remark("the source goes")
