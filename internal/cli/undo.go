@@ -71,6 +71,10 @@ type undoing struct {
 	of          cluster.Workload
 	dry         dryRun
 	showSecrets bool
+
+	// guessed says that nobody who asks may read what is needed to tell whether it would be
+	// held: then admission is asked by a dry run, before anything is written.
+	guessed bool
 }
 
 // tries is how often something is tried that others write at the same time: a workload
@@ -108,7 +112,8 @@ func (u undoing) undo(ctx context.Context, to goal) error {
 	}
 	switch why, _ := f.Enabled(); {
 	case why != "" && why == f.NamespaceHidden:
-		u.note("%s: if it doesn't, nothing holds %s at an older revision", why, nameOf(u.of))
+		u.guessed = true
+		u.note("%s: admission does", why)
 	case why != "":
 		return fmt.Errorf("nothing would hold %s at an older revision: %s (kubectl label --overwrite %s %s=true)", nameOf(u.of), why, nameOf(u.of), wellknown.Enabled)
 	}
@@ -122,6 +127,7 @@ func (u undoing) undo(ctx context.Context, to goal) error {
 	before, after, err := u.editions(ctx, ref, to.revision)
 	hidden := apierrors.IsForbidden(err)
 	if hidden {
+		u.guessed = true
 		after, err = u.unseen(ref, to.revision, err)
 	}
 	if err != nil {
@@ -151,8 +157,8 @@ func (u undoing) unseen(ref inspect.Ref, wanted string, err error) (edition, err
 	if _, isNumber := strconv.Atoi(wanted); wanted == "" || isNumber == nil {
 		return edition{}, fmt.Errorf("you may not read %s and its snapshots, so nobody can tell which one that is: name it, as in --to %s=SNAPSHOT (%w)", ref.Source, ref.Source, cause(err))
 	}
-	u.note("you may not read %s and its snapshots: what changes is not shown, and admission sees whether %s is one", ref.Source, wanted)
-	return edition{object: snapshot.Object{Kind: ref.Target().Kind, Namespace: u.of.Namespace, Name: wanted}, source: ref.Target(), title: "snapshot"}, nil
+	u.note("you may not read %s and its snapshots: what changes is not shown", ref.Source)
+	return edition{object: snapshot.Object{Kind: ref.Target().Kind, Namespace: u.of.Namespace, Name: wanted}, source: ref.Target(), title: "a snapshot"}, nil
 }
 
 // choose finds the source that shall go back.
@@ -232,6 +238,11 @@ func (u undoing) pin(ctx context.Context, f found, ref inspect.Ref, to edition) 
 	if err != nil {
 		return err
 	}
+	if u.guessed {
+		if err := u.ask(ctx, f, ref, to, operations); err != nil {
+			return err
+		}
+	}
 	touched, err := patches.Apply(ctx, u.of, gjson.Get(f.raw, "metadata.resourceVersion").Str, operations, u.dry == dryRunServer)
 	if err != nil {
 		return err
@@ -239,12 +250,8 @@ func (u undoing) pin(ctx context.Context, f found, ref inspect.Ref, to edition) 
 	if !names(touched.Object, refs.Target{Kind: ref.Target().Kind, Name: to.object.Name}) {
 		return fmt.Errorf("%s does not name %s: something changed it back on the way", nameOf(u.of), to.object.Name)
 	}
-	if pins := touched.Object.Template.Annotations[wellknown.Pins]; !strings.Contains(","+pins+",", ref.Source+"="+to.object.Name+",") {
+	if !pins(touched.Object, ref, to) {
 		u.note("the webhook did not answer: the annotation %s of %s is put right later", wellknown.Pins, nameOf(u.of))
-	}
-	if touched.Object.Labels[wellknown.Enabled] != wellknown.True && f.NamespaceHidden != "" {
-		return fmt.Errorf("%s is pinned to %s of %s, and nothing holds it there: its namespace doesn't opt it in, or the webhook did not answer%s",
-			nameOf(u.of), to.title, ref.Source, u.dry.suffix())
 	}
 	f.Object = touched.Object
 	for _, now := range f.Status(f.known) {
@@ -255,6 +262,28 @@ func (u undoing) pin(ctx context.Context, f found, ref inspect.Ref, to edition) 
 	}
 	fmt.Fprintln(u.Out, done)
 	return nil
+}
+
+// ask has admission say, by a dry run, whether it takes what is to be pinned for a snapshot
+// of the source: otherwise the template would name something else, or nothing.
+func (u undoing) ask(ctx context.Context, f found, ref inspect.Ref, to edition, operations []jsonpatch.Operation) error {
+	patches, err := u.patches(true)
+	if err != nil {
+		return err
+	}
+	tried, err := patches.Apply(ctx, u.of, gjson.Get(f.raw, "metadata.resourceVersion").Str, operations, true)
+	if err != nil {
+		return err
+	}
+	if !pins(tried.Object, ref, to) {
+		return fmt.Errorf("nothing would hold %s at %s of %s: admission doesn't take that for a snapshot of it, or doesn't serve the workload, or did not answer", nameOf(u.of), to.object.Name, ref.Source)
+	}
+	return nil
+}
+
+// pins says whether admission calls a source pinned to a snapshot.
+func pins(object workload.Object, ref inspect.Ref, to edition) bool {
+	return strings.Contains(","+object.Template.Annotations[wellknown.Pins]+",", ","+ref.Source+"="+to.object.Name+",")
 }
 
 // names says whether a template names something.

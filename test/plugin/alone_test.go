@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/stretchr/testify/require"
 )
@@ -112,20 +113,33 @@ func appending(s *shell) {
 	s.types("check | grep -A1 'mutating policies'")
 	s.apply(appendingPolicy)
 	s.until("app", "kubectl create -o jsonpath='{.spec.template.spec.containers[0].envFrom[-1:].configMapRef.name}' --dry-run=server -f - <<'EOF'\n"+deployment("probe", "app: probe", "configmap/other")+"\nEOF")
-	entries := "kubectl get deployment web -o jsonpath='{.spec.template.spec.containers[0].envFrom[*].configMapRef.name}'"
-	s.remark(s.do(entries))
+	count := func(when string) {
+		s.t.Helper()
+		entries := strings.Fields(s.do("kubectl get deployment web -o jsonpath='{.spec.template.spec.containers[0].envFrom[*].configMapRef.name}'"))
+		s.remark(fmt.Sprintf("%s: entries of envFrom: %d", when, len(entries)))
+	}
+	count("before")
 	for i := range 3 {
 		s.do(fmt.Sprintf("kubectl annotate deployment web example.com/n=%d --overwrite", i))
-		s.remark(s.do(entries))
+		count("annotated")
 	}
+	s.rolledOut("web")
 	s.types("check | grep -A1 'mutating policies'")
 	s.edit("app", "colour", "green", "spring")
 	s.numbered("configmap/app", 2)
-	s.until("1", "kubectl get events --field-selector reason=PinConflict --no-headers | wc -l")
-	s.remark(s.do(entries))
-	s.remark(s.do("kubectl get events --field-selector reason=PinConflict -o jsonpath='{.items[*].message}'"))
+	const conflicts = "kubectl get events --field-selector reason=PinConflict"
+	s.until("1", conflicts+" --no-headers | wc -l")
+	count("the source changed, and three touches were refused")
+	s.remark(strings.TrimSpace(s.usual(s.do(conflicts + " -o jsonpath='{.items[*].message}'"))))
 	s.types("status")
-	s.remark(s.do("kubectl get replicasets --no-headers | wc -l"))
+	s.until("4", "kubectl get replicasets --no-headers | wc -l")
+
+	s.remark("somebody mends the policy")
+	s.apply(strings.Replace(appendingPolicy, `.name == "app"`, `.name.startsWith("app")`, 1))
+	s.current("deployment/web")
+	count("the touch goes through")
+	s.types("check | grep -A1 'mutating policies'")
+	s.do("kubectl delete mutatingadmissionpolicy,mutatingadmissionpolicybinding append-app")
 }
 
 // damped has a source change faster than its workloads may roll out.

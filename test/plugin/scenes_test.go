@@ -303,6 +303,7 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: operator}]
 	s.types("undo deployment/web --as=operator")
 	s.types("undo deployment/web --to configmap/app=1 --as=operator")
 	s.types("undo deployment/web --to configmap/app=app-0123456789ab --as=operator")
+	s.types("undo deployment/web --to configmap/app=plain-0123456789ab --dry-run=server --as=operator")
 	s.types("undo deployment/web --to configmap/app=app-cv5soq861iv1 --dry-run=client --as=operator")
 	s.types("undo deployment/web --to configmap/app=app-cv5soq861iv1 --as=operator")
 	s.rolledOut("web")
