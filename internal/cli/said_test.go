@@ -94,11 +94,11 @@ func TestManyRightsAreMissing(t *testing.T) {
 
 func TestWhatCannotGoBack(t *testing.T) {
 	t.Parallel()
-	_, _, err := choose(nil, "deployment/web", "app")
+	_, err := parseGoal("app")
 	require.EqualError(t, err, `--to is "app", not of the form configmap/NAME=REVISION`)
-	_, _, err = choose(nil, "deployment/web", "configmap/app=live")
+	_, err = parseGoal("configmap/app=live")
 	require.EqualError(t, err, "what configmap/app holds now is no older content: see kubectl configpin resume --help")
-	_, _, err = choose([]inspect.Ref{{Source: "configmap/app", State: inspect.Unpinned}}, "deployment/web", "")
+	_, err = choose([]inspect.Ref{{Source: "configmap/app", State: inspect.Unpinned}}, "deployment/web", goal{})
 	require.EqualError(t, err, "deployment/web is pinned to nothing: see kubectl configpin status deployment/web")
 }
 
@@ -148,9 +148,8 @@ func TestRefusalIsExplained(t *testing.T) {
 
 func TestEmptyValuesAreShown(t *testing.T) {
 	t.Parallel()
-	labels := [2]string{"before", "after"}
-	assert.Equal(t, "--- before\n+++ after\n+(empty)\n", contrast{}.text(labels, inspect.Change{To: []byte{}}))
-	assert.Equal(t, "--- before\n+++ after\n-(empty)\n", contrast{}.text(labels, inspect.Change{From: []byte{}}))
+	assert.Equal(t, "+(empty)\n", contrast{}.text(inspect.Change{To: []byte{}}))
+	assert.Equal(t, "-(empty)\n", contrast{}.text(inspect.Change{From: []byte{}}))
 }
 
 func TestRestoringWhatCannotBe(t *testing.T) {
