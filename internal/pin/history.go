@@ -19,8 +19,10 @@ func AsksHistory(r Request, facts Facts) bool {
 	}
 	c := newCase(r, facts)
 	_, all := c.situations()
-	return slices.ContainsFunc(all, situation.behind) && !slices.ContainsFunc(all, situation.undoes) &&
-		!(sameRest(c.new, c.old, r.Hashes, c.saidSource) && sameHashes(c.new.object.Template, c.old.object.Template, r.Hashes))
+	if !slices.ContainsFunc(all, situation.behind) || slices.ContainsFunc(all, situation.undoes) {
+		return false
+	}
+	return !sameRest(c.new, c.old, r.Hashes, c.saidSource) || !sameHashes(c.new.object.Template, c.old.object.Template, r.Hashes)
 }
 
 // podTemplateHash is the label that the Deployment controller adds to the templates of

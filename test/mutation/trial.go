@@ -42,7 +42,7 @@ func (t *trial) run(ctx context.Context, suites []suite, v *verdict) error {
 	if err != nil {
 		return fmt.Errorf("making a folder: %w", err)
 	}
-	defer os.RemoveAll(dir)
+	defer os.RemoveAll(dir) //nolint:errcheck // what is left of it is in the folder for what may be lost
 	t.dir = dir
 	began := time.Now()
 	if err := t.build(ctx, concerned(suites, t.subject.path)); err != nil {
@@ -179,7 +179,7 @@ func (t *trial) try(ctx context.Context, m mutant) (survives, reached bool, err 
 			return false, false, ctx.Err()
 		}
 		if failed != nil {
-			return false, true, nil
+			return false, true, nil //nolint:nilerr // that its tests fail is the answer
 		}
 	}
 	return true, reached, nil
