@@ -316,12 +316,12 @@ func (s *session) unpinUnseen(ctx context.Context, patches *cluster.Patches, f f
 	if err != nil {
 		return step{}, err
 	}
+	if touched.Object.Template.Annotations[wellknown.Pins] != "" {
+		return step{}, fmt.Errorf("it is opted out, and stays pinned: %w; who may read %s can unpin it without", errUnanswered, strings.Join(unknown, ", "))
+	}
 	done := step{said: "opted out; " + hidden, rolls: len(renamed(f.Object, touched.Object)) > 0}
 	if len(touched.Warnings) > 0 {
 		done.said += "; " + strings.Join(touched.Warnings, "; ")
-	}
-	if pins := touched.Object.Template.Annotations[wellknown.Pins]; pins != "" {
-		done.said += "; it stays pinned (" + pins + "): the source is gone, or the webhook did not answer"
 	}
 	return done, nil
 }

@@ -33,14 +33,9 @@ func (m mutator) name() string { return m.policy.Get("metadata.name").Str }
 // our webhook, and see what that has pinned on every write after the first. What their match
 // conditions leave out counts as seen.
 func (c *checkup) mutators(ctx context.Context) {
-	const about = "mutating policies"
 	all, err := c.readMutators(ctx)
-	if apierrors.IsNotFound(err) {
-		c.add(about, fine, "", "this API server doesn't serve any")
-		return
-	}
 	if err != nil {
-		c.unread(about, err, "")
+		c.noMutators(err)
 		return
 	}
 	report, reportErr := c.everything(ctx)
@@ -48,7 +43,7 @@ func (c *checkup) mutators(ctx context.Context) {
 	for _, m := range all {
 		seen, err := c.seenByMutator(ctx, m)
 		if err != nil {
-			c.unread(about, err, "")
+			c.noMutators(err)
 			return
 		}
 		if seen == "" {
@@ -61,16 +56,34 @@ func (c *checkup) mutators(ctx context.Context) {
 		}
 		seeing = append(seeing, says)
 	}
+	c.tellMutators(seeing, looking, reportErr)
+}
+
+const aboutMutators = "mutating policies"
+
+// noMutators adds that the policies can't be read, or that there can't be any.
+func (c *checkup) noMutators(err error) {
+	if apierrors.IsNotFound(err) {
+		c.add(aboutMutators, fine, "", "this API server doesn't serve any")
+		return
+	}
+	c.unread(aboutMutators, err, "")
+}
+
+// tellMutators adds which policies see opted-in workloads, and which of those look for a
+// name that pinned templates don't have; as far as anybody can tell, where reportErr says
+// why not.
+func (c *checkup) tellMutators(seeing, looking []string, reportErr error) {
 	switch {
 	case len(looking) > 0:
-		c.add(about, problem, "have it look for names that begin like that, as in name.startsWith('app'), or have templates leave the source alone (configpin.io/exclude); what it adds whenever it doesn't find a name grows with each write, until none is let through",
+		c.add(aboutMutators, problem, "have it look for names that begin like that, as in name.startsWith('app'), or have templates leave the source alone (configpin.io/exclude); what it adds whenever it doesn't find a name grows with each write, until none is let through",
 			"pinned templates don't have the names of sources: %s", strings.Join(append(looking, seeing...), "; "))
 	case len(seeing) > 0 && reportErr != nil:
-		c.add(about, unknown, "", "%s; nobody can tell whether they look for the names of sources: %v", strings.Join(seeing, "; "), cause(reportErr))
+		c.add(aboutMutators, unknown, "", "%s; nobody can tell whether they look for the names of sources: %v", strings.Join(seeing, "; "), cause(reportErr))
 	case len(seeing) > 0:
-		c.add(about, fine, "", "none of those that see opted-in workloads looks for the name of a source: %s", strings.Join(seeing, "; "))
+		c.add(aboutMutators, fine, "", "none of those that see opted-in workloads looks for the name of a source: %s", strings.Join(seeing, "; "))
 	default:
-		c.add(about, fine, "", "none sees opted-in workloads")
+		c.add(aboutMutators, fine, "", "none sees opted-in workloads")
 	}
 }
 

@@ -1,10 +1,13 @@
 package cli
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/tidwall/gjson"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/configpin/configpin/internal/inspect"
 )
@@ -25,6 +28,31 @@ func TestCompares(t *testing.T) {
 		``: false,
 	} {
 		assert.Equal(t, want, compares(expression, "app"), expression)
+	}
+}
+
+func TestMutatingPoliciesOfWhichNobodyCanTell(t *testing.T) {
+	t.Parallel()
+	s, _, _ := offline("")
+	notFound := apierrors.NewNotFound(schema.GroupResource{}, "")
+	forbidden := apierrors.NewForbidden(schema.GroupResource{}, "", nil)
+	for name, row := range map[string]struct {
+		tell func(*checkup)
+		want finding
+	}{
+		"there can't be any": {func(c *checkup) { c.noMutators(notFound) }, finding{aboutMutators, fine, "this API server doesn't serve any", ""}},
+		"they can't be read": {func(c *checkup) { c.noMutators(forbidden) }, finding{aboutMutators, unknown, "you may not read it", ""}},
+		"workloads can't be": {
+			func(c *checkup) { c.tellMutators([]string{"a, which sees b"}, nil, errors.New("not you")) },
+			finding{aboutMutators, unknown, "a, which sees b; nobody can tell whether they look for the names of sources: not you", ""},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := &checkup{session: s}
+			row.tell(c)
+			assert.Equal(t, []finding{row.want}, c.findings)
+		})
 	}
 }
 

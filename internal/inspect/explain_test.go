@@ -80,20 +80,22 @@ func TestResumed(t *testing.T) {
 		written deployment
 		known   []snapshot.Object
 		to      string
+		reason  pin.Reason
 	}{
-		"it is held":                           {pinned("one", "two"), all, nameOf("app", "two")},
-		"only deploys move it":                 {manual, all, nameOf("app", "two")},
-		"it is behind":                         {pinned("one", "one"), all, nameOf("app", "two")},
-		"its snapshot is gone":                 {pinned("one", "two"), []snapshot.Object{app, kept(app, 2)}, nameOf("app", "two")},
-		"it is where it should be":             {pinned("two", "two"), all, ""},
-		"it follows a source that isn't there": {pinned("one", "one"), []snapshot.Object{kept(source("app", "one"), 1)}, ""},
-		"it was opted out":                     {deployment{names: []string{"app"}, labels: map[string]string{wellknown.Enabled: "false"}}, all, ""},
+		"it is held":                             {pinned("one", "two"), all, nameOf("app", "two"), pin.ReasonResumed},
+		"only deploys move it":                   {manual, all, nameOf("app", "two"), pin.ReasonResumed},
+		"it is behind":                           {pinned("one", "one"), all, nameOf("app", "two"), pin.ReasonResumed},
+		"its snapshot is gone":                   {pinned("one", "two"), []snapshot.Object{app, kept(app, 2)}, nameOf("app", "two"), pin.ReasonResumed},
+		"it is where it should be":               {pinned("two", "two"), all, "", ""},
+		"it follows a source that isn't there":   {pinned("one", "one"), []snapshot.Object{kept(source("app", "one"), 1)}, "", ""},
+		"it is held, and its source isn't there": {pinned("one", "two"), []snapshot.Object{kept(source("app", "one"), 1)}, one, pin.ReasonUnavailable},
+		"it was opted out":                       {deployment{names: []string{"app"}, labels: map[string]string{wellknown.Enabled: "false"}}, all, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var want []inspect.Result
 			if test.to != "" {
-				want = []inspect.Result{{Source: "configmap/app", From: one, To: test.to, Reason: pin.ReasonResumed}}
+				want = []inspect.Result{{Source: "configmap/app", From: one, To: test.to, Reason: test.reason}}
 			}
 			assert.Equal(t, want, test.written.subject(t).Resumed(index(test.known...)))
 		})

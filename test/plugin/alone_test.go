@@ -76,6 +76,8 @@ func noWebhook(s *shell) {
 	s.numbered("configmap/app", 3)
 	s.types("status --check")
 	s.types("adopt -n " + s.namespace)
+	s.do("kubectl create role operator --verb=get,list,patch --resource=deployments.apps && kubectl create rolebinding operator --role=operator --user=operator")
+	s.types("unpin deployment/web --as=operator --dry-run=server")
 	s.types("unpin deployment/web")
 	s.types("status")
 	require.NoError(s.t, s.Configpin.StartWebhook(s.t.Context()))

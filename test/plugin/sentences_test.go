@@ -229,10 +229,15 @@ var unprinted = map[string]string{
 		`"spec": {"securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}}, "containers": [{"name": "check", "image": "nonesuch", ` +
 		`"securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}}, "envFrom": [{"configMapRef": {"name": "…"}}]}]}}}}`: noSentence,
 
+	`[{"apiGroups": ["*"], "resources": ["*"], "operations": ["*"]}]`: noSentence,
+	`(^|.)\s*["']…["']`:                   noSentence,
+	`(startsWith|contains)\(\s*["']…["']`: noSentence,
+
 	"reading a selector: …": refused,
 
 	"Delete …, … of …? Nothing can bring it back.": asked,
 	"Have … hold this again?":                      asked,
+	"Create … with this?":                          asked,
 
 	"… in namespace … was deleted a moment ago: try again":                                  race,
 	"… in namespace … is gone already":                                                      race,
