@@ -10,7 +10,7 @@ import (
 
 // AsksHistory says whether Decide answers otherwise if the template is one that the
 // workload had before (Request.Returned): the rest of it changes while the workload is
-// behind, and it names the pins that are there. A new image is to have what the sources
+// behind, and it names the pins that are there, and no source that would be pinned. A new image is to have what the sources
 // hold by now; an undo is to bring back what was, and nothing newer. Nothing in the
 // request tells them apart. It is rare, so that whoever asks may read for it.
 func AsksHistory(r Request, facts Facts) bool {
@@ -19,7 +19,7 @@ func AsksHistory(r Request, facts Facts) bool {
 	}
 	c := newCase(r, facts)
 	_, all := c.situations()
-	if !slices.ContainsFunc(all, situation.behind) || slices.ContainsFunc(all, situation.undoes) {
+	if !slices.ContainsFunc(all, situation.behind) || slices.ContainsFunc(all, situation.undoes) || slices.ContainsFunc(all, situation.unpinned) {
 		return false
 	}
 	return !sameRest(c.new, c.old, r.Hashes, c.saidSource) || !sameHashes(c.new.object.Template, c.old.object.Template, r.Hashes)

@@ -24,6 +24,7 @@ func TestAsksHistory(t *testing.T) {
 		{"another image while it is held", on(a2, a1), v2(on(a2, a1)), a2, false},
 		{"a touch", on(a1, a1), on(a1, a1), a2, false},
 		{"a deploy", on(a1, a1), v2(on(a1, "app")), a2, false},
+		{"another image, and a source that isn't pinned yet", on(a1, a1), v2(on(a1, a1, "extra")), a2, false},
 		{"an undo to another snapshot", on(a2, a2), v2(on(a2, a1)), a3, false},
 		{"an undo to another snapshot of one of two", on(a2, a2, b2), v2(on(a2, a1, b2)), a2, false},
 		{"only deploys change the pin", on(a1, a1).label("rollout", "manual"), v2(on(a1, a1).label("rollout", "manual")), a2, false},

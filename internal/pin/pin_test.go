@@ -444,6 +444,12 @@ func TestDecideTable(t *testing.T) {
 			want: a2, observed: longer(a2), reason: pin.ReasonTouched,
 		},
 		{
+			name: "what takes pins back, and leaves the label, gets the same answer each time",
+			old:  ptr(on(a2, "app").withPins("configmap/app=" + a2)), new: on(a2, "app").withPins("configmap/app=" + a2), facts: world(a2),
+			want: a2, observed: a2, reason: pin.ReasonReapplied,
+			warnings: []string{"configmap/app: pinned to " + a2},
+		},
+		{
 			name: "an undo between two names of what the source holds is no hold",
 			old:  ptr(on(a2, a2)), new: on(a2, longer(a2)), facts: with(world(a2), longer(a2), pin.Fact{Role: pin.Snapshot, Of: "app", Digest: digest(a2)}),
 			want: longer(a2), observed: longer(a2), reason: pin.ReasonRolledBack,

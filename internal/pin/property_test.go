@@ -62,10 +62,11 @@ func requests() *rapid.Generator[drawn] {
 			d.new.twice, d.old.twice = nil, nil // its template can't change, and so not where its refs are
 		}
 		d.request.New = d.new.object(t)
+		returned := false
 		if rapid.Bool().Draw(t, "update") {
 			old := d.old.object(t)
 			d.request.Old = &old
-			d.request.Returned = rapid.Bool().Draw(t, "returned")
+			returned = rapid.Bool().Draw(t, "returned")
 		}
 		d.facts = world(rapid.SampledFrom([]string{a1, a2, a3}).Draw(t, "live"))
 		switch rapid.IntRange(0, 6).Draw(t, "app") {
@@ -81,6 +82,7 @@ func requests() *rapid.Generator[drawn] {
 		if gone := rapid.SampledFrom([]string{"", a1, a2}).Draw(t, "gone"); gone != "" {
 			with(d.facts, gone, pin.Fact{Role: pin.Absent})
 		}
+		d.request.Returned = returned && pin.AsksHistory(d.request, d.facts)
 		return d
 	})
 }

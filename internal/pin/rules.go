@@ -80,6 +80,9 @@ func (s situation) behind() bool {
 		s.pinned && s.in == s.old && s.live != "" && s.live != s.old && !s.held()
 }
 
+// unpinned says whether the template names the source itself, and isn't to.
+func (s situation) unpinned() bool { return !s.pinned && !s.excluded }
+
 // rolledBack says whether the template brings in another snapshot.
 func (s situation) rolledBack() bool {
 	return !s.creating && !s.frozen && !s.ambiguous && s.pinned && s.in != s.old
@@ -92,7 +95,16 @@ func (s situation) seenAgain() bool {
 	if s.creating || s.dropped {
 		return s.dropped
 	}
-	return s.incoming != s.observed && s.agrees && s.pinned && (s.exists || s.in == s.old)
+	return s.incoming != s.lastOffer() && s.agrees && s.pinned && (s.exists || s.in == s.old)
+}
+
+// lastOffer is OLD's label, of what is pinned. Of what isn't, because something takes the
+// pins back, it says nothing: it was left there.
+func (s situation) lastOffer() string {
+	if s.old == "" && !s.excluded {
+		return ""
+	}
+	return s.observed
 }
 
 // outdated says whether what is seen again is from before the source changed. Whoever
@@ -299,7 +311,7 @@ func (s situation) offer() string {
 	switch {
 	case s.live == s.old && s.offered:
 		return s.observed
-	case s.live == s.old || s.observed != suffix:
+	case s.live == s.old || s.lastOffer() != suffix:
 		return suffix
 	}
 	for _, length := range snapshot.Lengths {

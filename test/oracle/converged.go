@@ -84,7 +84,7 @@ func (r *record) refsBehind(w *world, f Fact, rules Rules) []Violation {
 // of it although it was offered that.
 func (r *record) follows(w *world, f, named, source Fact) bool {
 	for _, current := range r.current(w, source) {
-		held := r.kept[named.UID] && f.Labels[observedLabel(source.Kind, source.Name)] == current.suffix()
+		held := r.kept[named.UID] && abbreviates(f.Labels[observedLabel(source.Kind, source.Name)], current.suffix())
 		if named.UID == current.UID || held {
 			return true
 		}

@@ -60,7 +60,7 @@ func holds(kind, name string, labels map[string]string, template *Template) []Ho
 	for _, source := range slices.Sorted(maps.Keys(template.Pins)) {
 		of, called, _ := strings.Cut(source, "/")
 		pin, offered := template.Pins[source], labels[observedLabel(of, called)]
-		if offered != "" && offered != suffixOfName(pin) {
+		if offered != "" && !abbreviates(offered, suffixOfName(pin)) {
 			found = append(found, Hold{Kind: kind, Name: name, Source: source, Pin: pin, Observed: offered})
 		}
 	}
@@ -119,7 +119,7 @@ func (r *record) sameContent(h Hold) bool {
 		case !r.kept[f.UID] || f.Annotations[wellknown.Source] != called || strings.ToLower(f.Kind) != of:
 		case f.Name == h.Pin:
 			pinned = f.Content
-		case f.suffix() == h.Observed:
+		case abbreviates(f.suffix(), h.Observed):
 			offered = f.Content
 		}
 	}

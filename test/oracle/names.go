@@ -42,6 +42,12 @@ func (f Fact) suffix() string { return suffixOfName(f.Name) }
 
 func suffixOfName(name string) string { return name[strings.LastIndexByte(name, '-')+1:] }
 
+// abbreviates says whether two suffixes, each of some length, are of one digest: labels
+// needn't be as long as names.
+func abbreviates(one, other string) bool {
+	return one != "" && other != "" && (strings.HasPrefix(one, other) || strings.HasPrefix(other, one))
+}
+
 // labelValue is a source's name as a label's value, of at most 63 characters.
 func labelValue(source string) string {
 	if len(source) > longestLabel {
