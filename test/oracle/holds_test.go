@@ -69,6 +69,10 @@ var heldRows = []row{
 		want:  []string{"I5: Deployment web: is held at " + blue + ", and nobody asked for it"},
 	},
 	{
+		name:  "I5: a workload is pinned to what a longer label says that it was offered",
+		facts: append(well(), deployment(10, template(snapshotName("blue")), label("observed.configpin.io/configmap.app", digestOfColour("blue")[:24]))),
+	},
+	{
 		name: "I5: a workload is pinned to another name of what it was offered",
 		facts: append(well(), keptAs(9, "app-"+digestOfColour("blue")[:24], "blue", annotation(wellknown.Revision, "2")),
 			deployment(10, template("app-"+digestOfColour("blue")[:24]), label("observed.configpin.io/configmap.app", suffixOf("blue")))),
