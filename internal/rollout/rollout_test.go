@@ -85,12 +85,9 @@ func (d *deployment) Touch(context.Context, cluster.Workload) (cluster.Touched, 
 	return touched, d.err
 }
 
-func (d *deployment) Scope() []string                           { return nil }
 func (d *deployment) OptedIn(context.Context) ([]string, error) { return nil, nil }
 
 func (d *deployment) Unstamped(context.Context, string) ([]cluster.Workload, error) { return nil, nil }
-
-func (d *deployment) LeftPinned(context.Context, string) ([]cluster.Workload, error) { return nil, nil }
 
 // current is the snapshot of what the one source holds; empty while that isn't
 // known.
