@@ -17,6 +17,9 @@ func AsksHistory(r Request, facts Facts) bool {
 	if r.Old == nil || r.New.Kind.Revisions == "" || r.New.Terminating || r.New.Copied() || invalidSwitch(r.New) || !optedIn(r) {
 		return false
 	}
+	if r.New.Template.Spec == r.Old.Template.Spec && r.New.Template.Metadata == r.Old.Template.Metadata {
+		return false // as of most writes, a touch among them: told before anything is worked out
+	}
 	c := newCase(r, facts)
 	_, all := c.situations()
 	if !slices.ContainsFunc(all, situation.behind) || slices.ContainsFunc(all, situation.undoes) || slices.ContainsFunc(all, situation.unpinned) {
