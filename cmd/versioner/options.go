@@ -48,7 +48,7 @@ func addOptions(flags *serve.Flags) *options {
 	flags.DurationVar(&o.rollout.SettleMax, "settle-max", 10*time.Second, "how long a workload may wait for that")
 	flags.IntVar(&o.rollout.Burst, "rollout-burst", 3, "how many rollouts a workload may have at once")
 	flags.DurationVar(&o.rollout.Every, "rollout-every", time.Minute, "after how long it may have one more")
-	flags.DurationVar(&o.rollout.Sweep, "sweep", 10*time.Minute, "how often to look for workloads of opted-in namespaces that carry no label")
+	flags.DurationVar(&o.rollout.Sweep, "sweep", 10*time.Minute, "how often to look for workloads that carry no label: in opted-in namespaces, or because they lost it")
 	flags.StringVar(&o.gcMode, "gc", gcOn, "whether snapshots that nothing names are deleted: on, dry-run (say what would be), or off")
 	flags.DurationVar(&o.gc.Interval, "gc-interval", 15*time.Minute, "how long to wait between looking for them")
 	flags.DurationVar(&o.gc.Rules.MinAge, "gc-min-age", time.Hour, "how old they have to be")

@@ -42,7 +42,7 @@ func own(request pin.Request, decision pin.Decision) ([]jsonpatch.Operation, err
 	a := answerOf(request, decision)
 	amiss := ownership.Of(object.Kind, a.names(), request.Hashes).Amiss(entries)
 	oneApplies := len(entries) == 1 && entries[0].Applied
-	if !amiss && (oneApplies || !a.replaces()) {
+	if !amiss && (oneApplies || !a.replaces()) && !pin.Releases(object) {
 		return nil, nil
 	}
 	written, err := readOwners(object.ManagedFields)
@@ -130,7 +130,7 @@ func (a answer) leavesTemplate() bool {
 // fields are where what an answer is about is owned.
 type fields struct {
 	kind   *workload.Kind
-	names  *fieldpath.Set // those that nobody is to own by an update
+	names  *fieldpath.Set // those that nobody is to own by an update, and a label that is consumed
 	pinned *fieldpath.Set // and those of them that won't be anybody's own again
 
 	// noted are those of which whoever loses one leaves a note; fresh, those of them that
@@ -176,6 +176,9 @@ func (a answer) fields(applied bool) fields {
 		return true
 	})
 	f.names = f.pinned.Union(replaced)
+	if pin.Releases(object) {
+		f.names.Insert(fieldpath.MakePathOrDie("metadata", "labels", wellknown.Enabled))
+	}
 	return f
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/tidwall/gjson"
 	"gomodules.xyz/jsonpatch/v2"
@@ -71,6 +72,21 @@ func (p *Patches) Touch(ctx context.Context, of Workload, dryRun bool) (Touched,
 	touched, err := p.patch(ctx, of, types.MergePatchType, []byte("{}"), dryRun)
 	if err != nil {
 		return Touched{}, fmt.Errorf("touching %s: %w", of, err)
+	}
+	return touched, nil
+}
+
+// released is a patch that labels what carries no such label: whoever opts it in again at
+// the same time wins.
+var released = fmt.Appendf(nil, `[{"op": "test", "path": "/metadata/labels/%[1]s", "value": null}, {"op": "add", "path": "/metadata/labels/%[1]s", "value": %[2]q}]`,
+	strings.ReplaceAll(wellknown.Enabled, "/", "~1"), wellknown.Released)
+
+// Release has admission opt out a workload that lost its label. While admission is away,
+// the label stays on it.
+func (p *Patches) Release(ctx context.Context, of Workload) (Touched, error) {
+	touched, err := p.patch(ctx, of, types.JSONPatchType, released, false)
+	if err != nil {
+		return Touched{}, fmt.Errorf("releasing %s: %w", of, err)
 	}
 	return touched, nil
 }

@@ -402,6 +402,11 @@ func (w *Workloads) Sources(of Workload) []Key {
 	return keys
 }
 
+// Release has admission opt out a workload that lost its label.
+func (w *Workloads) Release(ctx context.Context, of Workload) (Touched, error) {
+	return w.patches.Release(ctx, of)
+}
+
 // Touch sends a workload through admission.
 func (w *Workloads) Touch(ctx context.Context, of Workload) (Touched, error) {
 	touched, err := w.patches.Touch(ctx, of, false)

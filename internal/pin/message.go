@@ -63,7 +63,11 @@ func switchWarnings(o workload.Object) []string {
 		{wellknown.Rollout, `"manual"`},
 		{wellknown.Resume, `"true"`},
 	} {
-		if value, set := o.Labels[s.key]; set && !strings.Contains(s.accepted, `"`+value+`"`) {
+		value, set := o.Labels[s.key]
+		if s.key == wellknown.Enabled && Releases(o) {
+			continue
+		}
+		if set && !strings.Contains(s.accepted, `"`+value+`"`) {
 			warnings = append(warnings, warn("label %s: %q is not one of its values: %s", s.key, value, s.accepted))
 		}
 	}

@@ -24,8 +24,12 @@ func optedIn(r Request) bool {
 // somebody says so it keeps the pins that it had, and gets no others.
 func invalidSwitch(o workload.Object) bool {
 	value, said := o.Labels[wellknown.Enabled]
-	return said && value != wellknown.True && value != wellknown.False
+	return said && value != wellknown.True && value != wellknown.False && !Releases(o)
 }
+
+// Releases says whether the written object carries the label that asks to be opted out as
+// if it carried none.
+func Releases(o workload.Object) bool { return o.Labels[wellknown.Enabled] == wellknown.Released }
 
 // Manual says whether only deploys change the pins. A value that nobody understands
 // holds back what one that is understood might.

@@ -169,7 +169,8 @@ func relabel(o workload.Object, want map[string]string) []jsonpatch.Operation {
 
 // transient says whether a label is not the person's to keep.
 func transient(key, value string) bool {
-	return strings.HasPrefix(key, wellknown.ObservedPrefix) || key == wellknown.Resume && value == wellknown.True
+	return strings.HasPrefix(key, wellknown.ObservedPrefix) ||
+		key == wellknown.Resume && value == wellknown.True || key == wellknown.Enabled && value == wellknown.Released
 }
 
 var pointerEscaper = strings.NewReplacer("~", "~0", "/", "~1")

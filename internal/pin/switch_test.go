@@ -230,6 +230,38 @@ func TestResumeIsConsumedOfWhatIsOptedOut(t *testing.T) {
 	}
 }
 
+// TestReleasedIsConsumed: the label that has a workload opted out as if it carried none
+// isn't left on it, in namespaces that opt in neither.
+func TestReleasedIsConsumed(t *testing.T) {
+	pinned := written{labels: map[string]string{"observed": a1}, pins: "configmap/app=" + a1, refs: []string{a1}}
+	for name, test := range map[string]struct {
+		new  written
+		want []string
+	}{
+		"pinned":           {pinned, []string{"app"}},
+		"with resume":      {pinned.label("resume", "true"), []string{"app"}},
+		"nothing is there": {written{labels: map[string]string{}, pins: "-", refs: []string{"app"}}, []string{"app"}},
+		"a Job":            {pinned.withKind("Job"), []string{a1}},
+	} {
+		for _, before := range []bool{false, true} { // whether an earlier write left the label
+			for _, namespace := range []bool{false, true} {
+				new := test.new.label("enabled", wellknown.Released)
+				old := test.new.object(t)
+				if before {
+					old = new.object(t)
+				}
+				request := pin.Request{New: new.object(t), Old: &old, NamespaceEnabled: namespace}
+				got := pin.Decide(request, world(a2))
+				object := after(t, new, got)
+				assert.NotContains(t, object.Labels, wellknown.Enabled, name)
+				assert.NotContains(t, object.Labels, wellknown.Resume, name)
+				assert.Equal(t, test.want, named(object), name)
+				assert.Empty(t, got.Warnings, name)
+			}
+		}
+	}
+}
+
 // TestALabelOnCopiesIsToldOf: a CronJob whose jobTemplate has the label, and not it
 // itself, pins nothing.
 func TestALabelOnCopiesIsToldOf(t *testing.T) {

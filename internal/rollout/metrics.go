@@ -13,11 +13,12 @@ const (
 	resultRefused    = "refused"
 	resultDamped     = "damped"
 	resultStamped    = "stamped"
+	resultReleased   = "released"
 )
 
 var touches = prometheus.NewCounterVec(prometheus.CounterOpts{
 	Name: "configpin_touches_total",
-	Help: "Workloads sent through admission, by result: pinned, unanswered (nothing changed), reverted (something changed it back), refused, damped (put off), stamped (opted in by their namespace).",
+	Help: "Workloads sent through admission, by result: pinned, unanswered (nothing changed), reverted (something changed it back), refused, damped (put off), stamped (opted in by their namespace), released (pinned still although their label was taken away).",
 }, []string{"result"})
 
 var sweepFailures = prometheus.NewCounter(prometheus.CounterOpts{

@@ -88,7 +88,7 @@ type vain struct {
 
 var (
 	unanswered = vain{result: resultUnanswered}
-	reverted   = vain{resultReverted, "another webhook changes back what admission answers (kubectl get mutatingwebhookconfigurations)"}
+	reverted   = vain{resultReverted, "another webhook or a MutatingAdmissionPolicy changes back what admission answers (kubectl get mutatingwebhookconfigurations)"}
 )
 
 func refused(err error) vain { return vain{resultRefused, err.Error()} }

@@ -40,8 +40,8 @@ type Options struct {
 	Burst int
 	Every time.Duration
 
-	// Sweep is the time between two looks for workloads of opted-in namespaces
-	// that were written while admission was away.
+	// Sweep is the time between two looks for workloads without a label that were
+	// written while admission was away.
 	Sweep time.Duration
 }
 
@@ -74,8 +74,11 @@ type workloads interface {
 	Object(of cluster.Workload) (object workload.Object, uid types.UID, found bool)
 	ResourceVersion(of cluster.Workload) string
 	Touch(ctx context.Context, of cluster.Workload) (cluster.Touched, error)
+	Release(ctx context.Context, of cluster.Workload) (cluster.Touched, error)
+	Scope() []string
 	OptedIn(ctx context.Context) ([]string, error)
 	Unstamped(ctx context.Context, namespace string) ([]cluster.Workload, error)
+	LeftPinned(ctx context.Context, namespace string) ([]cluster.Workload, error)
 }
 
 type sources interface {
@@ -159,6 +162,7 @@ func (r *Rollout) SnapshotChanged(object snapshot.Object) {
 // WorkloadChanged takes note of a workload that came, changed or went.
 func (r *Rollout) WorkloadChanged(change cluster.Change) {
 	r.tell(change)
+	r.departed(change)
 	r.feed.AddAfter(change.Workload, 0)
 }
 

@@ -85,9 +85,16 @@ func (d *deployment) Touch(context.Context, cluster.Workload) (cluster.Touched, 
 	return touched, d.err
 }
 
+func (d *deployment) Release(ctx context.Context, of cluster.Workload) (cluster.Touched, error) {
+	return d.Touch(ctx, of)
+}
+
+func (d *deployment) Scope() []string                           { return nil }
 func (d *deployment) OptedIn(context.Context) ([]string, error) { return nil, nil }
 
 func (d *deployment) Unstamped(context.Context, string) ([]cluster.Workload, error) { return nil, nil }
+
+func (d *deployment) LeftPinned(context.Context, string) ([]cluster.Workload, error) { return nil, nil }
 
 // current is the snapshot of what the one source holds; empty while that isn't
 // known.
@@ -188,7 +195,7 @@ func TestReconcile(t *testing.T) {
 			name:       "one that something changes back isn't touched without end, and is told",
 			deployment: deployment{names: "app-1", live: "app-2", reverted: true}, current: "app-2", reconciles: 4,
 			touches: 4, requeue: 8 * time.Second,
-			events: []string{"Warning PinConflict It is behind its sources, and something is in the way of pinning it: another webhook changes back what admission answers (kubectl get mutatingwebhookconfigurations)"},
+			events: []string{"Warning PinConflict It is behind its sources, and something is in the way of pinning it: another webhook or a MutatingAdmissionPolicy changes back what admission answers (kubectl get mutatingwebhookconfigurations)"},
 		},
 		{
 			name:       "one whose touches are refused is tried again, later and later, and is told",

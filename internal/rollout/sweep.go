@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"golang.org/x/time/rate"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/wellknown"
+	"github.com/configpin/configpin/internal/workload"
 )
 
 // A sweep is no hurry, and each of its touches may be a rollout.
@@ -29,30 +31,66 @@ const triesOfNamespace = 3
 // sees.
 type sweep struct {
 	limit *rate.Limiter
+	left  map[string]bool           // namespaces that a workload left the watch of; guarded by the mutex of Rollout
 	vain  map[cluster.Workload]bool // touched in vain the last time: the others are first
 }
 
 func newSweep() sweep {
-	return sweep{limit: rate.NewLimiter(sweptPerSecond, sweptAtOnce), vain: map[cluster.Workload]bool{}}
+	return sweep{limit: rate.NewLimiter(sweptPerSecond, sweptAtOnce), left: map[string]bool{}, vain: map[cluster.Workload]bool{}}
 }
 
-// Start looks now and then for workloads that are opted in by their namespace
-// but carry no label, until ctx ends. They were written while admission was
-// away, and no watch of labelled workloads ever sees them.
+// repair is what a sweep does to workloads.
+type repair struct {
+	result string // as the metric calls it
+	says   string // as the log does
+	send   func(workloads, context.Context, cluster.Workload) (cluster.Touched, error)
+	done   func(workload.Object) bool
+}
+
+var (
+	stamps = repair{resultStamped, "Opted in, as its namespace is", workloads.Touch, func(o workload.Object) bool {
+		return o.Labels[wellknown.Enabled] != ""
+	}}
+	releases = repair{resultReleased, "Put back names, as the label was taken away", workloads.Release, func(o workload.Object) bool {
+		return !cluster.Offered(o.Labels)
+	}}
+)
+
+// Start looks now and then, until ctx ends, for what was written while admission was away
+// and what no watch of labelled workloads sees: workloads without a label that their
+// namespace opts in, and others that are pinned although their label was taken away. For
+// these it looks everywhere at first, and then where some left the watch.
 func (r *Rollout) Start(ctx context.Context) error {
 	defer r.crowds.end()
 	if err := cluster.WaitSynced(ctx, r.workloads.Synced); err != nil {
 		return nil // it was told to stop
 	}
+	r.leave(r.workloads.Scope()...)
 	wait.UntilWithContext(ctx, r.sweep, r.options.Sweep)
 	return nil
+}
+
+// leave notes that workloads of namespaces may have lost their label.
+func (r *Rollout) leave(namespaces ...string) {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	for _, namespace := range namespaces {
+		r.swept.left[namespace] = true
+	}
+}
+
+// departed notes that a workload left the watch: it was deleted, or lost its label.
+func (r *Rollout) departed(change cluster.Change) {
+	if change.After == nil && (change.Before == nil || cluster.Offered(change.Before.Labels)) {
+		r.leave(change.Namespace)
+	}
 }
 
 func (r *Rollout) sweep(ctx context.Context) {
 	r.prune()
 	optedIn, err := r.workloads.OptedIn(ctx)
 	r.swept.failed(ctx, err, "Asking which namespaces opt in")
-	rounds := r.unstamped(ctx, optedIn)
+	rounds := append(r.unstamped(ctx, optedIn), r.leftPinned(ctx, optedIn)...)
 	r.swept.order(rounds)
 	r.repair(ctx, rounds)
 }
@@ -67,6 +105,7 @@ func (s *sweep) failed(ctx context.Context, err error, doing string, keysAndValu
 
 // round is what a sweep does in one namespace.
 type round struct {
+	repair
 	waiting []cluster.Workload
 	inVain  int // in a row
 }
@@ -77,9 +116,35 @@ func (r *Rollout) unstamped(ctx context.Context, optedIn []string) []*round {
 	for _, namespace := range optedIn {
 		found, err := r.workloads.Unstamped(ctx, namespace)
 		r.swept.failed(ctx, err, "Looking for workloads that their namespace opts in", "namespace", namespace)
-		rounds = append(rounds, &round{waiting: found})
+		rounds = append(rounds, &round{repair: stamps, waiting: found})
 	}
 	return rounds
+}
+
+// leftPinned are the rounds where workloads may have lost their label.
+func (r *Rollout) leftPinned(ctx context.Context, optedIn []string) []*round {
+	r.mutex.Lock()
+	left := slices.Sorted(maps.Keys(r.swept.left))
+	clear(r.swept.left)
+	r.mutex.Unlock()
+	rounds := map[string]*round{}
+	for _, namespace := range left {
+		found, err := r.workloads.LeftPinned(ctx, namespace)
+		r.swept.failed(ctx, err, "Looking for workloads that lost their label", "namespace", namespace)
+		if err != nil {
+			r.leave(namespace)
+		}
+		for _, of := range found {
+			if rounds[of.Namespace] == nil {
+				rounds[of.Namespace] = &round{repair: releases}
+			}
+			rounds[of.Namespace].waiting = append(rounds[of.Namespace].waiting, of)
+		}
+	}
+	for _, namespace := range optedIn { // these are pinned again
+		delete(rounds, namespace)
+	}
+	return slices.Collect(maps.Values(rounds))
 }
 
 // order puts those last that were touched in vain the last time, so that they hold up no
@@ -109,12 +174,15 @@ func (r *Rollout) repair(ctx context.Context, rounds []*round) {
 			}
 			of := in.waiting[0]
 			in.waiting = in.waiting[1:]
-			if r.send(ctx, of) {
+			if r.send(ctx, of, in.repair) {
 				in.inVain = 0
 				return false
 			}
 			in.inVain++
 			vain[of] = true
+			if in.result == resultReleased {
+				r.leave(of.Namespace)
+			}
 			if in.inVain < triesOfNamespace {
 				return false
 			}
@@ -128,9 +196,9 @@ func (r *Rollout) repair(ctx context.Context, rounds []*round) {
 }
 
 // send touches a workload, and returns whether nothing is left to be repaired.
-func (r *Rollout) send(ctx context.Context, of cluster.Workload) bool {
+func (r *Rollout) send(ctx context.Context, of cluster.Workload, what repair) bool {
 	log := logf.FromContext(ctx).WithValues("workload", klog.KRef(of.Namespace, of.Name), "kind", of.Kind.Kind)
-	touched, err := r.workloads.Touch(ctx, of)
+	touched, err := what.send(r.workloads, ctx, of)
 	switch {
 	case apierrors.IsNotFound(err):
 		return true
@@ -141,12 +209,12 @@ func (r *Rollout) send(ctx context.Context, of cluster.Workload) bool {
 	case err != nil:
 		log.Error(err, "Touching a workload without a label")
 		return false
-	case touched.Object.Labels[wellknown.Enabled] == "":
+	case !what.done(touched.Object):
 		touches.WithLabelValues(resultUnanswered).Inc()
 		log.V(1).Info("Touched in vain", "reason", resultUnanswered)
 		return false
 	}
-	touches.WithLabelValues(resultStamped).Inc()
-	log.Info("Opted in, as its namespace is")
+	touches.WithLabelValues(what.result).Inc()
+	log.Info(what.says)
 	return true
 }

@@ -27,6 +27,7 @@ type fleet struct {
 	away       bool            // admission
 	broken     map[string]bool // workloads that nothing becomes of
 	touched    []string
+	looked     []string
 }
 
 func newFleet(names ...string) *fleet {
@@ -38,9 +39,15 @@ func newFleet(names ...string) *fleet {
 	return f
 }
 
+func (f *fleet) Scope() []string                           { return cluster.Everywhere }
 func (f *fleet) OptedIn(context.Context) ([]string, error) { return f.optedIn, nil }
 
 func (f *fleet) Unstamped(_ context.Context, namespace string) ([]cluster.Workload, error) {
+	return f.list(namespace)
+}
+
+func (f *fleet) LeftPinned(_ context.Context, namespace string) ([]cluster.Workload, error) {
+	f.looked = append(f.looked, namespace)
 	return f.list(namespace)
 }
 
@@ -57,22 +64,37 @@ func (f *fleet) list(namespace string) (found []cluster.Workload, err error) {
 }
 
 func (f *fleet) Touch(_ context.Context, of cluster.Workload) (cluster.Touched, error) {
-	name := of.Namespace + "/" + of.Name
-	f.touched = append(f.touched, name)
-	labels := map[string]string{}
-	if !f.away && !f.broken[name] {
-		labels[wellknown.Enabled] = wellknown.True
-		f.workloads = slices.DeleteFunc(f.workloads, func(w cluster.Workload) bool { return w == of })
+	touched := cluster.Touched{}
+	if f.answers(of) && slices.Contains(f.optedIn, of.Namespace) {
+		touched.Object.Labels = map[string]string{wellknown.Enabled: wellknown.True}
 	}
-	return cluster.Touched{Object: workload.Object{Labels: labels}}, nil
+	return touched, nil
 }
 
-// sweep returns what a sweep touches, in order.
-func (f *fleet) sweep(t *testing.T, r *Rollout) (touched []string) {
+func (f *fleet) Release(_ context.Context, of cluster.Workload) (cluster.Touched, error) {
+	touched := cluster.Touched{}
+	if !f.answers(of) || slices.Contains(f.optedIn, of.Namespace) {
+		touched.Object.Labels = map[string]string{wellknown.ObservedPrefix + "configmap.app": "1"}
+	}
+	return touched, nil
+}
+
+func (f *fleet) answers(of cluster.Workload) bool {
+	name := of.Namespace + "/" + of.Name
+	f.touched = append(f.touched, name)
+	if f.away || f.broken[name] {
+		return false
+	}
+	f.workloads = slices.DeleteFunc(f.workloads, func(w cluster.Workload) bool { return w == of })
+	return true
+}
+
+// sweep returns what a sweep touches, in order, and where it looks for what lost its label.
+func (f *fleet) sweep(t *testing.T, r *Rollout) (touched, looked []string) {
 	t.Helper()
-	f.touched = nil
+	f.touched, f.looked = nil, nil
 	r.sweep(t.Context())
-	return f.touched
+	return f.touched, f.looked
 }
 
 func (f *fleet) rollout() *Rollout {
@@ -83,9 +105,9 @@ func TestSweepStampsWhatNamespacesOptIn(t *testing.T) {
 	f := newFleet("bank/web", "shop/web", "shop/worker")
 	f.optedIn = []string{"shop"}
 	r := f.rollout()
-	touched := f.sweep(t, r)
+	touched, _ := f.sweep(t, r)
 	assert.Equal(t, []string{"shop/web", "shop/worker"}, touched)
-	touched = f.sweep(t, r)
+	touched, _ = f.sweep(t, r)
 	assert.Empty(t, touched)
 }
 
@@ -94,7 +116,7 @@ func TestSweepGoesOnAfterAListThatFails(t *testing.T) {
 	f := newFleet("bank/web", "shop/web")
 	f.optedIn = []string{"bank", "shop"}
 	f.unlistable["bank"] = true
-	touched := f.sweep(t, f.rollout())
+	touched, _ := f.sweep(t, f.rollout())
 	assert.Equal(t, []string{"bank/web", "shop/web"}, touched)
 }
 
@@ -110,13 +132,13 @@ func TestSweepWhileAdmissionIsAway(t *testing.T) {
 		f.optedIn, f.away = []string{"bank", "shop"}, true
 		r := f.rollout()
 		for range 3 {
-			touched := f.sweep(t, r)
+			touched, _ := f.sweep(t, r)
 			assert.Len(t, touched, 2*triesOfNamespace)
 			assert.ElementsMatch(t, []string{"bank", "shop"}, []string{touched[0][:4], touched[1][:4]}, "namespaces take turns")
 		}
 		f.away = false
 		began := time.Now()
-		touched := f.sweep(t, r)
+		touched, _ := f.sweep(t, r)
 		assert.Len(t, touched, len(names))
 		assert.GreaterOrEqual(t, time.Since(began), time.Duration(len(names)-sweptAtOnce)*time.Second/sweptPerSecond, "at its pace")
 		assert.Empty(t, f.workloads)
@@ -129,8 +151,44 @@ func TestSweepLetsNothingHoldUpOthers(t *testing.T) {
 	f.optedIn = []string{"shop"}
 	f.broken = map[string]bool{"shop/a": true, "shop/b": true, "shop/c": true}
 	r := f.rollout()
-	touched := f.sweep(t, r)
+	touched, _ := f.sweep(t, r)
 	assert.Equal(t, []string{"shop/a", "shop/b", "shop/c"}, touched)
-	touched = f.sweep(t, r)
+	touched, _ = f.sweep(t, r)
 	assert.Equal(t, []string{"shop/d", "shop/e", "shop/a", "shop/b", "shop/c"}, touched)
+}
+
+// TestSweepReleasesWhatLostItsLabel: it looks everywhere at first, and then where something
+// left the watch, or is still to be done.
+func TestSweepReleasesWhatLostItsLabel(t *testing.T) {
+	f := newFleet("bank/web", "shop/web")
+	f.optedIn, f.away = []string{"bank"}, true
+	r := f.rollout()
+	r.leave(f.Scope()...)
+	touched, looked := f.sweep(t, r)
+	assert.Equal(t, []string{""}, looked)
+	assert.Equal(t, []string{"bank/web", "shop/web"}, touched, "each once")
+	_, looked = f.sweep(t, r)
+	assert.Equal(t, []string{"shop"}, looked)
+	f.away = false
+	_, looked = f.sweep(t, r)
+	assert.Equal(t, []string{"shop"}, looked)
+	assert.Empty(t, f.workloads)
+	_, looked = f.sweep(t, r)
+	assert.Empty(t, looked, "nothing is listed while nothing happens")
+
+	pinned, plain := workload.Object{Labels: map[string]string{wellknown.ObservedPrefix + "configmap.app": "1"}}, workload.Object{}
+	for namespace, change := range map[string]cluster.Change{
+		"gone":    {Before: &pinned},
+		"missed":  {},
+		"changed": {Before: &pinned, After: &pinned},
+		"plain":   {Before: &plain},
+	} {
+		change.Workload = cluster.Workload{Kind: web.Kind, Namespace: namespace, Name: "web"}
+		r.WorkloadChanged(change)
+	}
+	f.unlistable["gone"] = true
+	_, looked = f.sweep(t, r)
+	assert.Equal(t, []string{"gone", "missed"}, looked)
+	_, looked = f.sweep(t, r)
+	assert.Equal(t, []string{"gone"}, looked, "what couldn't be listed is looked at again")
 }

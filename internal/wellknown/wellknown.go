@@ -52,6 +52,10 @@ const (
 	RolloutManual = "manual"
 )
 
+// Released, a value of Enabled that the versioner writes, has admission opt out a workload
+// that lost its label while admission was away. Admission consumes the label with it.
+const Released = "released"
+
 // Keys on a snapshot.
 const (
 	// SnapshotOf, a label written by whoever creates the snapshot, names its

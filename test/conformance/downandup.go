@@ -22,6 +22,7 @@ var webhookOutages = []scenario{
 	{"while the webhook is away, what its namespace opts in isn't un-pinned", webhookAwayNamespace},
 	{"while the webhook is away, a switch that nobody understands un-pins nothing", webhookAwayMisspelt},
 	{"while the webhook is away, opting out is possible, and completed afterwards", webhookAwayOptOut},
+	{"while the webhook is away, the label is taken away, and names are put back afterwards", webhookAwayUnlabelled},
 	{"a change while the webhook is away rolls out once when it is back", changeWithoutWebhook},
 }
 
@@ -206,6 +207,55 @@ func webhookAwayOptOut(s *space) {
 		_, pinned := annotations[wellknown.Pins]
 		return pretty(s, annotations), !pinned && len(ourLabels(stored)) == 1
 	})
+}
+
+// webhookAwayUnlabelled: nothing that selects by the label sees these any more. The first
+// ones are found while the webhook is away still; of the last one, the versioner wasn't there
+// to see the label go.
+func webhookAwayUnlabelled(s *space) {
+	s.source("app", "blue")
+	all := []*unstructured.Unstructured{
+		optedIn(s.t, "Deployment", "web", envFrom("app")), optedIn(s.t, "CronJob", "report", envFrom("app")), optedIn(s.t, "StatefulSet", "store", envFrom("app")),
+	}
+	for _, w := range all {
+		s.apply(w, "--server-side", "--field-manager=shop")
+		s.showing(w, "app", "blue")
+	}
+	s.complete(all[0])
+	s.withoutWebhook(func() {
+		for _, w := range all[:2] {
+			s.kubectl("label", resourceArgument(w), "configpin.io/enabled-")
+			s.eventually("it is to be released", func() (string, bool) {
+				labels := s.get(w).GetLabels()
+				return pretty(s, labels), labels[wellknown.Enabled] == wellknown.Released
+			})
+			assert.Equal(s.t, "blue", s.colourOf(w, "app"), "nobody puts the names of sources back")
+		}
+	})
+	s.withoutVersioner(func() {
+		s.withoutWebhook(func() { s.kubectl("label", resourceArgument(all[2]), "configpin.io/enabled-") })
+		assert.Equal(s.t, "blue", s.colourOf(all[2], "app"), "nobody puts the names of sources back")
+	})
+	for _, w := range all {
+		s.eventually(w.GetName()+" names its source, and our keys are gone", func() (string, bool) {
+			stored := s.get(w)
+			template := templateOf(s.t, stored)
+			_, pinned := template.Annotations[wellknown.Pins]
+			named := describe(refsOf(template.Spec))
+			return named + pretty(s, ourLabels(stored)), named == "configmap/app" && !pinned && len(ourLabels(stored)) == 0
+		})
+		for _, entry := range s.get(w).GetManagedFields() {
+			assert.NotEqual(s.t, wellknown.FieldManager, entry.Manager)
+		}
+		assert.Equal(s.t, 1, s.rollouts(w))
+		out := plainWorkload(s.t, w.GetKind(), w.GetName(), envFrom("app"))
+		s.apply(out, "--server-side", "--field-manager=shop")
+	}
+	s.edit("app", "green")
+	s.pass()
+	for _, w := range all {
+		assert.Equal(s.t, 1, s.rollouts(w), "it is opted out")
+	}
 }
 
 func changeWithoutWebhook(s *space) {

@@ -167,7 +167,7 @@ func reverts(s *space) {
 	s.apply(web)
 	assert.Equal(s.t, "configmap/app", describe(refsOf(templateOf(s.t, s.get(web)).Spec)))
 	s.event("web", wellknown.ReasonPinConflict,
-		"It is behind its sources, and something is in the way of pinning it: another webhook changes back what admission answers (kubectl get mutatingwebhookconfigurations)")
+		"It is behind its sources, and something is in the way of pinning it: another webhook or a MutatingAdmissionPolicy changes back what admission answers (kubectl get mutatingwebhookconfigurations)")
 	s.complete(web)
 	before := s.get(web).GetResourceVersion()
 	for range 3 {

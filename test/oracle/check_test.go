@@ -392,6 +392,11 @@ var rows = []row{
 		want:  []string{"I8: deployments web: patch by " + versionerUser + ": a touch that isn't empty"},
 	},
 	{
+		name:  "I8: what lost its label is labelled",
+		facts: well(),
+		audit: []Entry{sending(releasing, asked(versionerUser, "patch", "deployments", "web"))},
+	},
+	{
 		name:  "I8: others patch what they like",
 		facts: well(),
 		audit: []Entry{sending(`{"spec":{}}`, asked(person, "patch", "deployments", "web"))},

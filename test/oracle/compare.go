@@ -35,6 +35,7 @@ func Compare(old, before, after []byte) ([]string, error) {
 	if added, _, _ := unstructured.NestedString(b, "metadata", "labels", wellknown.Enabled); added == wellknown.True && !says(a, wellknown.Enabled) {
 		unstructured.RemoveNestedField(b, "metadata", "labels", wellknown.Enabled) // the stamp
 	}
+	without(a, func(key string) bool { return key == wellknown.Enabled && releases(a) && !says(b, key) }, "metadata", "labels")
 	l.foreignPart(a)
 	l.foreignPart(b)
 	return differences("", a, b), nil
@@ -56,6 +57,12 @@ func read(text []byte) (map[string]any, error) {
 func says(object map[string]any, label string) bool {
 	_, is, _ := unstructured.NestedString(object, "metadata", "labels", label)
 	return is
+}
+
+// releases says whether an object carries the label that is consumed.
+func releases(object map[string]any) bool {
+	value, _, _ := unstructured.NestedString(object, "metadata", "labels", wellknown.Enabled)
+	return value == wellknown.Released
 }
 
 // leads are the sources to which names lead, both as in "configmap/app". Each has one:

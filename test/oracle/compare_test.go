@@ -64,6 +64,14 @@ func TestCompare(t *testing.T) {
 			assert.Equal(t, row.want, got)
 		})
 	}
+	for value, want := range map[string][]string{"released": nil, "false": {".metadata.labels"}} {
+		t.Run("the label that was "+value+" is gone", func(t *testing.T) {
+			t.Parallel()
+			got, err := Compare(nil, object("app", `,"labels":{"configpin.io/enabled":"`+value+`"}`, "", ""), before)
+			require.NoError(t, err)
+			assert.Equal(t, want, got)
+		})
+	}
 	t.Run("no object", func(t *testing.T) {
 		t.Parallel()
 		_, err := Compare(nil, before, []byte("x"))

@@ -30,14 +30,19 @@ func (r *record) foreign(e Entry) string {
 		return r.foreignContent(e)
 	case !permitted(e):
 		return "it never writes that"
-	case e.touches() && e.Sent != emptyPatch:
+	case e.touches() && e.Sent != emptyPatch && e.Sent != releasing:
 		return "a touch that isn't empty"
 	}
 	return ""
 }
 
 // emptyPatch is all that a touch is: whatever else is in one, its sender owns from then on.
-const emptyPatch = "{}"
+// What lost its label in an outage is labelled, so that admission answers at all.
+const (
+	emptyPatch = "{}"
+	releasing  = `[{"op":"test","path":"/metadata/labels/configpin.io~1enabled","value":null},` +
+		`{"op":"add","path":"/metadata/labels/configpin.io~1enabled","value":"released"}]`
+)
 
 // touched are the workloads that our programs send through admission.
 var touched = []string{"deployments", "statefulsets", "daemonsets", "cronjobs"}

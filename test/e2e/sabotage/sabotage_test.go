@@ -119,12 +119,12 @@ func noBusiness(what string) string {
 
 func notCreated(object string) string {
 	return "configpin-versioner creates nothing but snapshots, and " + object + " is none: this is a bug of configpin, " +
-		"or another webhook changes what it creates. Please look for such a webhook, or report it."
+		"or another webhook or a MutatingAdmissionPolicy changes what it creates. Please look for such, or report it."
 }
 
 func notChanged(what string) string {
 	return "configpin-versioner may not change " + what + ": this is a bug of configpin, " +
-		"or another webhook does it on the way. Please look for such a webhook, or report it."
+		"or another webhook or a MutatingAdmissionPolicy does it on the way. Please look for such, or report it."
 }
 
 func notDeleted(object string) string {

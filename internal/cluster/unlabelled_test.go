@@ -11,9 +11,9 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// TestUnstampedAreListedAsFarAsTheyCanBe: a kind that can't be listed hides no other, and a
+// TestUnlabelledAreListedAsFarAsTheyCanBe: a kind that can't be listed hides no other, and a
 // namespace that can't be asked hides none.
-func TestUnstampedAreListedAsFarAsTheyCanBe(t *testing.T) {
+func TestUnlabelledAreListedAsFarAsTheyCanBe(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		fail := func(code, reason string, status int) {
@@ -57,7 +57,10 @@ func TestUnstampedAreListedAsFarAsTheyCanBe(t *testing.T) {
 	found, err := w.Unstamped(t.Context(), "shop")
 	assert.ErrorContains(t, err, "listing daemonsets")
 	assert.Equal(t, []string{"Deployment/shop/plain", "Deployment/shop/web"}, names(found))
-	found, err = w.Unstamped(t.Context(), "gone")
+	found, err = w.LeftPinned(t.Context(), "shop")
+	assert.ErrorContains(t, err, "listing daemonsets")
+	assert.Equal(t, []string{"Deployment/shop/web"}, names(found))
+	found, err = w.LeftPinned(t.Context(), "gone")
 	require.NoError(t, err, "nothing is served there any more")
 	assert.Empty(t, found)
 }

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/configpin/configpin/internal/wellknown"
+	"github.com/configpin/configpin/internal/workload"
 )
 
 // OptedIn are the namespaces that opt in what is written in them, without those that
@@ -20,6 +21,9 @@ func (w *Workloads) OptedIn(ctx context.Context) ([]string, error) {
 	return slices.DeleteFunc(namespaces, untouched), err
 }
 
+// Scope are the namespaces in which workloads are served, or Everywhere.
+func (w *Workloads) Scope() []string { return slices.Clone(w.scope) }
+
 func untouched(namespace string) bool {
 	return slices.Contains(wellknown.UntouchedNamespaces, namespace)
 }
@@ -27,21 +31,46 @@ func untouched(namespace string) bool {
 // Unstamped lists, live, the workloads of a namespace that opts in which carry no label of
 // their own: they were written while admission was away, or before their namespace opted
 // in. With an error they are all that could be listed.
-//
-// One kind that can't be listed is no reason to leave the others as they are.
 func (w *Workloads) Unstamped(ctx context.Context, namespace string) ([]Workload, error) {
+	return w.unlabelled(ctx, namespace, func(*workload.Kind, *metav1.PartialObjectMetadata) bool { return true })
+}
+
+// LeftPinned lists, live, the workloads of a namespace, or of all, that carry no label but
+// what admission writes on those that do: the label was taken away while admission was
+// away. With an error they are all that could be listed. Of what can't change, as a Job,
+// nothing can be put back.
+func (w *Workloads) LeftPinned(ctx context.Context, namespace string) ([]Workload, error) {
+	return w.unlabelled(ctx, namespace, func(kind *workload.Kind, m *metav1.PartialObjectMetadata) bool {
+		return !kind.Frozen && !untouched(m.Namespace) && Offered(m.Labels)
+	})
+}
+
+// Offered says whether labels are those of a workload that admission has pinned, and never
+// released.
+func Offered(labels map[string]string) bool {
+	for key := range labels {
+		if strings.HasPrefix(key, wellknown.ObservedPrefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// unlabelled lists kind by kind. One that can't be listed is no reason to leave the others
+// as they are.
+func (w *Workloads) unlabelled(ctx context.Context, namespace string, wanted func(*workload.Kind, *metav1.PartialObjectMetadata) bool) ([]Workload, error) {
 	var found []Workload
 	var failed []error
 	for kind := range w.informers {
 		resource := w.metadata.Resource(resource(kind)).Namespace(namespace)
 		err := eachPage(ctx, resource, "!"+wellknown.Enabled, func(m *metav1.PartialObjectMetadata) {
-			if m.DeletionTimestamp == nil {
+			if m.DeletionTimestamp == nil && wanted(kind, m) {
 				found = append(found, Workload{kind, m.Namespace, m.Name})
 			}
 		})
 		switch {
 		case err == nil:
-		case apierrors.IsForbidden(err) && !slices.Equal(w.scope, Everywhere):
+		case apierrors.IsForbidden(err) && namespace != metav1.NamespaceAll && !slices.Equal(w.scope, Everywhere):
 			// One of many namespaces was deleted with its Roles: then nothing is served there.
 		default:
 			failed = append(failed, fmt.Errorf("listing %s: %w", kind.Resource, err))
