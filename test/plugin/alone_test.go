@@ -25,8 +25,16 @@ var alone = []scene{
 	{"some-namespaces", someNamespaces},
 }
 
+const keptSecret = `
+apiVersion: v1
+kind: Secret
+metadata: {name: token, annotations: {configpin.io/versioned: "true"}}
+stringData: {token: spring}
+`
+
 func check(s *shell) {
 	s.begun()
+	s.apply(keptSecret) // so that it matters whether Secrets are served
 	s.do("kubectl rollout status -n configpin-system deployment/configpin-webhook deployment/configpin-versioner --timeout=60s")
 	s.types("check | grep -A1 'webhook certificate'")
 	s.do("kubectl create secret tls -n configpin-system configpin-webhook-certificate --cert=" + s.Configpin.Certificates() + "/tls.crt --key=" + s.Configpin.Certificates() + "/tls.key")
