@@ -19,7 +19,7 @@ const maxCause = 1024
 // the snapshot that was current before (zero for none): nothing, if it said the same then.
 func Cause(source, before Object) string {
 	cause := said(source)
-	if before.Name != "" && heard(before) == cause {
+	if heard(before) == cause {
 		return ""
 	}
 	return cause
@@ -34,7 +34,7 @@ func Began(current, source, before Object) map[string]any {
 	switch {
 	case Revision(current) > 0 && heard(current) == cause: // it is current as before, or all the same
 		return nil
-	case before.Name == "" || heard(before) != cause:
+	case heard(before) != cause:
 		return annotations(current, cause, "", false)
 	case Revision(current) == 0:
 		return annotations(current, "", cause, cause != "")

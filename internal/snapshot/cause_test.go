@@ -136,6 +136,11 @@ func TestChangeCauses(t *testing.T) {
 			[]write{{"one", strings.Repeat("ä", 2000)}, {"two", strings.Repeat("ä", 2000)}},
 			map[string]string{"one": strings.Repeat("ä", 510) + "...", "two": ""},
 		},
+		{
+			"one that just fits isn't",
+			[]write{{"one", strings.Repeat("a", 1024)}, {"two", strings.Repeat("a", 1025)}},
+			map[string]string{"one": strings.Repeat("a", 1024), "two": strings.Repeat("a", 1021) + "..."},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			d := newDiary()
@@ -163,6 +168,27 @@ func TestChangeCausesOfEarlierReleases(t *testing.T) {
 	assert.Empty(t, snapshot.Follows(said("second", 2), source))
 	assert.Equal(t, map[string]any{wellknown.ChangeCause: nil, wellknown.EarlierChangeCause: "second"}, snapshot.Began(said("second", 0), source, said("second", 1)),
 		"one that an earlier webhook made, and nobody has numbered")
+}
+
+// TestChangeCausesChangeNothingElse: an annotation that is right is not written once more,
+// and none is made where nobody ever said anything.
+func TestChangeCausesChangeNothingElse(t *testing.T) {
+	t.Parallel()
+	snap := func(name, revision string, annotations map[string]string) snapshot.Object {
+		if revision != "" {
+			annotations[wellknown.Revision] = revision
+		}
+		return snapshot.Object{Name: name, Annotations: annotations}
+	}
+	silent, second := snapshot.Object{}, snapshot.Object{Annotations: map[string]string{wellknown.KubernetesChangeCause: "second"}}
+	assert.Empty(t, snapshot.Began(snap("one", "", map[string]string{}), silent, snapshot.Object{}))
+	assert.Empty(t, snapshot.Began(snap("two", "", map[string]string{}), silent, snap("one", "1", map[string]string{})))
+	assert.Equal(t, map[string]any{wellknown.EarlierChangeCause: "second"},
+		snapshot.Began(snap("one", "1", map[string]string{wellknown.ChangeCause: "first"}), second, snap("two", "2", map[string]string{wellknown.ChangeCause: "second"})))
+	assert.Equal(t, map[string]any{wellknown.ChangeCause: "second"},
+		snapshot.Began(snap("one", "1", map[string]string{}), second, snap("two", "2", map[string]string{})))
+	assert.Empty(t, snapshot.Began(snap("one", "", map[string]string{wellknown.ChangeCause: "second"}), second, snap("two", "2", map[string]string{})),
+		"whoever made it says so already")
 }
 
 // TestCause is what is shown of a content that nobody has kept yet.

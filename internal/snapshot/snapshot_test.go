@@ -315,3 +315,22 @@ func ExampleOf() {
 	fmt.Println(made.Name, made.Immutable, made.Labels)
 	// Output: app-j2dha1g31i8t true map[configpin.io/snapshot-of:app]
 }
+
+// TestRestored: what is created again holds what the snapshot does, and is versioned.
+func TestRestored(t *testing.T) {
+	t.Parallel()
+	kept := snapshot.Object{
+		Kind: wellknown.Secret, Namespace: "shop", Name: "token-1", UID: "1", ResourceVersion: "1", Immutable: true,
+		Annotations: map[string]string{wellknown.ChangeCause: "rotate", wellknown.Revision: "3"}, Labels: map[string]string{"a": "b"},
+		Type: "Opaque", Data: map[string]string{"a": "1"}, Binary: map[string][]byte{"b": {1}}, Key: key(t, 1),
+	}
+	want := snapshot.Object{
+		Kind: wellknown.Secret, Namespace: "shop", Name: "token",
+		Annotations: map[string]string{wellknown.Versioned: "true", wellknown.KubernetesChangeCause: "rotate"},
+		Type:        "Opaque", Data: kept.Data, Binary: kept.Binary, Key: kept.Key,
+	}
+	assert.Equal(t, want, snapshot.Restored(kept, "token"))
+	delete(kept.Annotations, wellknown.ChangeCause)
+	delete(want.Annotations, wellknown.KubernetesChangeCause)
+	assert.Equal(t, want, snapshot.Restored(kept, "token"))
+}
