@@ -305,6 +305,6 @@ func (c *requestCase) deploy(situations []situation) bool {
 // nothing but its config is one; others follow their source anyway. After an undo it is
 // the hash that came with what was undone.
 func (c *requestCase) rehashed(s situation) bool {
-	return s.manual && !s.pinned && !s.creating && !s.held() &&
+	return s.manual && !s.pinned && !s.held() &&
 		!sameHashes(c.new.object.Template, c.old.object.Template, c.request.Hashes)
 }

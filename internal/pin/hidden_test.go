@@ -53,6 +53,19 @@ func TestWhatMayNotBeRead(t *testing.T) {
 			old:  ptr(on(a2, a1)), new: on("", "app").withPins("-").withExclude("configmap/app"), want: []string{"app"},
 		},
 		{
+			name: "what was never offered isn't said to have been",
+			old:  ptr(on("", a1)), new: on("", "app").withPins("-"), want: []string{a1}, pins: "configmap/app=" + a1,
+			warnings: []string{kept},
+		},
+		{
+			name: "what no ref was pinned to any more isn't brought back",
+			old:  ptr(on(a2, "app").withPins("configmap/app=" + a1)), new: on("", "app").withPins("-"), want: []string{"app"},
+		},
+		{
+			name: "variables whose names repeat stay as they are",
+			old:  ptr(on(a2, a1)), new: written{labels: map[string]string{"enabled": "true"}, pins: "-", image: "v1", twice: []string{"app"}}, want: []string{"app"},
+		},
+		{
 			name: "opting out puts the source's name back",
 			old:  ptr(on(a2, a1)), new: on(a2, a1).label("enabled", "false"), want: []string{"app"},
 		},

@@ -14,7 +14,7 @@ import (
 // hold by now; an undo is to bring back what was, and nothing newer. Nothing in the
 // request tells them apart. It is rare, so that whoever asks may read for it.
 func AsksHistory(r Request, facts Facts) bool {
-	if r.Old == nil || r.New.Kind.Revisions == "" || r.New.Terminating || r.New.Copied() || invalidSwitch(r.New) || !optedIn(r) {
+	if r.Old == nil || r.New.Kind.Revisions == "" || courseOf(r) != pinning {
 		return false
 	}
 	if r.New.Template.Spec == r.Old.Template.Spec && r.New.Template.Metadata == r.Old.Template.Metadata {
@@ -40,11 +40,9 @@ func Returns(template workload.Template, kept string) bool {
 		return false
 	}
 	delete(before, "$patch") // k8s.io/kubernetes/pkg/controller/statefulset/stateful_set_utils.go, getPatch
-	if metadata, is := before["metadata"].(map[string]any); is {
-		if labels, is := metadata["labels"].(map[string]any); is {
-			delete(labels, podTemplateHash)
-		}
-	}
+	metadata, _ := before["metadata"].(map[string]any)
+	labels, _ := metadata["labels"].(map[string]any)
+	delete(labels, podTemplateHash)
 	var now map[string]any
 	text := `{"metadata":` + orEmpty(template.Metadata) + `,"spec":` + template.Spec + `}`
 	return json.Unmarshal([]byte(text), &now) == nil && reflect.DeepEqual(withoutNothing(now), withoutNothing(before))

@@ -1,6 +1,7 @@
 package pin_test
 
 import (
+	"cmp"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -16,7 +17,7 @@ func TestAsksHistory(t *testing.T) {
 	for _, test := range []struct {
 		name     string
 		old, new written
-		live     string
+		live     string // empty: the source is gone
 		want     bool
 	}{
 		{"another image while the workload is behind", on(a1, a1), v2(on(a1, a1)), a2, true},
@@ -30,14 +31,28 @@ func TestAsksHistory(t *testing.T) {
 		{"only deploys change the pin", on(a1, a1).label("rollout", "manual"), v2(on(a1, a1).label("rollout", "manual")), a2, false},
 		{"it opts out", on(a1, a1), v2(on(a1, a1)).label("enabled", "false"), a2, false},
 		{"it is excluded", on(a1, a1), v2(on(a1, a1)).withExclude("configmap/app"), a2, false},
+		{"only what is pinned is told otherwise", on(a1, a1), on(a1, a1).withPins("configmap/app=" + a1 + ",configmap/none=none-1"), a2, false},
+		{"nobody understands whether it is opted in", on(a1, a1).label("enabled", "True"), v2(on(a1, a1)).label("enabled", "True"), a2, false},
+		{"another image, and a source that is excluded", on(a1, a1), v2(on(a1, a1, "extra").withPins("configmap/app=" + a1).withExclude("configmap/extra")), a2, true},
+		{"another image, and several snapshots as before", on(a1, a1, a3), v2(on(a1, a1, a3)), a2, false},
+		{"another image while holds are given up", on(a1, a1), v2(on(a1, a1)).label("resume", "true"), a2, false},
+		{"an exported manifest with another image", on(a2, a2), v2(on(a1, a1)), a3, false},
+		{"another image while the source is gone", on(a1, a1), v2(on(a1, a1)), "", false},
 		{"a CronJob has no history", on(a1, a1).withKind("CronJob"), v2(on(a1, a1)).withKind("CronJob"), a2, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			old := test.old.object(t)
-			assert.Equal(t, test.want, pin.AsksHistory(pin.Request{Old: &old, New: test.new.object(t)}, world(test.live)))
+			old, facts := test.old.object(t), world(cmp.Or(test.live, a2))
+			if test.live == "" {
+				facts[target("app")] = pin.Fact{Role: pin.Absent}
+			}
+			assert.Equal(t, test.want, pin.AsksHistory(pin.Request{Old: &old, New: test.new.object(t)}, facts))
 		})
 	}
 	assert.False(t, pin.AsksHistory(pin.Request{New: on(a1, a1).object(t)}, world(a2)), "it is created")
+	old, going, copied := on(a1, a1).object(t), v2(on(a1, a1)).object(t), v2(on(a1, a1)).object(t)
+	going.Terminating, copied.CopyOf = true, "CronJob report"
+	assert.False(t, pin.AsksHistory(pin.Request{Old: &old, New: going}, world(a2)), "it is being deleted")
+	assert.False(t, pin.AsksHistory(pin.Request{Old: &old, New: copied}, world(a2)), "its template is another's")
 }
 
 func TestReturns(t *testing.T) {
@@ -54,6 +69,9 @@ func TestReturns(t *testing.T) {
 		"a ControllerRevision's": {
 			`{"$patch": "replace", "metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"image": "v1", "name": "web", "resources": {}}]}}`, true,
 		},
+		"a list of nothing": {
+			`{"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "web", "image": "v1", "env": []}], "volumes": []}}`, true,
+		},
 		"another image":  {`{"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "web", "image": "v2"}]}}`, false},
 		"another label":  {`{"metadata": {"labels": {"app": "other"}}, "spec": {"containers": [{"name": "web", "image": "v1"}]}}`, false},
 		"no object":      {`[]`, false},
@@ -62,4 +80,6 @@ func TestReturns(t *testing.T) {
 	} {
 		assert.Equal(t, test.want, pin.Returns(object.Template, test.kept), name)
 	}
+	bare := workload.Template{Spec: `{"containers": []}`}
+	assert.True(t, pin.Returns(bare, `{"metadata": {"labels": {"pod-template-hash": "x"}}, "spec": {}}`), "a template without metadata")
 }

@@ -57,17 +57,16 @@ func shorten(text string, limit int) string {
 
 // switchWarnings are about values of switches that nobody understands.
 func switchWarnings(o workload.Object) []string {
+	if Releases(o) { // which is no person's word
+		return nil
+	}
 	var warnings []string
 	for _, s := range []struct{ key, accepted string }{
 		{wellknown.Enabled, `"true" or "false"`},
 		{wellknown.Rollout, `"manual"`},
 		{wellknown.Resume, `"true"`},
 	} {
-		value, set := o.Labels[s.key]
-		if s.key == wellknown.Enabled && Releases(o) {
-			continue
-		}
-		if set && !strings.Contains(s.accepted, `"`+value+`"`) {
+		if value, set := o.Labels[s.key]; set && !strings.Contains(s.accepted, `"`+value+`"`) {
 			warnings = append(warnings, warn("label %s: %q is not one of its values: %s", s.key, value, s.accepted))
 		}
 	}

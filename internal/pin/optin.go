@@ -49,24 +49,44 @@ func copyWarnings(r Request) []string {
 	return []string{warn("label %s pins no copy of a template: label %s itself", wellknown.Enabled, r.New.CopyOf)}
 }
 
-// idle says whether nothing is to be decided about a request: nothing of the object
-// is pinned, and nobody asks that it is.
-func idle(r Request) bool {
-	switch {
-	case restores(r):
-		return false
-	case invalidSwitch(r.New):
-		return r.Old == nil || !ours(*r.Old)
-	default:
-		return !optedIn(r) && !ours(r.New)
-	}
-}
+// course is what is to be done about a request. It can be told before anything is known
+// of what the request names.
+type course int
 
-// restores says whether what the object had has to be put back, whoever is opted in:
-// its template can't change any more, and the API server would refuse a manifest that
-// names sources, or another template of ours, and with it the whole request.
-func restores(r Request) bool {
-	return r.Old != nil && r.New.Kind.Frozen && (ours(*r.Old) || ours(r.New) || optedIn(r))
+const (
+	none      course = iota // it is being deleted
+	copied                  // whatever it is made from is pinned, or isn't
+	unclear                 // nobody can tell whether it is opted in, and nothing is pinned
+	consuming               // nothing is pinned, and nobody asks that it is
+	releasing               // it is opted out
+	restoring               // its template can't change any more
+	pinning
+)
+
+// asks says whether what the request names has to be known.
+func (c course) asks() bool { return c >= releasing }
+
+func courseOf(r Request) course {
+	switch {
+	case r.New.Terminating:
+		return none
+	case r.New.Copied():
+		return copied
+	case r.Old != nil && r.New.Kind.Frozen && (ours(*r.Old) || ours(r.New) || optedIn(r)):
+		// Whoever is opted in: the API server would refuse a manifest that names sources,
+		// or another template of ours, and with it the whole request.
+		return restoring
+	case optedIn(r):
+		return pinning
+	case invalidSwitch(r.New) && r.Old != nil && ours(*r.Old):
+		return pinning // as far as it was
+	case invalidSwitch(r.New):
+		return unclear
+	case ours(r.New):
+		return releasing
+	default:
+		return consuming
+	}
 }
 
 // ours says whether the object carries anything that admission wrote.

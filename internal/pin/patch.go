@@ -17,7 +17,7 @@ import (
 // patch makes the written object what the outcomes say: names of refs, and our
 // own keys, and nothing else.
 func (c *requestCase) patch(outcomes []Outcome) []jsonpatch.Operation {
-	if restores(c.request) {
+	if courseOf(c.request) == restoring {
 		return c.restore()
 	}
 	pins := map[refs.Target]string{}
@@ -36,12 +36,13 @@ func (c *requestCase) patch(outcomes []Outcome) []jsonpatch.Operation {
 		}
 	}
 	c.keepUnserved(pins, labels)
-	hidden := c.keepHidden(pins, labels)
+	c.keepHidden(pins, labels)
 	operations := renames(c.new, func(ref refs.Ref) string {
+		if name := c.hiddenPin(ref); name != "" {
+			return name
+		}
 		source, _ := c.source(ref.Target)
 		switch name, decided := names[source]; {
-		case hidden[ref.Target] != "" && !ref.Repeated:
-			return hidden[ref.Target]
 		case !decided || name == ref.Name:
 			return ref.Name
 		case ref.Repeated:

@@ -168,18 +168,16 @@ func (o Outcome) Pinned() bool { return o.Name != o.Source.Name }
 // Decide answers a request. facts must hold all that Wanted asks for. Deciding
 // about its own answer changes nothing.
 func Decide(r Request, facts Facts) Decision {
-	switch {
-	case r.New.Terminating:
+	switch courseOf(r) {
+	case none:
 		return Decision{}
-	case r.New.Copied():
+	case copied:
 		return Decision{Warnings: copyWarnings(r)}
-	case restores(r):
-	case invalidSwitch(r.New) && idle(r):
+	case unclear:
 		return Decision{Warnings: switchWarnings(r.New)}
-	case invalidSwitch(r.New):
-	case idle(r):
+	case consuming:
 		return Decision{Patch: relabel(r.New, nil)}
-	case !optedIn(r):
+	case releasing:
 		return release(r, facts)
 	}
 	c := newCase(r, facts)
@@ -197,7 +195,7 @@ func Decide(r Request, facts Facts) Decision {
 // hold yet, sorted. What a snapshot turns out to be of may be wanted next, so
 // callers ask again until nothing is.
 func Wanted(r Request, facts Facts) []refs.Target {
-	if r.New.Terminating || r.New.Copied() || idle(r) {
+	if !courseOf(r).asks() {
 		return nil
 	}
 	want := map[refs.Target]bool{}

@@ -530,6 +530,16 @@ func TestDecideTable(t *testing.T) {
 			want: "app", reason: pin.ReasonFrozen,
 		},
 		{
+			name: "what is seen again stays where only deploys change pins, although its snapshot is gone",
+			old:  ptr(on(a2, a1).label("rollout", "manual")), new: on(a1, a1).label("rollout", "manual"), facts: with(world(a2), a1, pin.Fact{Role: pin.Absent}),
+			want: a1, observed: a1, reason: pin.ReasonSeenAgain,
+		},
+		{
+			name: "what is excluded isn't seen again because a label was left there",
+			old:  ptr(on(a1, "app").withPins("-")), new: on(a1, a1).withExclude("configmap/app"), facts: world(a1),
+			want: a1, observed: a1, reason: pin.ReasonExcluded,
+		},
+		{
 			name: "a Job that opts out keeps its names, too",
 			old:  ptr(on(a1, a1).withKind("Job")), new: on("", "app").label("enabled", "false").withKind("Job"), facts: world(a2),
 			want: a1, observed: a1, reason: pin.ReasonFrozen,

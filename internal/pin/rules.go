@@ -76,8 +76,8 @@ func (s situation) held() bool {
 // behind says whether a template that names what OLD is pinned to would be moved to
 // what the source holds.
 func (s situation) behind() bool {
-	return !s.creating && !s.frozen && !s.manual && !s.excluded && !s.ambiguous && !s.resume &&
-		s.pinned && s.in == s.old && s.live != "" && s.live != s.old && !s.held()
+	return !s.manual && !s.excluded && !s.unclear && !s.ambiguous && !s.resume &&
+		s.in == s.old && s.live != "" && s.live != s.old && !s.held()
 }
 
 // unpinned says whether the template names the source itself, and isn't to.

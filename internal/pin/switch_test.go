@@ -75,6 +75,10 @@ func TestASwitchThatNobodyUnderstandsChangesNothing(t *testing.T) {
 			facts: world(a2), want: []string{a1}, pins: "configmap/app=" + a1, observed: a2,
 		},
 		{
+			name: "so is a manifest that was exported", old: on(a2, a2), new: on(a1, a1).label("enabled", "True"),
+			facts: world(a3), want: []string{a1}, pins: "configmap/app=" + a1, observed: a1,
+		},
+		{
 			name: "a source that is gone keeps its pin", old: on(a1, a1), new: manifest("v1", "app"),
 			facts: with(world(a2), "app", pin.Fact{Role: pin.Absent}), want: []string{a1}, pins: "configmap/app=" + a1, observed: a1,
 		},
@@ -230,6 +234,18 @@ func TestResumeIsConsumedOfWhatIsOptedOut(t *testing.T) {
 	}
 }
 
+// TestFrozenObjectsOfOthers: of a Job that was never ours nothing is asked, and nothing told;
+// of one that was, everything is, although it opts out.
+func TestFrozenObjectsOfOthers(t *testing.T) {
+	job := func(w written) workload.Object { return w.withKind("Job").object(t) }
+	plain := job(written{pins: "-", refs: []string{"none"}})
+	others := pin.Request{New: plain, Old: &plain}
+	assert.Empty(t, pin.Wanted(others, nil))
+	assert.Equal(t, pin.Decision{}, pin.Decide(others, with(world(a2), "none", pin.Fact{Role: pin.Absent})))
+	pinned, out := job(on(a1, a1)), job(on("", "app").withPins("-").label("enabled", "false"))
+	assert.Contains(t, pin.Wanted(pin.Request{New: out, Old: &pinned}, nil), target("app"))
+}
+
 // TestReleasedIsConsumed: the label that has a workload opted out as if it carried none
 // isn't left on it, in namespaces that opt in neither.
 func TestReleasedIsConsumed(t *testing.T) {
@@ -245,7 +261,7 @@ func TestReleasedIsConsumed(t *testing.T) {
 	} {
 		for _, before := range []bool{false, true} { // whether an earlier write left the label
 			for _, namespace := range []bool{false, true} {
-				new := test.new.label("enabled", wellknown.Released)
+				new := test.new.label("enabled", wellknown.Released).label("rollout", "released")
 				old := test.new.object(t)
 				if before {
 					old = new.object(t)
@@ -254,6 +270,7 @@ func TestReleasedIsConsumed(t *testing.T) {
 				got := pin.Decide(request, world(a2))
 				object := after(t, new, got)
 				assert.NotContains(t, object.Labels, wellknown.Enabled, name)
+				assert.Contains(t, object.Labels, wellknown.Rollout, name)
 				assert.NotContains(t, object.Labels, wellknown.Resume, name)
 				assert.Equal(t, test.want, named(object), name)
 				assert.Empty(t, got.Warnings, name)
