@@ -107,8 +107,8 @@ func (s Subject) Resumed(known *Index) []Result {
 	var all []Result
 	for _, o := range pin.Decide(request, known.Facts(request)).Outcomes {
 		offered := s.Labels[snapshot.ObservedLabel(o.Source.Kind, o.Source.Name)]
-		ends := o.Pinned() && offered != "" && offered != snapshot.Suffix(o.In) && o.Observed == snapshot.Suffix(o.Name)
-		if known.Hidden(o.Source) != "" || !o.Moves() && (!ends || o.Live != "") {
+		ends := o.Ended && offered != "" && offered != snapshot.Suffix(o.In)
+		if !o.Moves() && !ends {
 			continue
 		}
 		result := Result{Source: o.Source.String(), From: o.In, To: o.Name, Reason: o.Reason, New: New(o.Name)}

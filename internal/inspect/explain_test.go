@@ -89,6 +89,7 @@ func TestResumed(t *testing.T) {
 		"it is where it should be":               {pinned("two", "two"), all, "", ""},
 		"it follows a source that isn't there":   {pinned("one", "one"), []snapshot.Object{kept(source("app", "one"), 1)}, "", ""},
 		"it is held, and its source isn't there": {pinned("one", "two"), []snapshot.Object{kept(source("app", "one"), 1)}, one, pin.ReasonUnavailable},
+		"it was never offered anything":          {deployment{names: []string{one}, pins: "configmap/app=" + one}, []snapshot.Object{kept(source("app", "one"), 1)}, "", ""},
 		"it was opted out":                       {deployment{names: []string{"app"}, labels: map[string]string{wellknown.Enabled: "false"}}, all, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -103,6 +104,12 @@ func TestResumed(t *testing.T) {
 	known := index(all...)
 	known.Hide(refs.Target{Kind: wellknown.ConfigMap, Name: "app"}, "you may not read it")
 	assert.Empty(t, pinned("one", "two").subject(t).Resumed(known), "nobody can tell")
+
+	secret := source("db", "one")
+	secret.Kind, secret.Key = wellknown.Secret, newKey(t, "k")
+	known = index(secret)
+	known.OwnKey = true
+	assert.Equal(t, []inspect.Result{{Source: "secret/db", From: "db", Reason: pin.ReasonResumed, New: true}}, deployment{secret: "db"}.subject(t).Resumed(known))
 }
 
 func TestProspectsOfASourceThatIsCalledNew(t *testing.T) {

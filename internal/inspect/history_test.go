@@ -140,6 +140,21 @@ func TestWhatHistoryTells(t *testing.T) {
 	assert.Equal(t, len("word")+len("three"), revisions[1].Bytes)
 }
 
+// What the versioner has said of the current one stays, although the source says the same.
+func TestTheChangeCauseOfTheCurrentOne(t *testing.T) {
+	t.Parallel()
+	app := source("app", "one")
+	app.Annotations[wellknown.KubernetesChangeCause] = "first"
+	made := kept(app, 1)
+	made.Annotations[wellknown.ChangeCause] = "first"
+	history := inspect.History{Kind: wellknown.ConfigMap, Source: "app"}
+	history.Add(made)
+	history.Live(app)
+	revisions := history.Revisions()
+	require.Len(t, revisions, 1)
+	assert.Equal(t, "first", revisions[0].ChangeCause)
+}
+
 func TestKeysAreCalledByWhatBecameOfThem(t *testing.T) {
 	t.Parallel()
 	keys := inspect.Keys{Added: []string{"a", "b"}, Changed: []string{"c"}, Removed: []string{"d"}}
@@ -160,7 +175,9 @@ func TestHistoryOfWhatIsNotVersioned(t *testing.T) {
 	history := inspect.History{Kind: wellknown.ConfigMap, Source: "app"}
 	plain := source("app", "one")
 	plain.Annotations = nil
+	assert.True(t, history.Gone(), "nobody said that it is there")
 	history.Live(plain)
+	assert.False(t, history.Gone())
 	assert.Empty(t, history.Revisions())
 }
 
@@ -223,16 +240,18 @@ func TestChangesTellWhatMoved(t *testing.T) {
 	t.Parallel()
 	was, is := source("app", "word"), source("app", "word")
 	was.Type, is.Type = "", "example.com/x"
-	was.Data = map[string]string{"moved": "a", "both": "a", "stays": "a"}
-	is.Data = map[string]string{"stays": "a"}
+	was.Data = map[string]string{"changes": "a", "gone": "a", "moved": "a", "both": "a", "stays": "a"}
+	is.Data = map[string]string{"changes": "b", "stays": "a"}
 	is.Binary = map[string][]byte{"moved": []byte("a"), "both": []byte("b"), "new": []byte("a")}
 	assert.Equal(t, []inspect.Change{
 		{Key: "(type)", To: []byte("example.com/x")},
 		{Key: "both", From: []byte("a"), To: []byte("b"), Moved: true, Was: "data", Is: "binaryData"},
+		{Key: "changes", From: []byte("a"), To: []byte("b")},
+		{Key: "gone", From: []byte("a")},
 		{Key: "moved", From: []byte("a"), To: []byte("a"), Moved: true, Was: "data", Is: "binaryData"},
 		{Key: "new", To: []byte("a")},
 	}, inspect.Changes(was, is))
-	assert.Equal(t, "~(type) +new ~both ~moved", inspect.ContentOf(is, "app").Since(inspect.ContentOf(was, "app")).String())
+	assert.Equal(t, "~(type) +new ~both ~changes ~moved -gone", inspect.ContentOf(is, "app").Since(inspect.ContentOf(was, "app")).String())
 }
 
 func TestChangesTellTextFromOther(t *testing.T) {

@@ -61,6 +61,15 @@ func TestWhatIsSaidFirst(t *testing.T) {
 		d.labels[wellknown.Rollout] = wellknown.RolloutManual
 		return d
 	}
+	misspelt := func(d deployment) deployment {
+		d.labels[wellknown.Enabled] = "True"
+		return d
+	}
+	forsaken := func(versioned string) []snapshot.Object {
+		plain := source("app", "two")
+		plain.Annotations = map[string]string{wellknown.Versioned: versioned}
+		return []snapshot.Object{plain, kept(source("app", "one"), 1)}
+	}
 	squatter := kept(app, 2)
 	squatter.Data = map[string]string{"word": "forged"}
 	for _, test := range []struct {
@@ -101,6 +110,22 @@ func TestWhatIsSaidFirst(t *testing.T) {
 			[]snapshot.Object{app, squatter},
 			"",
 			inspect.Ref{State: inspect.Missing, Reason: "it is not what its name says", Pinned: two, PinnedRevision: 2, Live: two, LiveRevision: 2},
+		},
+		{
+			"nobody understands whether it is opted in", misspelt(pinned("one", "two")), all, "",
+			inspect.Ref{State: inspect.Kept, Reason: `label configpin.io/enabled is "True", not "true" or "false"`, Pinned: one, PinnedRevision: 1, Live: two, LiveRevision: 2},
+		},
+		{
+			"the source isn't versioned any more", pinned("one", "one"), forsaken(""), "",
+			inspect.Ref{State: inspect.Kept, Reason: "not versioned any more, so it gets no changes", Pinned: one, PinnedRevision: 1},
+		},
+		{
+			"nor is it pinned", deployment{names: []string{"app"}, pins: "configmap/app=" + one}, forsaken(""), "",
+			inspect.Ref{State: inspect.Unpinned, Reason: "not versioned", OK: true},
+		},
+		{
+			"nobody understands whether the source is versioned", pinned("one", "one"), forsaken("yes"), "",
+			inspect.Ref{State: inspect.Kept, Reason: `annotation configpin.io/versioned is "yes", not "true" or "false"`, Pinned: one, PinnedRevision: 1},
 		},
 		{
 			"it isn't pinned, and is excluded",

@@ -55,7 +55,7 @@ const stale = 10 * time.Minute
 // Damped fills in when it was told last that the workload is damped, where that is about
 // what is Settling now: it was told since the pins are as they are, or not long ago.
 func Damped(all []Ref, at time.Time, o workload.Object, now time.Time) {
-	if at.IsZero() || at.Before(PinnedBy(o)) && now.Sub(at) > stale {
+	if at.Before(PinnedBy(o)) && now.Sub(at) > stale {
 		return
 	}
 	for i := range all {

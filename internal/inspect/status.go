@@ -192,7 +192,7 @@ func (s Subject) judge(o pin.Outcome, facts pin.Facts, known *Index) Ref {
 		ref.State, ref.Reason = Settling, "to be pinned to "+Called(o.Name)
 	case pinned && o.In == o.Live:
 		ref.State, ref.OK = Current, true
-	case pinned && o.Reason == pin.ReasonManual && o.Live != "":
+	case o.Reason == pin.ReasonManual && o.Live != "":
 		ref.State = Manual
 		ref.Reason, ref.OK = s.manual()
 	case pinned && o.Reason == pin.ReasonNotVersioned:

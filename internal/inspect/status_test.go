@@ -251,6 +251,7 @@ func TestDamped(t *testing.T) {
 		"it was never told":                        {time.Time{}, written.Add(time.Minute), false},
 		"it was told after it was pinned as it is": {written.Add(time.Second), written.Add(time.Hour), true},
 		"it was told before, and not long ago":     {written.Add(-time.Second), written.Add(time.Minute), true},
+		"it was told before, just not long ago":    {written.Add(-time.Second), written.Add(-time.Second).Add(10 * time.Minute), true},
 		"it was told before, and long ago":         {written.Add(-time.Second), written.Add(time.Hour), false},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -138,8 +138,8 @@ func (c *requestCase) outcomes() []Outcome {
 			Live:     s.live,
 			Problem:  c.facts[source].Problem,
 			Held:     answer.name != s.live && s.live != "" && c.offered(source, answer.observed),
+			Ended:    answer.ended,
 			old:      s.old,
-			ended:    answer.ended,
 		}
 	}
 	return outcomes

@@ -87,7 +87,7 @@ func (c *requestCase) warnings(outcomes []Outcome) []string {
 		c.request.New.Template.Metadata != c.request.Old.Template.Metadata ||
 		c.request.New.Labels[wellknown.Enabled] != c.request.Old.Labels[wellknown.Enabled] // by whoever opts it in
 	for _, outcome := range outcomes {
-		if sentence := c.warning(outcome); sentence != "" && (written || outcome.ended || outcome.Name != outcome.old) {
+		if sentence := c.warning(outcome); sentence != "" && (written || outcome.Ended || outcome.Name != outcome.old) {
 			warnings = append(warnings, sentence)
 		}
 	}
@@ -195,13 +195,13 @@ func (c *requestCase) waitingWarning(o Outcome) string {
 
 func (c *requestCase) unavailableWarning(o Outcome) string {
 	switch {
-	case o.Problem != "" && o.ended:
+	case o.Problem != "" && o.Ended:
 		return warn("%s: no snapshot can be made; %s is kept until one can: %s", o.Source, o.Name, o.Problem)
 	case o.Problem != "" && o.old != "":
 		return warn("%s: no snapshot can be made; %s is kept: %s", o.Source, o.Name, o.Problem)
 	case o.Problem != "":
 		return warn("%s: no snapshot can be made, so it is not pinned: %s", o.Source, o.Problem)
-	case o.ended:
+	case o.Ended:
 		return warn("%s does not exist: its pin %s is kept until it does", o.Source, o.Name)
 	case o.old != "" && c.facts[o.Source].Role == Absent && !c.needed[o.Source]:
 		return warn("%s does not exist: %s is kept; to go without it, "+resumes, o.Source, o.Name, c.kind())

@@ -158,8 +158,10 @@ type Outcome struct {
 	// Held says that the refs will name something else than Live, on purpose.
 	Held bool
 
-	old   string
-	ended bool // a hold is over, although the name stays
+	// Ended says that a hold is over, if there was one, although the name stays.
+	Ended bool
+
+	old string
 }
 
 // Pinned says whether the refs will name a snapshot.
