@@ -56,7 +56,7 @@ type course int
 const (
 	none      course = iota // it is being deleted
 	copied                  // whatever it is made from is pinned, or isn't
-	unclear                 // nobody can tell whether it is opted in, and nothing is pinned
+	misspelt                // nobody can tell whether it is opted in, and nothing is pinned
 	consuming               // nothing is pinned, and nobody asks that it is
 	releasing               // it is opted out
 	restoring               // its template can't change any more
@@ -81,7 +81,7 @@ func courseOf(r Request) course {
 	case invalidSwitch(r.New) && r.Old != nil && ours(*r.Old):
 		return pinning // as far as it was
 	case invalidSwitch(r.New):
-		return unclear
+		return misspelt
 	case ours(r.New):
 		return releasing
 	default:

@@ -175,7 +175,7 @@ func Decide(r Request, facts Facts) Decision {
 		return Decision{}
 	case copied:
 		return Decision{Warnings: copyWarnings(r)}
-	case unclear:
+	case misspelt:
 		return Decision{Warnings: switchWarnings(r.New)}
 	case consuming:
 		return Decision{Patch: relabel(r.New, nil)}

@@ -127,114 +127,123 @@ type answer struct {
 	ended          bool // a hold is over, although the name stays
 }
 
-// rule is one row of the decision table.
-type rule struct {
-	applies func(situation) bool
-	answer  func(situation) answer
-}
+// rule is one row of the decision table: the answer, where it applies.
+type rule func(situation) (answer, bool)
 
 // rules are tried in this order; the last one always applies.
 var rules = []rule{
-	{
-		func(s situation) bool { return s.frozen && !s.creating },
-		func(s situation) answer {
-			if s.old == "" {
-				return answer{name: s.in, observed: s.observed, reason: ReasonFrozen}
-			}
-			return s.stay(ReasonFrozen)
-		},
-	},
-	{
-		func(s situation) bool { return s.ambiguous },
-		func(s situation) answer { return s.leave(ReasonAmbiguous) },
-	},
-	{
-		func(s situation) bool { return s.seenAgain() && !s.outdated() },
-		func(s situation) answer {
-			return answer{name: s.in, observed: s.incoming, reason: ReasonSeenAgain}
-		},
-	},
-	{
-		func(s situation) bool { return s.excluded },
-		func(s situation) answer { return s.leave(ReasonExcluded) },
-	},
-	{
-		func(s situation) bool { return s.unclear && !s.rolledBack() },
-		func(s situation) answer {
-			if s.old == "" {
-				return s.leave(ReasonUnclear)
-			}
-			return s.stay(ReasonUnclear)
-		},
-	},
-	{
-		func(s situation) bool { return !s.versioned && (s.creating || !s.rolledBack()) },
-		func(s situation) answer { return s.leave(ReasonNotVersioned) },
-	},
-	{
-		func(s situation) bool { return s.rolledBack() && !s.exists && (s.live == "" || !s.resume) },
-		func(s situation) answer {
-			return answer{name: s.in, observed: s.observed, reason: ReasonGone}
-		},
-	},
-	{
-		func(s situation) bool { return s.resume },
-		func(s situation) answer { return s.goOn(ReasonResumed) },
-	},
-	{
-		func(s situation) bool { return s.creating && (s.exists || s.restored) },
-		func(s situation) answer { return s.leave(ReasonRestored) },
-	},
-	{
-		func(s situation) bool { return s.creating },
-		func(s situation) answer { return s.forward(ReasonCreated) },
-	},
-	{
-		func(s situation) bool { return s.outdated() && !s.held() },
-		func(s situation) answer { return s.forward(ReasonOutdated) },
-	},
-	{
-		func(s situation) bool { return s.rolledBack() && !s.outdated() },
-		func(s situation) answer { return s.goBack(ReasonRolledBack) },
-	},
-	{
-		func(s situation) bool { return !s.pinned && s.deploy },
-		func(s situation) answer { return s.goOn(ReasonDeployed) },
-	},
-	{
-		func(s situation) bool { return s.pinned && s.undo },
-		func(s situation) answer { return s.stay(ReasonUndone) },
-	},
-	{
-		func(s situation) bool { return s.returned && s.behind() },
-		func(s situation) answer { return s.goBack(ReasonRolledBack) },
-	},
-	{
-		func(s situation) bool { return s.manual && s.old != "" },
-		func(s situation) answer { return s.stay(ReasonManual) },
-	},
-	{
-		situation.held,
-		func(s situation) answer { return s.stay(ReasonHeld) },
-	},
-	{
-		func(s situation) bool { return !s.pinned },
-		func(s situation) answer { return s.forward(ReasonReapplied) },
-	},
-	{
-		func(situation) bool { return true },
-		func(s situation) answer { return s.forward(ReasonTouched) },
-	},
+	frozen,
+	ambiguous,
+	seenAgain,
+	excluded,
+	unclear,
+	notVersioned,
+	gone,
+	resumed,
+	restored,
+	created,
+	outdated,
+	rolledBack,
+	deployed,
+	undone,
+	returned,
+	manual,
+	held,
+	reapplied,
+	touched,
 }
 
 func decide(s situation) answer {
 	for _, rule := range rules {
-		if rule.applies(s) {
-			return rule.answer(s)
+		if answer, applies := rule(s); applies {
+			return answer
 		}
 	}
 	return answer{name: s.in} // never reached: the last rule always applies
 }
+
+// frozen: the template can't change any more.
+func frozen(s situation) (answer, bool) {
+	a := s.stay(ReasonFrozen)
+	if s.old == "" {
+		a.name = s.in
+	}
+	return a, s.frozen && !s.creating
+}
+
+// ambiguous: which of several snapshots is meant is for whoever wrote them to say.
+func ambiguous(s situation) (answer, bool) { return s.leave(ReasonAmbiguous), s.ambiguous }
+
+// seenAgain: our own answer, or an exported manifest, of what the source still holds.
+func seenAgain(s situation) (answer, bool) {
+	return answer{name: s.in, observed: s.incoming, reason: ReasonSeenAgain}, s.seenAgain() && !s.outdated()
+}
+
+// excluded: the template says that it is its own matter.
+func excluded(s situation) (answer, bool) { return s.leave(ReasonExcluded), s.excluded }
+
+// unclear: what nobody understands changes nothing, but an undo is a person's word.
+func unclear(s situation) (answer, bool) {
+	a := s.stay(ReasonUnclear)
+	if s.old == "" {
+		a = s.leave(ReasonUnclear)
+	}
+	return a, s.unclear && !s.rolledBack()
+}
+
+// notVersioned: nothing new is pinned to what isn't versioned.
+func notVersioned(s situation) (answer, bool) {
+	return s.leave(ReasonNotVersioned), !s.versioned && (s.creating || !s.rolledBack())
+}
+
+// gone: Pods of what this is rolled back to would never start.
+func gone(s situation) (answer, bool) {
+	return answer{name: s.in, observed: s.observed, reason: ReasonGone}, s.rolledBack() && !s.exists && (s.live == "" || !s.resume)
+}
+
+// resumed: somebody gives up every hold.
+func resumed(s situation) (answer, bool) { return s.goOn(ReasonResumed), s.resume }
+
+// restored: a workload that is created from a backup, or in another cluster, stays what it was.
+func restored(s situation) (answer, bool) {
+	return s.leave(ReasonRestored), s.creating && (s.exists || s.restored)
+}
+
+// created: a new workload gets what the source holds.
+func created(s situation) (answer, bool) { return s.forward(ReasonCreated), s.creating }
+
+// outdated: an exported manifest, or our own answer, from before the source changed.
+func outdated(s situation) (answer, bool) {
+	return s.forward(ReasonOutdated), s.outdated() && !s.held()
+}
+
+// rolledBack: the template brings in another snapshot.
+func rolledBack(s situation) (answer, bool) {
+	return s.goBack(ReasonRolledBack), s.rolledBack() && !s.outdated()
+}
+
+// deployed: another template, which names the source.
+func deployed(s situation) (answer, bool) { return s.goOn(ReasonDeployed), !s.pinned && s.deploy }
+
+// undone: another source is rolled back. What this one names is part of the revision.
+func undone(s situation) (answer, bool) { return s.stay(ReasonUndone), s.pinned && s.undo }
+
+// returned: a revision comes back that named what is pinned now, while the workload is behind.
+func returned(s situation) (answer, bool) {
+	return s.goBack(ReasonRolledBack), s.returned && s.behind()
+}
+
+// manual: only deploys change the pins.
+func manual(s situation) (answer, bool) { return s.stay(ReasonManual), s.manual && s.old != "" }
+
+// held: somebody took it back, and the source hasn't changed since.
+func held(s situation) (answer, bool) { return s.stay(ReasonHeld), s.held() }
+
+// reapplied: the same template as before, as it is in somebody's repository.
+func reapplied(s situation) (answer, bool) { return s.forward(ReasonReapplied), !s.pinned }
+
+// touched: nothing but time has passed.
+func touched(s situation) (answer, bool) { return s.forward(ReasonTouched), true }
 
 // stay keeps what the workload had.
 func (s situation) stay(reason Reason) answer {
