@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 
 	"gomodules.xyz/jsonpatch/v2"
@@ -31,7 +30,7 @@ import (
 // objects is where sources and snapshots are read and kept.
 type objects interface {
 	Serves(kind wellknown.Kind, namespace string) bool
-	View(ctx context.Context, namespace string, request pin.Request) (*cluster.View, error)
+	View(ctx context.Context, namespace string, of *pin.Case) (*cluster.View, error)
 }
 
 // history is where the templates are read that a workload had.
@@ -53,7 +52,8 @@ func (h *Handler) admit(ctx context.Context, r review, namespaceEnabled bool) (a
 		return admissionv1.AdmissionResponse{}, err
 	}
 	request.NamespaceEnabled, request.Hashes = namespaceEnabled, h.Hashes
-	decision, err := h.decide(ctx, r, request)
+	c := pin.NewCase(request)
+	decision, err := h.decide(ctx, r, c)
 	if err != nil {
 		return admissionv1.AdmissionResponse{}, err
 	}
@@ -69,7 +69,7 @@ func (h *Handler) admit(ctx context.Context, r review, namespaceEnabled bool) (a
 			AuditAnnotations: auditAnnotations(decision),
 		}, nil
 	}
-	operations, err := own(request, decision)
+	operations, err := own(c, decision)
 	if err != nil { // pins matter more than who owns them
 		logf.FromContext(ctx).Error(err, "Leaving managedFields as they are", "workload", klog.KRef(r.namespace, r.name), "kind", r.kind)
 	}
@@ -99,7 +99,7 @@ func requestOf(kind *workload.Kind, r review) (pin.Request, error) {
 		}
 		request.Old = &old
 	}
-	return request.Read(), nil
+	return request, nil
 }
 
 // maxNamed is how many different objects a workload, before and after the write,
@@ -114,18 +114,18 @@ const maxNamed = 1000
 const maxRounds = 10
 
 // decide takes the decision, and makes sure that what it names exists.
-func (h *Handler) decide(ctx context.Context, r review, request pin.Request) (pin.Decision, error) {
-	if named := len(pin.Wanted(request, nil)); named > maxNamed {
+func (h *Handler) decide(ctx context.Context, r review, c *pin.Case) (pin.Decision, error) {
+	if named := len(c.Wanted()); named > maxNamed {
 		return pin.Decision{}, fmt.Errorf("deciding about %s %s/%s: it names %d objects, more than %d", r.kind, r.namespace, r.name, named, maxNamed)
 	}
-	view, err := h.Objects.View(ctx, r.namespace, request)
+	view, err := h.Objects.View(ctx, r.namespace, c)
 	if err != nil {
 		return pin.Decision{}, err
 	}
-	request.Returned = h.returned(ctx, r, request, view.Facts)
-	h.reportHidden(ctx, r, view.Hidden())
+	h.remember(ctx, r, c)
+	h.reportHidden(ctx, r, c.Hidden())
 	for range maxRounds {
-		decision := pin.Decide(request, view.Facts)
+		decision := c.Decide()
 		if decision.Denied != "" {
 			return decision, nil
 		}
@@ -140,19 +140,19 @@ func (h *Handler) decide(ctx context.Context, r review, request pin.Request) (pi
 	return pin.Decision{}, fmt.Errorf("deciding about %s %s/%s: its snapshots come and go", r.kind, r.namespace, r.name)
 }
 
-// returned says whether the template is one that the workload had before, where that
-// matters. What can't be read makes nobody wait or fail: the workload is given what its
-// sources hold then, as a new template is.
-func (h *Handler) returned(ctx context.Context, r review, request pin.Request, facts pin.Facts) bool {
-	if h.History == nil || !pin.AsksHistory(request, facts) {
-		return false
+// remember looks for the templates that the workload had before, where these matter. What
+// can't be read makes nobody wait or fail: the workload is given what its sources hold
+// then, as a new template is.
+func (h *Handler) remember(ctx context.Context, r review, c *pin.Case) {
+	if h.History == nil || !c.AsksHistory() {
+		return
 	}
-	kept, err := h.History.Templates(ctx, request.New.Kind, r.namespace, r.old)
+	kept, err := h.History.Templates(ctx, c.Request().New.Kind, r.namespace, r.old)
 	if err != nil {
 		logf.FromContext(ctx).Error(err, "Looking for an undo", "workload", klog.KRef(r.namespace, r.name), "kind", r.kind)
-		return false
+		return
 	}
-	return slices.ContainsFunc(kept, func(template string) bool { return pin.Returns(request.New.Template, template) })
+	c.Remember(kept)
 }
 
 func respond(decision pin.Decision, operations []jsonpatch.Operation) (admissionv1.AdmissionResponse, error) {

@@ -24,7 +24,7 @@ type objects func(ctx context.Context) (*cluster.View, error)
 
 func (f objects) Serves(_ wellknown.Kind, namespace string) bool { return namespace != "zoo" }
 
-func (f objects) View(ctx context.Context, _ string, _ pin.Request) (*cluster.View, error) {
+func (f objects) View(ctx context.Context, _ string, _ *pin.Case) (*cluster.View, error) {
 	return f(ctx)
 }
 

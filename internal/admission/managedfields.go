@@ -33,13 +33,13 @@ import (
 //
 // A write that changes nothing else leaves the list as it is stored. The API server
 // sorts it by time, and takes another order for a change.
-func own(request pin.Request, decision pin.Decision) ([]jsonpatch.Operation, error) {
-	object := request.New
+func own(c *pin.Case, decision pin.Decision) ([]jsonpatch.Operation, error) {
+	request, object := c.Request(), c.Request().New
 	entries := ownership.Entries(object.ManagedFields)
 	if len(entries) == 0 || object.Terminating || object.Copied() {
 		return nil, nil
 	}
-	a := answerOf(request, decision)
+	a := answerOf(c, decision)
 	amiss := ownership.Of(object.Kind, a.names(), request.Hashes).Amiss(entries)
 	oneApplies := len(entries) == 1 && entries[0].Applied
 	if !amiss && (oneApplies || !a.replaces()) && !pin.Releases(object) {
@@ -79,8 +79,9 @@ type answer struct {
 	pinned   map[refs.Target]bool
 }
 
-func answerOf(request pin.Request, decision pin.Decision) answer {
-	a := answer{request, request.Refs(), map[string]string{}, map[refs.Target]bool{}}
+func answerOf(c *pin.Case, decision pin.Decision) answer {
+	request := c.Request()
+	a := answer{request, c.Refs(), map[string]string{}, map[refs.Target]bool{}}
 	for _, operation := range decision.Patch {
 		if name, isName := operation.Value.(string); isName {
 			a.replaced[operation.Path] = name

@@ -117,7 +117,7 @@ func (s *session) touchOne(ctx context.Context, patches *cluster.Patches, of clu
 	if why := f.known.Unserved(wellknown.ConfigMap); why != "" {
 		return step{said: "left as it is: " + why}, nil
 	}
-	decision := pin.Decide(f.Request().Read(), f.known.Facts(f.Request()))
+	decision := f.known.Case(f.Request()).Decide()
 	unknown := f.Unknown(f.known)
 	why, _ := f.Enabled()
 	hidden := why != "" && why == f.NamespaceHidden
@@ -281,13 +281,13 @@ func (s *session) unpinOnce(ctx context.Context, patches *cluster.Patches, of cl
 	maps.Copy(out.Labels, f.Labels)
 	out.Labels[wellknown.Enabled] = wellknown.False
 	request := pin.Request{New: out, Old: &f.Object}
-	if err := s.learn(ctx, of.Namespace, request.Read(), f.known); err != nil {
+	if err := s.learn(ctx, of.Namespace, request, f.known); err != nil {
 		return step{}, err
 	}
 	if unknown := f.Unknown(f.known); len(unknown) > 0 {
 		return s.unpinUnseen(ctx, patches, f, unknown, dry)
 	}
-	decision := pin.Decide(request.Read(), f.known.Facts(request))
+	decision := f.known.Case(request).Decide()
 	operations := []jsonpatch.Operation{jsonpatch.NewOperation("add", "/metadata/labels/"+strings.ReplaceAll(wellknown.Enabled, "/", "~1"), wellknown.False)}
 	if !f.HasLabels {
 		operations = []jsonpatch.Operation{jsonpatch.NewOperation("add", "/metadata/labels", map[string]string{wellknown.Enabled: wellknown.False})}

@@ -76,7 +76,7 @@ func (s *session) readWith(ctx context.Context, of cluster.Workload, known *insp
 	}
 	request := f.Request()
 	request.New = f.OptedIn() // to say also what would become of one that isn't
-	if err := s.learn(ctx, of.Namespace, request.Read(), known); err != nil {
+	if err := s.learn(ctx, of.Namespace, request, known); err != nil {
 		return found{}, err
 	}
 	for source, name := range pin.ParsePins(object.Template.Annotations[wellknown.Pins]) {
@@ -105,21 +105,18 @@ func nameOf(of cluster.Workload) string { return lower(of.Kind) + "/" + of.Name 
 
 // learn reads what a decision about a request asks for, one object after another.
 func (s *session) learn(ctx context.Context, namespace string, request pin.Request, known *inspect.Index) error {
-	facts := pin.Facts{}
-	for {
-		targets := pin.Wanted(request, facts)
-		if len(targets) == 0 {
-			return nil
-		}
+	return pin.NewCase(request).Ask(func(targets []refs.Target) (pin.Facts, error) {
+		facts := pin.Facts{}
 		for _, target := range targets {
 			if known.Unserved(target.Kind) == "" {
 				if err := s.learnOf(ctx, cluster.Key{Namespace: namespace, Target: target}, known); err != nil {
-					return err
+					return nil, err
 				}
 			}
 			facts[target] = known.Fact(target)
 		}
-	}
+		return facts, nil
+	})
 }
 
 func (s *session) learnOf(ctx context.Context, key cluster.Key, known *inspect.Index) error {

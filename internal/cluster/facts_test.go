@@ -45,10 +45,10 @@ func TestFactsOfWhatIsNotKnownYet(t *testing.T) {
 				"spec": {"volumes": [{"configMap": {"name": %q}}, {"configMap": {"name": %q}}]}}}}`,
 				snapshot.Suffix(known.Name), offered, known.Name, unread.Name, known.Name, unread.Name))
 			require.NoError(t, err)
-			request := pin.Request{New: web, Old: &web}.Read()
-			facts, unknown := s.Facts("shop", request)
+			touch := pin.NewCase(pin.Request{New: web, Old: &web})
+			unknown := s.Tell("shop", touch)
 			assert.Equal(t, map[refs.Target]bool{target("unread"): true}, unknown)
-			decision := pin.Decide(request, facts)
+			decision := touch.Decide()
 			named := map[string]string{}
 			for _, outcome := range decision.Outcomes {
 				named[outcome.Source.Name] = outcome.Name
@@ -61,8 +61,9 @@ func TestFactsOfWhatIsNotKnownYet(t *testing.T) {
 
 			s.SetCurrent(Key{"shop", target("known")}, Current{Name: known.Name, Digest: known.Annotations[wellknown.Digest]})
 			defer s.SetCurrent(Key{"shop", target("known")}, Current{Name: green.Name, Digest: green.Annotations[wellknown.Digest]})
-			facts, _ = s.Facts("shop", request)
-			assert.Empty(t, pin.Decide(request, facts).Patch, "what isn't known makes nothing behind")
+			touch = pin.NewCase(touch.Request())
+			s.Tell("shop", touch)
+			assert.Empty(t, touch.Decide().Patch, "what isn't known makes nothing behind")
 		})
 	}
 }

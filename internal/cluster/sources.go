@@ -333,16 +333,14 @@ func (s *Sources) Holds(source Key, suffix string) bool {
 	return ready && fact.Role == pin.Snapshot && fact.Of == source.Name && fact.Digest == current.Digest
 }
 
-// Facts returns what a decision about request needs to know of namespace, and of which
-// sources it isn't known yet what they hold. By the facts, nothing can be pinned to what
-// these hold now: that keeps what a workload has of them, while others are decided about.
-func (s *Sources) Facts(namespace string, request pin.Request) (facts pin.Facts, unknown map[refs.Target]bool) {
-	facts, unknown = pin.Facts{}, map[refs.Target]bool{}
-	for {
-		targets := pin.Wanted(request, facts)
-		if len(targets) == 0 {
-			return facts, unknown
-		}
+// Tell has a case learn what a decision about it needs to know of namespace, and returns
+// of which sources it isn't known yet what they hold. By the facts, nothing can be pinned
+// to what these hold now: that keeps what a workload has of them, while others are decided
+// about.
+func (s *Sources) Tell(namespace string, of *pin.Case) (unknown map[refs.Target]bool) {
+	unknown = map[refs.Target]bool{}
+	_ = of.Ask(func(targets []refs.Target) (pin.Facts, error) { // what is remembered can always be told
+		facts := pin.Facts{}
 		for _, target := range targets {
 			fact, ready := s.fact(Key{namespace, target})
 			facts[target] = fact
@@ -355,11 +353,13 @@ func (s *Sources) Facts(namespace string, request pin.Request) (facts pin.Facts,
 			}
 		}
 		for source := range unknown {
-			if facts[source].Role == pin.Source {
+			if facts[source].Role == pin.Source || of.Facts()[source].Role == pin.Source {
 				facts[source] = pin.Fact{Role: pin.Source}
 			}
 		}
-	}
+		return facts, nil
+	})
+	return unknown
 }
 
 // fact is what is known of an object. It isn't ready while something has to be read

@@ -3,8 +3,6 @@ package cluster
 import (
 	"context"
 	"errors"
-	"maps"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -31,9 +29,7 @@ const maxHeld = 1 << 20
 // View is what one request has to do with, read live: a cache would show some
 // workloads the content before the one that they were deployed with.
 type View struct {
-	// Facts are what pin.Decide needs to know.
-	Facts pin.Facts
-
+	of        *pin.Case
 	objects   *Objects
 	namespace string
 	read      map[refs.Target]snapshot.Object
@@ -45,53 +41,37 @@ type View struct {
 	key atomic.Pointer[hashing.Key]
 }
 
-// View reads what a decision about request needs to know of namespace. Distinct
+// View has a case learn what a decision about it needs to know of namespace. Distinct
 // objects are read once and in parallel.
-func (o *Objects) View(ctx context.Context, namespace string, request pin.Request) (*View, error) {
+func (o *Objects) View(ctx context.Context, namespace string, of *pin.Case) (*View, error) {
 	view := &View{
-		Facts:     pin.Facts{},
+		of:        of,
 		objects:   o,
 		namespace: namespace,
 		read:      map[refs.Target]snapshot.Object{},
 		emptied:   map[refs.Target]bool{},
 	}
-	for {
-		targets := pin.Wanted(request, view.Facts)
-		if len(targets) == 0 {
-			return view, nil
-		}
-		if err := view.load(ctx, targets); err != nil {
-			return nil, err
-		}
+	err := of.Ask(func(targets []refs.Target) (pin.Facts, error) { return view.load(ctx, targets) })
+	if err != nil {
+		return nil, err
 	}
+	return view, nil
 }
 
-// Hidden are the objects that may not be read, sorted. That is found out by reading
-// them, each time: a right that comes back counts at once.
-func (v *View) Hidden() []refs.Target {
-	var hidden []refs.Target
-	for target, fact := range v.Facts {
-		if fact.Hidden {
-			hidden = append(hidden, target)
-		}
-	}
-	slices.SortFunc(hidden, refs.Target.Compare)
-	return hidden
-}
-
-func (v *View) load(ctx context.Context, targets []refs.Target) error {
+func (v *View) load(ctx context.Context, targets []refs.Target) (pin.Facts, error) {
 	all := make([]learned, len(targets))
 	err := inParallel(ctx, len(targets), func(ctx context.Context, i int) (err error) {
 		all[i], err = v.learn(ctx, targets[i])
 		return err
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
+	facts := pin.Facts{}
 	for i, target := range targets {
-		v.Facts[target], v.read[target], v.emptied[target] = all[i].fact, all[i].object, all[i].emptied
+		facts[target], v.read[target], v.emptied[target] = all[i].fact, all[i].object, all[i].emptied
 	}
-	return nil
+	return facts, nil
 }
 
 // learned is what a read told of an object, and as much of it as is held on to.
@@ -143,8 +123,8 @@ func inParallel(ctx context.Context, n int, f func(ctx context.Context, i int) e
 }
 
 // Keep makes sure that the snapshots which outcomes name exist, and aren't
-// marked as unused. Where that turns out differently than Facts say, it corrects
-// them and returns false: then the decision must be taken again.
+// marked as unused. Where that turns out differently than the case has it, the case
+// learns that, and it returns false: then the decision must be taken again.
 func (v *View) Keep(ctx context.Context, outcomes []pin.Outcome, dryRun bool) (settled bool, err error) {
 	facts := make([]pin.Facts, len(outcomes))
 	err = inParallel(ctx, len(outcomes), func(ctx context.Context, i int) (err error) {
@@ -158,7 +138,7 @@ func (v *View) Keep(ctx context.Context, outcomes []pin.Outcome, dryRun bool) (s
 	}
 	settled = true
 	for i, learned := range facts {
-		maps.Copy(v.Facts, learned)
+		v.of.Learn(learned)
 		named := refs.Target{Kind: outcomes[i].Source.Kind, Name: outcomes[i].Name}
 		settled = settled && (len(learned) == 0 || learned[named].Role == pin.Snapshot)
 	}
@@ -168,10 +148,10 @@ func (v *View) Keep(ctx context.Context, outcomes []pin.Outcome, dryRun bool) (s
 // keep makes sure of one snapshot, and returns what it learned.
 func (v *View) keep(ctx context.Context, outcome pin.Outcome, dryRun bool) (pin.Facts, error) {
 	named := refs.Target{Kind: outcome.Source.Kind, Name: outcome.Name}
-	if v.Facts[named].Role == pin.Snapshot {
+	if v.of.Facts()[named].Role == pin.Snapshot {
 		return v.unmark(ctx, named, dryRun)
 	}
-	fact := v.Facts[outcome.Source]
+	fact := v.of.Facts()[outcome.Source]
 	if fact.Role != pin.Source || fact.Current != outcome.Name {
 		return nil, nil // a pin that is kept although nothing is there: it can't be made
 	}
@@ -244,7 +224,7 @@ func (v *View) unmark(ctx context.Context, named refs.Target, dryRun bool) (pin.
 // content isn't needed any more.
 func (v *View) whole(ctx context.Context, target refs.Target) (object snapshot.Object, now pin.Fact, done func(), err error) {
 	if !v.emptied[target] {
-		return v.read[target], v.Facts[target], func() {}, nil
+		return v.read[target], v.of.Facts()[target], func() {}, nil
 	}
 	if err := v.objects.keeping.Acquire(ctx, 1); err != nil {
 		return snapshot.Object{}, pin.Fact{}, nil, err

@@ -30,7 +30,7 @@ func large(name, text string) snapshot.Object {
 }
 
 // deploying is the creation of a Deployment that mounts sources.
-func deploying(t *testing.T, sources ...string) pin.Request {
+func deploying(t *testing.T, sources ...string) *pin.Case {
 	t.Helper()
 	var volumes []string
 	for _, name := range sources {
@@ -39,7 +39,7 @@ func deploying(t *testing.T, sources ...string) pin.Request {
 	object, err := workload.Lookup("apps", "Deployment").Read(`{"metadata":{"name":"web","labels":{"configpin.io/enabled":"true"}},` +
 		`"spec":{"template":{"spec":{"volumes":[` + strings.Join(volumes, ",") + `]}}}}`)
 	require.NoError(t, err)
-	return pin.Request{New: object}
+	return pin.NewCase(pin.Request{New: object})
 }
 
 func (s *store) everywhere(atOnce int64) *Objects {
@@ -57,7 +57,7 @@ func TestAViewHoldsOnToNoLargeContent(t *testing.T) {
 	for target, held := range view.read {
 		assert.Empty(t, held.Data, target)
 	}
-	settled, err := view.Keep(t.Context(), pin.Decide(deploying(t, "app"), view.Facts).Outcomes, false)
+	settled, err := view.Keep(t.Context(), view.of.Decide().Outcomes, false)
 	require.NoError(t, err)
 	assert.True(t, settled)
 	assert.Equal(t, blue.Data, s.objects[snapshot.Of(blue, 12).Name].Data)
@@ -69,10 +69,10 @@ func TestALargeSourceThatChangesMeanwhileIsDecidedAboutAgain(t *testing.T) {
 	view, err := s.everywhere(1).View(t.Context(), "shop", deploying(t, "app"))
 	require.NoError(t, err)
 	s.objects["app"] = green
-	settled, err := view.Keep(t.Context(), pin.Decide(deploying(t, "app"), view.Facts).Outcomes, false)
+	settled, err := view.Keep(t.Context(), view.of.Decide().Outcomes, false)
 	require.NoError(t, err)
 	require.False(t, settled)
-	decision := pin.Decide(deploying(t, "app"), view.Facts)
+	decision := view.of.Decide()
 	settled, err = view.Keep(t.Context(), decision.Outcomes, false)
 	require.NoError(t, err)
 	assert.True(t, settled)
@@ -102,11 +102,11 @@ func TestAKeyThatChangesMeanwhile(t *testing.T) {
 	object, err := workload.Lookup("apps", "Deployment").Read(`{"metadata":{"name":"web","labels":{"configpin.io/enabled":"true"}},"spec":{"template":{` +
 		`"metadata":{"annotations":{"configpin.io/pins":"secret/db=` + kept.Name + `"}},"spec":{"volumes":[{"name":"db","secret":{"secretName":"` + kept.Name + `"}}]}}}}`)
 	require.NoError(t, err)
-	view, err := objects.View(t.Context(), "shop", pin.Request{New: object, Old: &object})
+	view, err := objects.View(t.Context(), "shop", pin.NewCase(pin.Request{New: object, Old: &object}))
 	require.NoError(t, err)
-	secret := func(name string) pin.Fact { return view.Facts[refs.Target{Kind: wellknown.Secret, Name: name}] }
+	secret := func(name string) pin.Fact { return view.of.Facts()[refs.Target{Kind: wellknown.Secret, Name: name}] }
 	assert.Equal(t, secret("db").Digest, secret(kept.Name).Digest)
-	assert.Equal(t, kept.Name, pin.Decide(pin.Request{New: object, Old: &object}, view.Facts).Outcomes[0].Name)
+	assert.Equal(t, kept.Name, view.of.Decide().Outcomes[0].Name)
 }
 
 func TestFewContentsAreReadAtATime(t *testing.T) {
@@ -125,9 +125,9 @@ func TestFewContentsAreReadAtATime(t *testing.T) {
 	}
 	view, err := s.everywhere(most).View(t.Context(), "shop", deploying(t, names...))
 	require.NoError(t, err)
-	assert.Len(t, view.Facts, len(names))
+	assert.Len(t, view.of.Facts(), len(names))
 	assert.LessOrEqual(t, highest.Load(), int64(most))
-	assert.Equal(t, pin.Source, view.Facts[refs.Target{Kind: wellknown.ConfigMap, Name: "app-7"}].Role)
+	assert.Equal(t, pin.Source, view.of.Facts()[refs.Target{Kind: wellknown.ConfigMap, Name: "app-7"}].Role)
 }
 
 // TestASnapshotThatTakesTooLong: behind a webhook that hangs, whoever waits for us is
@@ -146,11 +146,11 @@ func TestASnapshotThatTakesTooLong(t *testing.T) {
 		defer cancel()
 		view, err := objects.View(ctx, "shop", deploying(t, "app"))
 		require.NoError(t, err)
-		settled, err := view.Keep(ctx, pin.Decide(deploying(t, "app"), view.Facts).Outcomes, false)
+		settled, err := view.Keep(ctx, view.of.Decide().Outcomes, false)
 		require.NoError(t, err)
 		assert.False(t, settled)
 		require.NoError(t, ctx.Err(), "there is time to answer")
 		assert.Equal(t, []string{"configmap/app: no snapshot can be made, so it is not pinned: it takes too long, as behind a webhook that doesn't answer"},
-			pin.Decide(deploying(t, "app"), view.Facts).Warnings)
+			view.of.Decide().Warnings)
 	})
 }

@@ -68,9 +68,8 @@ func (s Subject) Prospects(known *Index) []Prospect {
 	if why, _ := s.Enabled(); why != "" {
 		return []Prospect{s.prospect(OptIn, s.OptedIn(), known)}
 	}
-	request := s.Request().Read()
-	facts := known.Facts(request)
-	now := pin.Decide(request, facts)
+	request := known.Case(s.Request())
+	now, facts := request.Decide(), request.Facts()
 	applied := s.declared(now)
 	if s.Kind.Frozen {
 		return []Prospect{s.prospect(Apply, applied, known)}
@@ -103,9 +102,8 @@ func (s Subject) Taken(source refs.Target, name string, known *Index) Prospect {
 func (s Subject) Resumed(known *Index) []Result {
 	request := s.Request()
 	request.New = s.labelled(wellknown.Resume)
-	request = request.Read()
 	var all []Result
-	for _, o := range pin.Decide(request, known.Facts(request)).Outcomes {
+	for _, o := range known.Case(request).Decide().Outcomes {
 		offered := s.Labels[snapshot.ObservedLabel(o.Source.Kind, o.Source.Name)]
 		ends := o.Ended && offered != "" && offered != snapshot.Suffix(o.In)
 		if !o.Moves() && !ends {
@@ -167,34 +165,34 @@ func annotated(object workload.Object) workload.Object {
 func (s Subject) prospect(occasion Occasion, written workload.Object, known *Index) Prospect {
 	request := s.Request()
 	request.New = written
-	request = request.Read()
-	return s.tell(Prospect{Occasion: occasion}, request, known.Facts(request), known)
+	return s.tell(Prospect{Occasion: occasion}, known.Case(request), known)
 }
 
 // edited is what comes of another content of a source: it is offered to the workload
 // as it is.
 func (s Subject) edited(source refs.Target, known *Index) Prospect {
-	request := s.Request().Read()
-	facts := known.Facts(request)
-	fact := facts[source]
+	changed := known.Case(s.Request())
+	fact := changed.Facts()[source]
 	fact.Digest = hashing.Name(fact.Digest) // of no content that there was
 	fact.Current, fact.Problem = snapshot.Name(source.Name, unnamed), ""
-	facts[source] = fact
-	p := s.tell(Prospect{Occasion: Edit, Edited: source.String()}, request, facts, known)
+	changed.Learn(pin.Facts{source: fact})
+	p := s.tell(Prospect{Occasion: Edit, Edited: source.String()}, changed, known)
 	p.Results = slices.DeleteFunc(p.Results, func(r Result) bool { return r.Source != source.String() && r.From == r.To })
 	p.Warnings = nil // nobody sees those of a touch
 	return p
 }
 
-func (s Subject) tell(p Prospect, request pin.Request, facts pin.Facts, known *Index) Prospect {
-	decision := pin.Decide(request, facts)
+func (s Subject) tell(p Prospect, of *pin.Case, known *Index) Prospect {
+	decision := of.Decide()
 	p.Denied, p.Warnings = decision.Denied, decision.Warnings
 	if decision.Denied != "" {
 		return p
 	}
-	p.Rolls = foreignTemplate(request)
+	p.Rolls = foreignTemplate(of.Request())
 	before := map[refs.Target]string{}
-	for _, outcome := range pin.Decide(pin.Request{New: s.OptedIn(), Old: &s.Object}, facts).Outcomes {
+	was := pin.NewCase(pin.Request{New: s.OptedIn(), Old: &s.Object})
+	was.Learn(of.Facts())
+	for _, outcome := range was.Decide().Outcomes {
 		before[outcome.Source] = outcome.In
 	}
 	for _, o := range decision.Outcomes {

@@ -101,19 +101,18 @@ func (x *Index) Hidden(target refs.Target) string {
 	return cmp.Or(x.hidden[target], x.hidden[refs.Target{Kind: target.Kind}])
 }
 
-// Facts are what a decision about a request needs to know. What wasn't added is
+// Case is the case of a request that knows what a decision needs. What wasn't added is
 // absent; what is hidden counts as not served, so that nothing is concluded of it.
-func (x *Index) Facts(request pin.Request) pin.Facts {
-	facts := pin.Facts{}
-	for {
-		targets := pin.Wanted(request, facts)
-		if len(targets) == 0 {
-			return facts
-		}
+func (x *Index) Case(request pin.Request) *pin.Case {
+	c := pin.NewCase(request)
+	_ = c.Ask(func(targets []refs.Target) (pin.Facts, error) { // nothing has to be read
+		facts := pin.Facts{}
 		for _, target := range targets {
 			facts[target] = x.Fact(target)
 		}
-	}
+		return facts, nil
+	})
+	return c
 }
 
 // Fact is what is known of an object.

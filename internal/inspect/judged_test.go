@@ -120,7 +120,9 @@ func TestWhatIsSaidFirst(t *testing.T) {
 			inspect.Ref{State: inspect.Kept, Reason: "not versioned any more, so it gets no changes", Pinned: one, PinnedRevision: 1},
 		},
 		{
-			"nor is it pinned", deployment{names: []string{"app"}, pins: "configmap/app=" + one}, forsaken(""), "",
+			"nor is it pinned",
+			deployment{names: []string{"app"}, pins: "configmap/app=" + one},
+			forsaken(""), "",
 			inspect.Ref{State: inspect.Unpinned, Reason: "not versioned", OK: true},
 		},
 		{

@@ -97,9 +97,8 @@ func (s Subject) Enabled() (why string, meant bool) {
 
 // Status returns the refs of a workload, one for each source, sorted.
 func (s Subject) Status(known *Index) []Ref {
-	request := s.Request().Read()
-	facts := known.Facts(request)
-	decision := pin.Decide(request, facts)
+	now := known.Case(s.Request())
+	decision, facts := now.Decide(), now.Facts()
 	found := map[refs.Target]Ref{}
 	covered := map[refs.Target]bool{}
 	for _, outcome := range decision.Outcomes {

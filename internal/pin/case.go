@@ -1,50 +1,182 @@
 package pin
 
 import (
+	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/configpin/configpin/internal/refs"
-	"github.com/configpin/configpin/internal/snapshot"
-	"github.com/configpin/configpin/internal/wellknown"
 )
 
-// requestCase is a request, read, together with what is known. It turns each
-// source that the new template refers to into a situation.
-type requestCase struct {
+// Case is a request with what is known of the objects that it names: a caller asks what
+// is Wanted, and has it Learn that, until nothing is, and then has it Decide. New and Old
+// of the request mustn't change meanwhile.
+type Case struct {
 	request  Request
-	facts    Facts
+	course   course
 	new, old state
-	names    map[refs.Target]map[string]bool // what the new template says of each source
-	before   map[refs.Target]map[string]bool // what the old one says
-	firm     map[refs.Target]bool            // of which the new template has a ref that isn't repeated
-	needed   map[refs.Target]bool            // without which its Pods don't start
-	pinned   map[refs.Target]bool            // that something is pinned for, in either template
+	facts    Facts
+	returned bool     // the template is one that the workload had before
+	sorted   *sayings // what the templates say, as far as facts tell
 }
 
-func newCase(r Request, facts Facts) *requestCase {
-	states := states(r)
-	c := &requestCase{request: r, facts: facts, new: states[0], firm: map[refs.Target]bool{}, needed: map[refs.Target]bool{}}
-	if r.Old != nil {
-		c.old = states[1]
+// NewCase returns the case of a request of which nothing is known yet.
+func NewCase(r Request) *Case {
+	c := &Case{request: r, course: courseOf(r), facts: Facts{}}
+	found := refs.Walk(r.New.Template.Spec)
+	c.new = read(r.New, found)
+	if r.Old == nil {
+		return c
 	}
-	c.pinned = pinnedIn(facts, c.new, c.old)
-	c.names, c.before = c.said(c.new), c.said(c.old)
+	// Most writes leave the spec of the template as it is, byte for byte: then one walk
+	// serves both.
+	if r.Old.Template.Spec != r.New.Template.Spec {
+		found = refs.Walk(r.Old.Template.Spec)
+	}
+	c.old = read(*r.Old, found)
+	return c
+}
+
+// Request is what the case is about.
+func (c *Case) Request() Request { return c.request }
+
+// Refs are those of the new template.
+func (c *Case) Refs() []refs.Ref { return c.new.refs }
+
+// Facts are what is known. They are the case's own, and not for others to change.
+func (c *Case) Facts() Facts { return c.facts }
+
+// Learn takes note of facts, beside those that are known, or instead of them.
+func (c *Case) Learn(facts Facts) {
+	maps.Copy(c.facts, facts)
+	c.sorted = nil
+}
+
+// Ask learns all that Decide needs to know from whoever tells of targets, of each of them.
+func (c *Case) Ask(tell func(targets []refs.Target) (Facts, error)) error {
+	for targets := c.Wanted(); len(targets) > 0; targets = c.Wanted() {
+		facts, err := tell(targets)
+		if err != nil {
+			return err
+		}
+		c.Learn(facts)
+		for _, target := range targets {
+			_ = c.fact(target)
+		}
+	}
+	return nil
+}
+
+// Wanted returns the targets that Decide needs to know of and that nobody told of yet,
+// sorted. What a snapshot turns out to be of may be wanted next.
+func (c *Case) Wanted() []refs.Target {
+	if !c.course.asks() {
+		return nil
+	}
+	want := map[refs.Target]bool{}
+	add := func(target refs.Target) {
+		if c.facts[target].Role == unasked {
+			want[target] = true
+		}
+	}
+	for _, state := range []state{c.new, c.old} {
+		for _, ref := range state.refs {
+			add(ref.Target)
+			if source, pinned := state.sources[ref.Target]; pinned {
+				add(source)
+			}
+			if fact := c.facts[ref.Target]; fact.Role == Snapshot {
+				add(refs.Target{Kind: ref.Kind, Name: fact.Of})
+			}
+		}
+		for _, offered := range state.ofOtherKeys(c.facts) {
+			add(offered)
+		}
+	}
+	return slices.SortedFunc(maps.Keys(want), refs.Target.Compare)
+}
+
+// Hidden are the objects that may not be read, sorted.
+func (c *Case) Hidden() []refs.Target {
+	var hidden []refs.Target
+	for target, fact := range c.facts {
+		if fact.Hidden {
+			hidden = append(hidden, target)
+		}
+	}
+	slices.SortFunc(hidden, refs.Target.Compare)
+	return hidden
+}
+
+// Decide answers the request. Deciding about its own answer changes nothing. It panics
+// where something is Wanted still.
+func (c *Case) Decide() Decision {
+	r := c.request
+	switch c.course {
+	case none:
+		return Decision{}
+	case copied:
+		return Decision{Warnings: copyWarnings(r)}
+	case misspelt:
+		return Decision{Warnings: switchWarnings(r.New)}
+	case consuming:
+		return Decision{Patch: relabel(r.New, nil)}
+	case releasing:
+		return c.release()
+	}
+	decision := Decision{Outcomes: c.outcomes(), Warnings: switchWarnings(r.New)}
+	if decision.Denied = c.denial(decision.Outcomes); decision.Denied != "" {
+		return Decision{Denied: decision.Denied, Outcomes: decision.Outcomes}
+	}
+	decision.Warnings = append(decision.Warnings, c.warnings(decision.Outcomes)...)
+	decision.Warnings = append(decision.Warnings, c.hiddenWarnings()...)
+	if c.course == restoring {
+		decision.Patch = c.putBack()
+	} else {
+		decision.Patch = c.patch(decision.Outcomes)
+	}
+	return decision
+}
+
+// fact is what is known of something that is Wanted.
+func (c *Case) fact(target refs.Target) Fact {
+	fact := c.facts[target]
+	if fact.Role == unasked {
+		panic(fmt.Sprintf("deciding about %s %s/%s: nobody told what %s is", c.request.New.Kind.Kind, c.request.New.Namespace, c.request.New.Name, target))
+	}
+	return fact
+}
+
+// sayings are what templates say of sources.
+type sayings struct {
+	pinned map[refs.Target]bool            // that something is pinned for, in either template
+	names  map[refs.Target]map[string]bool // what the new template says of each source
+	before map[refs.Target]map[string]bool // what the old one says
+	firm   map[refs.Target]bool            // of which the new template has a ref that isn't repeated
+	needed map[refs.Target]bool            // without which its Pods don't start
+}
+
+func (c *Case) sayings() *sayings {
+	if c.sorted != nil {
+		return c.sorted
+	}
+	s := &sayings{pinned: pinnedIn(c.facts, c.new, c.old), firm: map[refs.Target]bool{}, needed: map[refs.Target]bool{}}
+	c.sorted = s // what is pinned says which targets are sources
+	s.names, s.before = c.said(c.new), c.said(c.old)
 	for _, ref := range c.new.refs {
 		source, known := c.source(ref.Target)
 		if !known {
 			continue
 		}
-		c.firm[source] = c.firm[source] || !ref.Repeated
-		c.needed[source] = c.needed[source] || !ref.Optional
+		s.firm[source] = s.firm[source] || !ref.Repeated
+		s.needed[source] = s.needed[source] || !ref.Optional
 	}
-	return c
+	return s
 }
 
 // said is what a template says of each source that it refers to. A repeated ref that
 // names the source itself says nothing: it is left as it is.
-func (c *requestCase) said(s state) map[refs.Target]map[string]bool {
+func (c *Case) said(s state) map[refs.Target]map[string]bool {
 	names := map[refs.Target]map[string]bool{}
 	for _, ref := range s.refs {
 		source, known := c.source(ref.Target)
@@ -62,8 +194,8 @@ func (c *requestCase) said(s state) map[refs.Target]map[string]bool {
 // source returns the source that a target is, or is a snapshot of. What the
 // cluster says counts first; a target that is gone, or that can't be told any
 // more, is what the pins say it was.
-func (c *requestCase) source(target refs.Target) (source refs.Target, known bool) {
-	switch fact := c.facts[target]; fact.Role {
+func (c *Case) source(target refs.Target) (source refs.Target, known bool) {
+	switch fact := c.fact(target); fact.Role {
 	case Unserved:
 		return refs.Target{}, false
 	case Source:
@@ -79,12 +211,12 @@ func (c *requestCase) source(target refs.Target) (source refs.Target, known bool
 	}
 	// A name that something is pinned for is a source, even if it is gone by
 	// now: its pin is kept.
-	return target, c.pinned[target]
+	return target, c.sayings().pinned[target]
 }
 
 // saidSource is like source, but where a kind isn't served any more it takes the
 // word of the pins.
-func (c *requestCase) saidSource(target refs.Target) (source refs.Target, known bool) {
+func (c *Case) saidSource(target refs.Target) (source refs.Target, known bool) {
 	if source, known = c.source(target); known {
 		return source, true
 	}
@@ -114,197 +246,4 @@ func pinnedIn(facts Facts, states ...state) map[refs.Target]bool {
 		}
 	}
 	return pinned
-}
-
-// outcomes decides about every source, sorted.
-func (c *requestCase) outcomes() []Outcome {
-	sources, situations := c.situations()
-	undo := slices.ContainsFunc(situations, situation.undoes)
-	deploy := c.deploy(situations)
-	outcomes := make([]Outcome, len(sources))
-	for i, source := range sources {
-		s := situations[i]
-		s.undo, s.deploy = undo, deploy || c.rehashed(s)
-		answer := decide(s)
-		if !c.firm[source] && answer.name != s.in && answer.reason != ReasonFrozen {
-			answer.name, answer.observed, answer.reason = source.Name, "", ReasonRepeated
-		}
-		outcomes[i] = Outcome{
-			Source:   source,
-			Name:     answer.name,
-			Observed: answer.observed,
-			Reason:   answer.reason,
-			In:       s.in,
-			Live:     s.live,
-			Problem:  c.facts[source].Problem,
-			Held:     answer.name != s.live && s.live != "" && c.offered(source, answer.observed),
-			Ended:    answer.ended,
-			old:      s.old,
-		}
-	}
-	return outcomes
-}
-
-// situations are those of every source, sorted.
-func (c *requestCase) situations() ([]refs.Target, []situation) {
-	sources := slices.SortedFunc(maps.Keys(c.names), refs.Target.Compare)
-	all := make([]situation, len(sources))
-	for i, source := range sources {
-		all[i] = c.situation(source)
-	}
-	return sources, all
-}
-
-func (c *requestCase) situation(source refs.Target) situation {
-	fact := c.facts[source]
-	s := situation{
-		creating:  c.request.Old == nil,
-		frozen:    c.request.New.Kind.Frozen,
-		manual:    Manual(c.request.New),
-		resume:    c.request.New.Labels[wellknown.Resume] == wellknown.True,
-		returned:  c.request.Returned,
-		excluded:  c.new.excluded[source],
-		unclear:   invalidSwitch(c.request.New) || fact.Invalid != "",
-		ambiguous: c.ambiguous(source),
-		versioned: fact.Role == Source || fact.Role == Absent,
-		optional:  fact.Role == Absent && !c.needed[source],
-		source:    source.Name,
-		digest:    fact.Digest,
-		old:       c.oldPin(source),
-		incoming:  c.new.observed(source),
-	}
-	if c.request.Old != nil {
-		s.observed = c.old.observed(source)
-		s.offered = c.offered(source, s.observed)
-	}
-	s.in, s.pinned = c.incoming(source, s.old)
-	s.restored = c.restored(source, s)
-	s.dropped = c.dropped(source, s)
-	s.live = c.live(source, s.in, s.old)
-	s.exists = s.pinned && (s.in == s.live || c.is(s.in, source))
-	s.agrees = s.incoming != "" && (s.incoming == snapshot.Suffix(s.in) || c.of(source, s.in, s.incoming))
-	return s
-}
-
-// incoming is what the new template says of a source. A snapshot beside the
-// source's own name counts if it is new; else somebody is un-pinning, ref by
-// ref, what we pinned. What is left alone may name several things: which of them
-// is called its pin must then not depend on what was there before.
-func (c *requestCase) incoming(source refs.Target, old string) (name string, pinned bool) {
-	names, left := c.names[source], c.new.excluded[source] || c.ambiguous(source)
-	if name := c.new.pins[source]; left && names[name] {
-		return name, true
-	}
-	for _, name := range slices.Sorted(maps.Keys(names)) {
-		if name != source.Name && (left || name != old || !names[source.Name]) {
-			return name, true
-		}
-	}
-	return source.Name, false
-}
-
-// ambiguous says whether the template names several snapshots of a source, the
-// same as before: then a write that has nothing to do with them isn't denied.
-func (c *requestCase) ambiguous(source refs.Target) bool {
-	return c.request.Old != nil && len(c.snapshots(source)) > 1 && maps.Equal(c.before[source], c.names[source])
-}
-
-// snapshots are the names, other than the source's own, that the new template
-// has for a source.
-func (c *requestCase) snapshots(source refs.Target) []string {
-	var names []string
-	for _, name := range slices.Sorted(maps.Keys(c.names[source])) {
-		if name != source.Name {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
-// oldPin is the snapshot of source that the old template names. Where it names
-// several, its pins say which of them counts.
-func (c *requestCase) oldPin(source refs.Target) string {
-	names := c.before[source]
-	if name := c.old.pins[source]; names[name] {
-		return name
-	}
-	for _, name := range slices.Sorted(maps.Keys(names)) {
-		if name != source.Name {
-			return name
-		}
-	}
-	return ""
-}
-
-// live is the current snapshot of source. A snapshot that the template names
-// and that holds the same is the current one, whatever its name.
-func (c *requestCase) live(source refs.Target, candidates ...string) string {
-	fact := c.facts[source]
-	if fact.Role != Source {
-		return ""
-	}
-	for _, name := range candidates {
-		if name != "" && c.is(name, source) && c.facts[refs.Target{Kind: source.Kind, Name: name}].Digest == fact.Digest {
-			return name
-		}
-	}
-	return fact.Current
-}
-
-// offered says whether a suffix is of what a source holds now, or of what a snapshot
-// of another key holds.
-func (c *requestCase) offered(source refs.Target, suffix string) bool {
-	fact := c.facts[source]
-	if fact.offered(suffix) {
-		return true
-	}
-	name := snapshot.Name(source.Name, suffix)
-	return suffix != "" && c.is(name, source) && c.facts[refs.Target{Kind: source.Kind, Name: name}].Digest == fact.Digest
-}
-
-// of says whether a suffix is of what a snapshot holds.
-func (c *requestCase) of(source refs.Target, name, suffix string) bool {
-	fact := c.facts[refs.Target{Kind: source.Kind, Name: name}]
-	if current := c.facts[source]; fact.Role != Snapshot && name == current.Current {
-		fact.Digest = current.Digest
-	}
-	return strings.HasPrefix(fact.Digest, suffix)
-}
-
-// restored says whether a new workload was pinned where it comes from, and would
-// still be if it had stayed there: because its template can't change, because only
-// deploys change it, or because it was held. What it names may come back after it.
-func (c *requestCase) restored(source refs.Target, s situation) bool {
-	return s.creating && s.pinned && c.new.pins[source] == s.in &&
-		(s.frozen || s.manual || c.offered(source, s.incoming))
-}
-
-// dropped says whether the written object names a source itself as admission lets go
-// of one: there are pins, and none of it any more.
-func (c *requestCase) dropped(source refs.Target, s situation) bool {
-	_, annotated := c.new.object.Template.Annotations[wellknown.Pins]
-	return s.optional && s.old != "" && !s.pinned && annotated && c.new.pins[source] == "" && s.incoming == ""
-}
-
-func (c *requestCase) is(name string, source refs.Target) bool {
-	fact := c.facts[refs.Target{Kind: source.Kind, Name: name}]
-	return fact.Role == Snapshot && fact.Of == source.Name
-}
-
-// deploy says whether a changed template comes in. It matters only where the
-// template names a source by its own name, so it isn't looked at elsewhere.
-func (c *requestCase) deploy(situations []situation) bool {
-	if c.request.Old == nil || !slices.ContainsFunc(situations, func(s situation) bool { return !s.pinned }) {
-		return false
-	}
-	return !sameRest(c.new, c.old, c.request.Hashes, c.saidSource)
-}
-
-// rehashed says whether a changed hash of config is what makes a deploy. Only deploys
-// change the pins of a workload whose rollout is manual, and a chart that changes
-// nothing but its config is one; others follow their source anyway. After an undo it is
-// the hash that came with what was undone.
-func (c *requestCase) rehashed(s situation) bool {
-	return s.manual && !s.pinned && !s.held() &&
-		!sameHashes(c.new.object.Template, c.old.object.Template, c.request.Hashes)
 }

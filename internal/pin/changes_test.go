@@ -120,7 +120,7 @@ func TestMissing(t *testing.T) {
 			{Kind: "configmap", Name: "app"}:     {Role: pin.Source, Digest: "bbb", Current: current},
 			{Kind: "configmap", Name: "app-aaa"}: {Role: pin.Absent},
 		}
-		return pin.Missing(pin.Decide(pin.Request{New: *object, Old: object}, facts), facts)
+		return pin.Missing(decide(pin.Request{New: *object, Old: object}, facts), facts)
 	}
 	snapshot, source := refs.Target{Kind: "configmap", Name: "app-aaa"}, refs.Target{Kind: "configmap", Name: "app"}
 	assert.Equal(t, []pin.Gone{{Snapshot: snapshot, Source: source, Followed: true}}, missing("app-bbb"))

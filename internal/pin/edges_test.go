@@ -58,7 +58,7 @@ func TestFactOf(t *testing.T) {
 // there is nothing to say.
 func TestAPatchForAWorkloadWithoutLabels(t *testing.T) {
 	object := raw(t, "", "", `{"volumes": [{"configMap": {"name": "app"}}]}`)
-	got := pin.Decide(pin.Request{New: object, NamespaceEnabled: true}, world(a1))
+	got := decide(pin.Request{New: object, NamespaceEnabled: true}, world(a1))
 	assert.Equal(t, []string{
 		"replace /spec/template/spec/volumes/0/configMap/name " + a1,
 		"add /spec/template/metadata map[annotations:map[configpin.io/pins:configmap/app=" + a1 + "]]",
@@ -66,7 +66,7 @@ func TestAPatchForAWorkloadWithoutLabels(t *testing.T) {
 	}, operations(got))
 
 	pinned := raw(t, "", `{"annotations": {"configpin.io/pins": "configmap/app=`+a1+`"}}`, `{"volumes": [{"configMap": {"name": "`+a1+`"}}, {"configMap": {"name": "plain"}}]}`)
-	got = pin.Decide(pin.Request{New: pinned}, world(a1))
+	got = decide(pin.Request{New: pinned}, world(a1))
 	assert.Equal(t, []string{
 		"replace /spec/template/spec/volumes/0/configMap/name app",
 		"remove /spec/template/metadata/annotations/configpin.io~1pins <nil>",
@@ -92,7 +92,7 @@ func TestTheEmptyPinsAreKept(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			old := test.old.object(t)
-			assert.Equal(t, test.want, operations(pin.Decide(pin.Request{New: test.new.object(t), Old: &old}, world(a1))))
+			assert.Equal(t, test.want, operations(decide(pin.Request{New: test.new.object(t), Old: &old}, world(a1))))
 		})
 	}
 }
@@ -101,7 +101,7 @@ func TestTheEmptyPinsAreKept(t *testing.T) {
 // empty label.
 func TestNoLabelIsEmpty(t *testing.T) {
 	old := on("", a1).object(t)
-	got := pin.Decide(pin.Request{Old: &old, New: on("", a2).object(t)}, with(world(a1), "app", pin.Fact{Role: pin.Absent}))
+	got := decide(pin.Request{Old: &old, New: on("", a2).object(t)}, with(world(a1), "app", pin.Fact{Role: pin.Absent}))
 	assert.Equal(t, pin.ReasonRolledBack, got.Outcomes[0].Reason)
 	assert.Empty(t, got.Patch)
 }
@@ -110,12 +110,12 @@ func TestNoLabelIsEmpty(t *testing.T) {
 // is none of ours is left as it is.
 func TestWhatIsOurs(t *testing.T) {
 	label := raw(t, `, "labels": {"observed.configpin.io/configmap.app": "111111111111"}`, "", `{"volumes": [{"configMap": {"name": "app"}}]}`)
-	assert.Equal(t, []string{"remove /metadata/labels/observed.configpin.io~1configmap.app <nil>"}, operations(pin.Decide(pin.Request{New: label}, world(a1))))
-	assert.NotEmpty(t, pin.Wanted(pin.Request{New: label}, pin.Facts{}))
+	assert.Equal(t, []string{"remove /metadata/labels/observed.configpin.io~1configmap.app <nil>"}, operations(decide(pin.Request{New: label}, world(a1))))
+	assert.NotEmpty(t, wanted(pin.Request{New: label}, pin.Facts{}))
 
 	byHand := raw(t, `, "labels": {"a": "b"}`, "", `{"volumes": [{"configMap": {"name": "`+a1+`"}}]}`)
-	assert.Empty(t, pin.Decide(pin.Request{New: byHand}, world(a2)))
-	assert.Empty(t, pin.Wanted(pin.Request{New: byHand}, pin.Facts{}))
+	assert.Empty(t, decide(pin.Request{New: byHand}, world(a2)))
+	assert.Empty(t, wanted(pin.Request{New: byHand}, pin.Facts{}))
 }
 
 // What is going, and what is a Job's, comes before every switch.
@@ -124,11 +124,11 @@ func TestWhatComesFirst(t *testing.T) {
 	applied := on("", "app").withKind("Job")
 	going := applied.object(t)
 	going.Terminating = true
-	assert.Empty(t, pin.Decide(pin.Request{Old: &old, New: going}, world(a2)).Patch)
-	assert.Empty(t, pin.Wanted(pin.Request{Old: &old, New: going}, pin.Facts{}))
+	assert.Empty(t, decide(pin.Request{Old: &old, New: going}, world(a2)).Patch)
+	assert.Empty(t, wanted(pin.Request{Old: &old, New: going}, pin.Facts{}))
 
 	misspelt := applied.label("enabled", "yes").object(t)
-	got := pin.Decide(pin.Request{Old: &old, New: misspelt}, world(a2))
+	got := decide(pin.Request{Old: &old, New: misspelt}, world(a2))
 	require.NotEmpty(t, got.Patch)
 	assert.Equal(t, a1, got.Patch[0].Value)
 }
@@ -136,7 +136,7 @@ func TestWhatComesFirst(t *testing.T) {
 // The refs of a Job are put back where they were, if they still are of the same source.
 func TestAJobWhoseRefsWereExchanged(t *testing.T) {
 	old := on(a1, a1, b1, "plain").withKind("Job").object(t)
-	got := pin.Decide(pin.Request{Old: &old, New: on("", "app", "plain", "extra").withKind("Job").object(t)}, world(a2))
+	got := decide(pin.Request{Old: &old, New: on("", "app", "plain", "extra").withKind("Job").object(t)}, world(a2))
 	var named []string
 	for _, o := range got.Patch {
 		if strings.HasSuffix(o.Path, "/name") {
@@ -148,14 +148,14 @@ func TestAJobWhoseRefsWereExchanged(t *testing.T) {
 
 func TestADenialIsToldWithItsOutcomes(t *testing.T) {
 	old := on(a2, a2).object(t)
-	got := pin.Decide(pin.Request{Old: &old, New: on(a2, a1).object(t)}, world(a2, a1))
+	got := decide(pin.Request{Old: &old, New: on(a2, a1).object(t)}, world(a2, a1))
 	require.NotEmpty(t, got.Denied)
 	require.Len(t, got.Outcomes, 1)
 	assert.Equal(t, pin.ReasonGone, got.Outcomes[0].Reason)
 }
 
 func TestWarningsOfSwitchesAreInOrder(t *testing.T) {
-	got := pin.Decide(pin.Request{New: on("", "app").label("enabled", "1").label("rollout", "2").label("resume", "3").withExclude("x").object(t)}, world(a1))
+	got := decide(pin.Request{New: on("", "app").label("enabled", "1").label("rollout", "2").label("resume", "3").withExclude("x").object(t)}, world(a1))
 	assert.Equal(t, []string{
 		`label configpin.io/enabled: "1" is not one of its values: "true" or "false"`,
 		`label configpin.io/rollout: "2" is not one of its values: "manual"`,
@@ -196,7 +196,7 @@ func TestWhatWarningsAreAbout(t *testing.T) {
 				old := test.old.object(t)
 				request.Old = &old
 			}
-			assert.Equal(t, test.want, pin.Decide(request, test.facts).Warnings)
+			assert.Equal(t, test.want, decide(request, test.facts).Warnings)
 		})
 	}
 }
@@ -210,12 +210,12 @@ func TestWarningsAboutSecrets(t *testing.T) {
 	}
 	old := pinned("v1")
 	kept := pin.Facts{db: {Role: pin.Absent}, one: {Role: pin.Snapshot, Of: "db", Digest: "1"}}
-	assert.Equal(t, []string{"secret/db does not exist: its pin db-111111111111 is kept"}, pin.Decide(pin.Request{Old: &old, New: pinned("v2")}, kept).Warnings)
+	assert.Equal(t, []string{"secret/db does not exist: its pin db-111111111111 is kept"}, decide(pin.Request{Old: &old, New: pinned("v2")}, kept).Warnings)
 
 	twice := raw(t, enabled, "", `{"containers": [{"name": "a", "env": [{"name": "X", "value": "1"}, {"name": "X", "valueFrom": {"secretKeyRef": {"name": "db", "key": "k"}}}]}]}`)
-	assert.Empty(t, pin.Decide(pin.Request{New: twice}, pin.Facts{db: {Role: pin.Plain, Invalid: "yes"}}).Warnings)
+	assert.Empty(t, decide(pin.Request{New: twice}, pin.Facts{db: {Role: pin.Plain, Invalid: "yes"}}).Warnings)
 	source := pin.Facts{db: {Role: pin.Source, Digest: "1", Current: one.Name}}
-	assert.Equal(t, []string{"secret/db: env X is in container a more than once, so it is not pinned there"}, pin.Decide(pin.Request{New: twice}, source).Warnings)
+	assert.Equal(t, []string{"secret/db: env X is in container a more than once, so it is not pinned there"}, decide(pin.Request{New: twice}, source).Warnings)
 }
 
 // One ref that needs a source is enough to need it, and one that can be pinned to pin it,
@@ -229,14 +229,14 @@ func TestWhatOneOfSeveralRefsIsEnoughFor(t *testing.T) {
 			return fmt.Sprintf(`{"containers": [{"name": "a", "image": %q, "envFrom": [{"configMapRef": {"name": %q, "optional": %s}}, {"configMapRef": {"name": %q, "optional": %s}}]}]}`, image, name, one, name, other)
 		}
 		old := raw(t, enabled, template, spec("v1", a1))
-		got := pin.Decide(pin.Request{Old: &old, New: raw(t, enabled, template, spec("v2", "app"))}, absent)
+		got := decide(pin.Request{Old: &old, New: raw(t, enabled, template, spec("v2", "app"))}, absent)
 		require.Len(t, got.Outcomes, 1)
 		assert.Equal(t, a1, got.Outcomes[0].Name, "its Pods don't start without it")
 	}
 	firm := `{"name": "a", "envFrom": [{"configMapRef": {"name": "app"}}]}`
 	repeated := `{"name": "b", "env": [{"name": "X"}, {"name": "X", "valueFrom": {"configMapKeyRef": {"name": "app", "key": "k"}}}]}`
 	for _, containers := range []string{firm + "," + repeated, repeated + "," + firm} {
-		got := pin.Decide(pin.Request{New: raw(t, enabled, "", `{"containers": [`+containers+`]}`)}, world(a1))
+		got := decide(pin.Request{New: raw(t, enabled, "", `{"containers": [`+containers+`]}`)}, world(a1))
 		require.Len(t, got.Outcomes, 1)
 		assert.Equal(t, a1, got.Outcomes[0].Name)
 	}
@@ -283,11 +283,11 @@ func TestWhatIsNotMissing(t *testing.T) {
 	absent := pin.Fact{Role: pin.Absent}
 	old := on("", "app").withPins("configmap/app=" + a1).object(t)
 	facts := with(world(a1), "app", absent)
-	assert.Empty(t, pin.Missing(pin.Decide(pin.Request{New: old, Old: &old}, facts), facts), "it names the source itself")
+	assert.Empty(t, pin.Missing(decide(pin.Request{New: old, Old: &old}, facts), facts), "it names the source itself")
 	old = on(a1, a1).object(t)
-	assert.Empty(t, pin.Missing(pin.Decide(pin.Request{New: old, Old: &old}, facts), facts), "its snapshot is there")
+	assert.Empty(t, pin.Missing(decide(pin.Request{New: old, Old: &old}, facts), facts), "its snapshot is there")
 	facts = with(with(world(a1), "app", absent), a1, absent)
-	assert.Len(t, pin.Missing(pin.Decide(pin.Request{New: old, Old: &old}, facts), facts), 1)
+	assert.Len(t, pin.Missing(decide(pin.Request{New: old, Old: &old}, facts), facts), 1)
 }
 
 // A changed template is one that differs in more than names of snapshots and our keys.
@@ -304,7 +304,7 @@ func TestWhatADeployIs(t *testing.T) {
 		"an image":                      {on("", "app", "plain").withExclude("configmap/x").withImage("v2"), pin.ReasonDeployed},
 	} {
 		before := old.object(t)
-		got := pin.Decide(pin.Request{Old: &before, New: test.new.object(t)}, world(a2))
+		got := decide(pin.Request{Old: &before, New: test.new.object(t)}, world(a2))
 		require.NotEmpty(t, got.Outcomes, name)
 		assert.Equal(t, test.want, got.Outcomes[0].Reason, name)
 	}
@@ -330,19 +330,19 @@ func TestWantedOfSecrets(t *testing.T) {
 		"its source is gone":          {label, pins, one.Name, pin.Facts{one: {Role: pin.Absent}, db: {Role: pin.Absent}}, nil},
 	} {
 		object := raw(t, test.metadata, test.template, fmt.Sprintf(`{"volumes": [{"secret": {"secretName": %q}}]}`, test.named))
-		assert.ElementsMatch(t, test.want, pin.Wanted(pin.Request{New: object}, test.facts), name)
+		assert.ElementsMatch(t, test.want, wanted(pin.Request{New: object}, test.facts), name)
 	}
 }
 
 // Nothing is wanted where nothing is decided, but what was there before is put back.
 func TestWhatIsNotWanted(t *testing.T) {
-	assert.Empty(t, pin.Wanted(pin.Request{New: on(a1, a1).label("enabled", "yes").object(t)}, pin.Facts{}))
+	assert.Empty(t, wanted(pin.Request{New: on(a1, a1).label("enabled", "yes").object(t)}, pin.Facts{}))
 	old := on(a1, a1).withKind("Job").object(t)
-	assert.NotEmpty(t, pin.Wanted(pin.Request{Old: &old, New: on("", "app").withKind("Job").label("enabled", "yes").object(t)}, pin.Facts{}))
+	assert.NotEmpty(t, wanted(pin.Request{Old: &old, New: on("", "app").withKind("Job").label("enabled", "yes").object(t)}, pin.Facts{}))
 	copied, err := workload.Lookup("batch", "Job").Read(`{"metadata": {"labels": {"configpin.io/enabled": "true"}, "ownerReferences":
 		[{"apiVersion": "batch/v1", "kind": "CronJob", "controller": true}]}, "spec": {"template": {"spec": {"volumes": [{"configMap": {"name": "app"}}]}}}}`)
 	require.NoError(t, err)
-	assert.Empty(t, pin.Wanted(pin.Request{New: copied}, pin.Facts{}))
+	assert.Empty(t, wanted(pin.Request{New: copied}, pin.Facts{}))
 }
 
 // What is kept of a kind that isn't served any more is what the template alone says: no
@@ -350,12 +350,12 @@ func TestWhatIsNotWanted(t *testing.T) {
 func TestPinsOfAKindThatIsNotServed(t *testing.T) {
 	const pins = `{"annotations": {"configpin.io/pins": "secret/db=db-111111111111"}}`
 	object := raw(t, "", pins, `{"volumes": [{"secret": {"secretName": "db-111111111111"}}]}`)
-	got := pin.Decide(pin.Request{Old: &object, New: object, NamespaceEnabled: true}, pin.Facts{})
+	got := decide(pin.Request{Old: &object, New: object, NamespaceEnabled: true}, unserved(secret("db"), secret("db-111111111111")))
 	assert.Equal(t, []string{"add /metadata/labels map[configpin.io/enabled:true]"}, operations(got))
 
 	object = raw(t, `, "labels": {"configpin.io/enabled": "true", "observed.configpin.io/secret.db": "111111111111"}`, pins,
 		`{"volumes": [{"secret": {"secretName": "db-111111111111"}}, {"secret": {"secretName": "db"}}]}`)
-	got = pin.Decide(pin.Request{Old: &object, New: object}, pin.Facts{})
+	got = decide(pin.Request{Old: &object, New: object}, unserved(secret("db"), secret("db-111111111111")))
 	assert.Equal(t, []string{
 		"add /spec/template/metadata/annotations/configpin.io~1pins ",
 		"remove /metadata/labels/observed.configpin.io~1secret.db <nil>",

@@ -59,7 +59,7 @@ func TestHashesOfConfigAreNoOtherTemplate(t *testing.T) {
 				Old: &old, New: annotated(test.seen, "app", test.labels, test.after),
 				Hashes: wellknown.Hashes{"example.com/*"},
 			}
-			got := pin.Decide(request, world(a2))
+			got := decide(request, world(a2))
 			require.Len(t, got.Outcomes, 1)
 			assert.Equal(t, test.want, got.Outcomes[0].Name)
 			assert.Equal(t, test.reason, got.Outcomes[0].Reason)
@@ -79,7 +79,7 @@ func separated(entries string) string {
 // nothing newer.
 func TestAHashIsWorthAskingHistory(t *testing.T) {
 	old, again := on(a1, a1).object(t), on(a1, a1).object(t)
-	assert.False(t, pin.AsksHistory(pin.Request{Old: &old, New: again}, world(a2)))
+	assert.False(t, asksHistory(pin.Request{Old: &old, New: again}, world(a2)))
 	again.Template.Metadata = `{"annotations":{"checksum/config":"1","configpin.io/pins":"configmap/app=` + a1 + `"},"labels":{"app":"web"}}`
-	assert.True(t, pin.AsksHistory(pin.Request{Old: &old, New: again}, world(a2)))
+	assert.True(t, asksHistory(pin.Request{Old: &old, New: again}, world(a2)))
 }

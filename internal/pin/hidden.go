@@ -9,7 +9,7 @@ import (
 
 // keepHidden has what is said of the sources stay that may not be read, where hiddenPin
 // keeps their pins.
-func (c *requestCase) keepHidden(pins map[refs.Target]string, labels map[string]string) {
+func (c *Case) keepHidden(pins map[refs.Target]string, labels map[string]string) {
 	for _, ref := range c.new.refs {
 		name := c.hiddenPin(ref)
 		if name == "" {
@@ -24,8 +24,8 @@ func (c *requestCase) keepHidden(pins map[refs.Target]string, labels map[string]
 
 // hiddenPin is what the old template had a source pinned to that may not be read, where
 // the new one names it itself: a manifest is applied.
-func (c *requestCase) hiddenPin(ref refs.Ref) string {
-	if ref.Repeated || !c.facts[ref.Target].Hidden || c.new.excluded[ref.Target] {
+func (c *Case) hiddenPin(ref refs.Ref) string {
+	if ref.Repeated || !c.fact(ref.Target).Hidden || c.new.excluded[ref.Target] {
 		return ""
 	}
 	name := c.old.pins[ref.Target]
@@ -38,7 +38,7 @@ func (c *requestCase) hiddenPin(ref refs.Ref) string {
 
 // hiddenWarnings tell of the pins that are kept. What else may not be read they don't
 // tell: whoever wrote the workload isn't to learn which Secrets there are.
-func (c *requestCase) hiddenWarnings() []string {
+func (c *Case) hiddenWarnings() []string {
 	var warnings []string
 	var told []refs.Target
 	for _, ref := range c.new.refs {

@@ -80,7 +80,7 @@ func TestWhatMayNotBeRead(t *testing.T) {
 				old := test.old.object(t)
 				request.Old = &old
 			}
-			got := pin.Decide(request, facts)
+			got := decide(request, facts)
 			require.Empty(t, got.Denied)
 			assert.Equal(t, test.warnings, got.Warnings)
 			object := after(t, test.new, got)
@@ -89,7 +89,7 @@ func TestWhatMayNotBeRead(t *testing.T) {
 			assert.Equal(t, test.observed, object.Labels[observed("app")])
 			again := request
 			again.New = object
-			assert.Empty(t, pin.Decide(again, facts).Patch, "our own answer is left as it is")
+			assert.Empty(t, decide(again, facts).Patch, "our own answer is left as it is")
 		})
 	}
 }

@@ -9,32 +9,39 @@ import (
 )
 
 // AsksHistory says whether Decide answers otherwise if the template is one that the
-// workload had before (Request.Returned): the rest of it changes while the workload is
-// behind, and it names the pins that are there, and no source that would be pinned. A new image is to have what the sources
-// hold by now; an undo is to bring back what was, and nothing newer. Nothing in the
-// request tells them apart. It is rare, so that whoever asks may read for it.
-func AsksHistory(r Request, facts Facts) bool {
-	if r.Old == nil || r.New.Kind.Revisions == "" || courseOf(r) != pinning {
+// workload had before (Remember): the rest of it changes while the workload is behind, and
+// it names the pins that are there, and no source that would be pinned. A new image is to
+// have what the sources hold by now; an undo is to bring back what was, and nothing newer.
+// Nothing in the request tells them apart. It is rare, so that whoever asks may read for it.
+func (c *Case) AsksHistory() bool {
+	now, old := c.request.New, c.request.Old
+	if old == nil || now.Kind.Revisions == "" || c.course != pinning {
 		return false
 	}
-	if r.New.Template.Spec == r.Old.Template.Spec && r.New.Template.Metadata == r.Old.Template.Metadata {
+	if now.Template.Spec == old.Template.Spec && now.Template.Metadata == old.Template.Metadata {
 		return false // as of most writes, a touch among them: told before anything is worked out
 	}
-	c := newCase(r, facts)
 	_, all := c.situations()
-	if !slices.ContainsFunc(all, situation.behind) || slices.ContainsFunc(all, situation.undoes) || slices.ContainsFunc(all, situation.unpinned) {
+	if !slices.ContainsFunc(all, situation.behind) || slices.ContainsFunc(all, situation.outdated) ||
+		slices.ContainsFunc(all, situation.undoes) || slices.ContainsFunc(all, situation.unpinned) {
 		return false
 	}
-	return !sameRest(c.new, c.old, r.Hashes, c.saidSource) || !sameHashes(c.new.object.Template, c.old.object.Template, r.Hashes)
+	hashes := c.request.Hashes
+	return !sameRest(c.new, c.old, hashes, c.saidSource) || !sameHashes(now.Template, old.Template, hashes)
+}
+
+// Remember tells the case which templates the workload had, in JSON, as the ReplicaSets
+// or ControllerRevisions have them.
+func (c *Case) Remember(templates []string) {
+	c.returned = slices.ContainsFunc(templates, func(kept string) bool { return returns(c.request.New.Template, kept) })
 }
 
 // podTemplateHash is the label that the Deployment controller adds to the templates of
 // ReplicaSets, and an undo takes off (k8s.io/api/apps/v1, DefaultDeploymentUniqueLabelKey).
 const podTemplateHash = "pod-template-hash"
 
-// Returns says whether a template is one that a controller kept, in JSON, as a
-// ReplicaSet or a ControllerRevision has it.
-func Returns(template workload.Template, kept string) bool {
+// returns says whether a template is one that a controller kept.
+func returns(template workload.Template, kept string) bool {
 	var before map[string]any
 	if json.Unmarshal([]byte(kept), &before) != nil {
 		return false

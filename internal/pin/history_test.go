@@ -5,10 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
 	"github.com/configpin/configpin/internal/pin"
-	"github.com/configpin/configpin/internal/workload"
 )
 
 // TestAsksHistory: nothing is read for a request about which it would change nothing.
@@ -45,41 +43,12 @@ func TestAsksHistory(t *testing.T) {
 			if test.live == "" {
 				facts[target("app")] = pin.Fact{Role: pin.Absent}
 			}
-			assert.Equal(t, test.want, pin.AsksHistory(pin.Request{Old: &old, New: test.new.object(t)}, facts))
+			assert.Equal(t, test.want, asksHistory(pin.Request{Old: &old, New: test.new.object(t)}, facts))
 		})
 	}
-	assert.False(t, pin.AsksHistory(pin.Request{New: on(a1, a1).object(t)}, world(a2)), "it is created")
+	assert.False(t, asksHistory(pin.Request{New: on(a1, a1).object(t)}, world(a2)), "it is created")
 	old, going, copied := on(a1, a1).object(t), v2(on(a1, a1)).object(t), v2(on(a1, a1)).object(t)
 	going.Terminating, copied.CopyOf = true, "CronJob report"
-	assert.False(t, pin.AsksHistory(pin.Request{Old: &old, New: going}, world(a2)), "it is being deleted")
-	assert.False(t, pin.AsksHistory(pin.Request{Old: &old, New: copied}, world(a2)), "its template is another's")
-}
-
-func TestReturns(t *testing.T) {
-	object, err := workload.Lookup("apps", "Deployment").Read(`{"metadata": {"name": "web"}, "spec": {"template": {
-		"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "web", "image": "v1", "resources": {}}]}}}}`)
-	require.NoError(t, err)
-	for name, test := range map[string]struct {
-		kept string
-		want bool
-	}{
-		"a ReplicaSet's": {
-			`{"metadata": {"creationTimestamp": null, "labels": {"app": "web", "pod-template-hash": "x"}}, "spec": {"containers": [{"name": "web", "image": "v1"}]}}`, true,
-		},
-		"a ControllerRevision's": {
-			`{"$patch": "replace", "metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"image": "v1", "name": "web", "resources": {}}]}}`, true,
-		},
-		"a list of nothing": {
-			`{"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "web", "image": "v1", "env": []}], "volumes": []}}`, true,
-		},
-		"another image":  {`{"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "web", "image": "v2"}]}}`, false},
-		"another label":  {`{"metadata": {"labels": {"app": "other"}}, "spec": {"containers": [{"name": "web", "image": "v1"}]}}`, false},
-		"no object":      {`[]`, false},
-		"an empty one":   {`{}`, false},
-		"no JSON at all": {`{`, false},
-	} {
-		assert.Equal(t, test.want, pin.Returns(object.Template, test.kept), name)
-	}
-	bare := workload.Template{Spec: `{"containers": []}`}
-	assert.True(t, pin.Returns(bare, `{"metadata": {"labels": {"pod-template-hash": "x"}}, "spec": {}}`), "a template without metadata")
+	assert.False(t, asksHistory(pin.Request{Old: &old, New: going}, world(a2)), "it is being deleted")
+	assert.False(t, asksHistory(pin.Request{Old: &old, New: copied}, world(a2)), "its template is another's")
 }

@@ -81,7 +81,7 @@ func keptWarning(source refs.Target, name string) string {
 }
 
 // warnings tell what happened, and nothing when nothing did.
-func (c *requestCase) warnings(outcomes []Outcome) []string {
+func (c *Case) warnings(outcomes []Outcome) []string {
 	var warnings []string
 	written := c.request.Old == nil || c.request.New.Template.Spec != c.request.Old.Template.Spec ||
 		c.request.New.Template.Metadata != c.request.Old.Template.Metadata ||
@@ -106,8 +106,8 @@ func (c *requestCase) warnings(outcomes []Outcome) []string {
 }
 
 // refWarning tells of a ref that will name no snapshot although somebody may think so.
-func (c *requestCase) refWarning(ref refs.Ref) string {
-	fact := c.facts[ref.Target]
+func (c *Case) refWarning(ref refs.Ref) string {
+	fact := c.fact(ref.Target)
 	source, known := c.source(ref.Target)
 	switch {
 	case known && ref.Repeated && ref.Name == source.Name && !c.new.excluded[source]:
@@ -122,7 +122,7 @@ func (c *requestCase) refWarning(ref refs.Ref) string {
 	return ""
 }
 
-func (c *requestCase) warning(o Outcome) string {
+func (c *Case) warning(o Outcome) string {
 	switch o.Reason {
 	case ReasonHeld:
 		return c.heldWarning(o)
@@ -159,16 +159,16 @@ func (c *requestCase) warning(o Outcome) string {
 // unmarked says whether a template comes in that knows of no pins, over one that
 // does: from a revision older than the opt-in, most likely, for which nobody can
 // bring back what the sources held.
-func (c *requestCase) unmarked() bool {
+func (c *Case) unmarked() bool {
 	_, has := c.new.object.Template.Annotations[wellknown.Pins]
 	return !has && len(c.old.pins) > 0
 }
 
 // heldWarning tells where a workload is held. Whoever takes one back that was still
 // behind may not know what the source holds by now.
-func (c *requestCase) heldWarning(o Outcome) string {
+func (c *Case) heldWarning(o Outcome) string {
 	before := c.old.observed(o.Source)
-	if o.Reason == ReasonRolledBack && before != "" && !c.offered(o.Source, before) {
+	if o.Reason == ReasonRolledBack && before != "" && !c.holds(o.Source, before) {
 		return warn("%s: held at %s; %s is newer: "+resumes, o.Source, o.Name, o.Live, c.kind())
 	}
 	return warn("%s: held at %s; to end it, "+resumes, o.Source, o.Name, c.kind())
@@ -179,10 +179,10 @@ func (c *requestCase) heldWarning(o Outcome) string {
 const resumes = "label the %s " + wellknown.Resume + "=true"
 
 // kind is what kubectl calls the workload's kind.
-func (c *requestCase) kind() string { return strings.ToLower(c.request.New.Kind.Kind) }
+func (c *Case) kind() string { return strings.ToLower(c.request.New.Kind.Kind) }
 
 // waitingWarning tells that a restored workload came before its snapshot.
-func (c *requestCase) waitingWarning(o Outcome) string {
+func (c *Case) waitingWarning(o Outcome) string {
 	switch {
 	case c.facts[refs.Target{Kind: o.Source.Kind, Name: o.Name}].Role != Absent, o.Name == o.Live:
 		return ""
@@ -193,7 +193,7 @@ func (c *requestCase) waitingWarning(o Outcome) string {
 	}
 }
 
-func (c *requestCase) unavailableWarning(o Outcome) string {
+func (c *Case) unavailableWarning(o Outcome) string {
 	switch {
 	case o.Problem != "" && o.Ended:
 		return warn("%s: no snapshot can be made; %s is kept until one can: %s", o.Source, o.Name, o.Problem)
@@ -203,7 +203,7 @@ func (c *requestCase) unavailableWarning(o Outcome) string {
 		return warn("%s: no snapshot can be made, so it is not pinned: %s", o.Source, o.Problem)
 	case o.Ended:
 		return warn("%s does not exist: its pin %s is kept until it does", o.Source, o.Name)
-	case o.old != "" && c.facts[o.Source].Role == Absent && !c.needed[o.Source]:
+	case o.old != "" && c.fact(o.Source).Role == Absent && !c.sayings().needed[o.Source]:
 		return warn("%s does not exist: %s is kept; to go without it, "+resumes, o.Source, o.Name, c.kind())
 	case o.old != "":
 		return keptWarning(o.Source, o.Name)
@@ -215,7 +215,7 @@ func (c *requestCase) unavailableWarning(o Outcome) string {
 }
 
 // denial says why the request can't be admitted, and what to do.
-func (c *requestCase) denial(outcomes []Outcome) string {
+func (c *Case) denial(outcomes []Outcome) string {
 	object := c.kind() + "/" + c.request.New.Name
 	for _, outcome := range outcomes {
 		switch outcome.Reason {

@@ -104,8 +104,7 @@ func ours(o workload.Object) bool {
 
 // release puts the names of sources back and takes our keys off. A pin whose
 // source is gone is kept: it is the only content that is left.
-func release(r Request, facts Facts) Decision {
-	c := newCase(r, facts)
+func (c *Case) release() Decision {
 	var decision Decision
 	told := map[refs.Target]bool{}
 	decision.Patch = renames(c.new, func(ref refs.Ref) string {
@@ -113,7 +112,7 @@ func release(r Request, facts Facts) Decision {
 		if !known {
 			return ref.Name
 		}
-		if c.facts[source].Role == Absent {
+		if c.fact(source).Role == Absent {
 			if !told[source] {
 				decision.Warnings = append(decision.Warnings, keptWarning(source, ref.Name))
 			}
@@ -122,8 +121,8 @@ func release(r Request, facts Facts) Decision {
 		}
 		return source.Name
 	})
-	decision.Patch = append(decision.Patch, unpinned(r.New)...)
-	decision.Patch = append(decision.Patch, relabel(r.New, nil)...)
+	decision.Patch = append(decision.Patch, unpinned(c.request.New)...)
+	decision.Patch = append(decision.Patch, relabel(c.request.New, nil)...)
 	return decision
 }
 

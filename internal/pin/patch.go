@@ -16,10 +16,7 @@ import (
 
 // patch makes the written object what the outcomes say: names of refs, and our
 // own keys, and nothing else.
-func (c *requestCase) patch(outcomes []Outcome) []jsonpatch.Operation {
-	if courseOf(c.request) == restoring {
-		return c.restore()
-	}
+func (c *Case) patch(outcomes []Outcome) []jsonpatch.Operation {
 	pins := map[refs.Target]string{}
 	names := map[refs.Target]string{}
 	labels := map[string]string{}
@@ -64,14 +61,14 @@ func (c *requestCase) patch(outcomes []Outcome) []jsonpatch.Operation {
 
 // keepUnserved leaves what is said of pins of kinds that aren't served any more, as
 // long as the template has them: nobody is to roll out because of that.
-func (c *requestCase) keepUnserved(pins map[refs.Target]string, labels map[string]string) {
+func (c *Case) keepUnserved(pins map[refs.Target]string, labels map[string]string) {
 	named := map[refs.Target]bool{}
 	for _, ref := range c.new.refs {
 		named[ref.Target] = true
 	}
 	for _, ref := range c.new.refs {
 		source, pinned := c.new.sources[ref.Target]
-		if !pinned || c.facts[ref.Target].Role != Unserved || named[source] {
+		if !pinned || c.fact(ref.Target).Role != Unserved || named[source] {
 			continue
 		}
 		pins[source] = ref.Name
@@ -85,19 +82,22 @@ func (c *requestCase) keepUnserved(pins map[refs.Target]string, labels map[strin
 // mixed says whether refs that the template excludes name the source as well as
 // a snapshot of it. Such a source isn't called pinned: a policy refuses templates
 // that begin to name a pinned one.
-func (c *requestCase) mixed(o Outcome) bool {
-	return o.Reason == ReasonExcluded && c.names[o.Source][o.Source.Name]
+func (c *Case) mixed(o Outcome) bool {
+	return o.Reason == ReasonExcluded && c.sayings().names[o.Source][o.Source.Name]
 }
 
-// restore puts back what the old template named for a source, ref by ref, and
-// our keys. A template that can't change has its refs where they were.
-func (c *requestCase) restore() []jsonpatch.Operation {
+// putBack has what can't change name what it did for each source, ref by ref, and puts
+// back our keys. Such a template has its refs where they were.
+func (c *Case) putBack() []jsonpatch.Operation {
 	before := map[string]refs.Ref{}
 	for _, ref := range c.old.refs {
 		before[ref.Pointer] = ref
 	}
 	operations := renames(c.new, func(ref refs.Ref) string {
-		was := before[ref.Pointer]
+		was, there := before[ref.Pointer]
+		if !there {
+			return ref.Name
+		}
 		source, pinned := c.saidSource(was.Target)
 		if now, known := c.saidSource(ref.Target); pinned && known && now == source {
 			return was.Name
@@ -130,7 +130,7 @@ func renames(s state, name func(refs.Ref) string) []jsonpatch.Operation {
 
 // annotate writes the pins. Once something was pinned the annotation stays,
 // empty if need be: only so can it be told that nothing is pinned on purpose.
-func (c *requestCase) annotate(pins string, wasPinned bool) []jsonpatch.Operation {
+func (c *Case) annotate(pins string, wasPinned bool) []jsonpatch.Operation {
 	have, has := c.new.object.Template.Annotations[wellknown.Pins]
 	_, had := c.old.object.Template.Annotations[wellknown.Pins]
 	if has && have == pins || pins == "" && !has && !had && !wasPinned {

@@ -1,8 +1,7 @@
-// Package pin decides what a workload's template shall name. Decide is the
-// whole of it: one pure function from what is written, what was there and what
-// the named objects are, to the names, the keys and the words for the person.
-// Admission applies its answer; the versioner asks it whether a workload is
-// behind.
+// Package pin decides what a workload's template shall name. A Case is the whole of
+// it: from what is written, what was there and what the named objects are, to the
+// names, the keys and the words for the person. Admission applies its answer; the
+// versioner asks it whether a workload is behind.
 //
 // The decision is taken per source, by the first rule of an ordered list that
 // applies (rules.go). It deliberately reads nothing: Wanted says which objects
@@ -10,7 +9,6 @@
 package pin
 
 import (
-	"slices"
 	"strings"
 
 	"gomodules.xyz/jsonpatch/v2"
@@ -29,38 +27,21 @@ type Request struct {
 	// NamespaceEnabled says that the namespace opts in what is written in it.
 	NamespaceEnabled bool
 
-	// Returned says that New's template is one that the workload had before, so that
-	// somebody takes it back. It is worth finding out where AsksHistory says so.
-	Returned bool
-
 	// Hashes are annotations of templates that don't make another template of one.
 	Hashes wellknown.Hashes
-
-	states []state // of New and Old, once they were read
 }
-
-// Read returns the request with its templates walked, for those who ask more
-// than once about it: the walk is most of what Wanted and Decide cost. New and
-// Old mustn't change afterwards.
-func (r Request) Read() Request {
-	r.states = states(r)
-	return r
-}
-
-// Refs are those of the new template.
-func (r Request) Refs() []refs.Ref { return states(r)[0].refs }
 
 // Role is what an object is to us.
 type Role int
 
-// The roles. The zero Role is that of a kind that isn't served: its refs are
-// none of our business.
+// The roles.
 const (
-	Unserved Role = iota
-	Absent        // there is no such object
-	Plain         // it is there, and neither a source nor a snapshot
-	Source        // it is versioned
-	Snapshot      // it is a snapshot, verified
+	unasked  Role = iota // nobody said: to decide without is a bug
+	Unserved             // its kind isn't served: its refs are none of our business
+	Absent               // there is no such object
+	Plain                // it is there, and neither a source nor a snapshot
+	Source               // it is versioned
+	Snapshot             // it is a snapshot, verified
 )
 
 // Fact is what is known of one object.
@@ -89,8 +70,8 @@ type Fact struct {
 	Invalid string
 }
 
-// offered says whether a suffix is of what a source holds, however long it is.
-func (f Fact) offered(suffix string) bool {
+// holds says whether a suffix is of what a source holds, however long it is.
+func (f Fact) holds(suffix string) bool {
 	return suffix != "" && f.Role == Source && strings.HasPrefix(f.Digest, suffix)
 }
 
@@ -113,7 +94,7 @@ func FactOf(object snapshot.Object) Fact {
 	}
 }
 
-// Facts are what is known of the objects that a request has to do with.
+// Facts are what is known of objects.
 type Facts map[refs.Target]Fact
 
 // Decision is the answer to a Request.
@@ -166,67 +147,6 @@ type Outcome struct {
 
 // Pinned says whether the refs will name a snapshot.
 func (o Outcome) Pinned() bool { return o.Name != o.Source.Name }
-
-// Decide answers a request. facts must hold all that Wanted asks for. Deciding
-// about its own answer changes nothing.
-func Decide(r Request, facts Facts) Decision {
-	switch courseOf(r) {
-	case none:
-		return Decision{}
-	case copied:
-		return Decision{Warnings: copyWarnings(r)}
-	case misspelt:
-		return Decision{Warnings: switchWarnings(r.New)}
-	case consuming:
-		return Decision{Patch: relabel(r.New, nil)}
-	case releasing:
-		return release(r, facts)
-	}
-	c := newCase(r, facts)
-	decision := Decision{Outcomes: c.outcomes(), Warnings: switchWarnings(r.New)}
-	if decision.Denied = c.denial(decision.Outcomes); decision.Denied != "" {
-		return Decision{Denied: decision.Denied, Outcomes: decision.Outcomes}
-	}
-	decision.Warnings = append(decision.Warnings, c.warnings(decision.Outcomes)...)
-	decision.Warnings = append(decision.Warnings, c.hiddenWarnings()...)
-	decision.Patch = c.patch(decision.Outcomes)
-	return decision
-}
-
-// Wanted returns the targets that Decide needs to know of and that facts don't
-// hold yet, sorted. What a snapshot turns out to be of may be wanted next, so
-// callers ask again until nothing is.
-func Wanted(r Request, facts Facts) []refs.Target {
-	if !courseOf(r).asks() {
-		return nil
-	}
-	want := map[refs.Target]bool{}
-	add := func(target refs.Target) {
-		if _, known := facts[target]; !known {
-			want[target] = true
-		}
-	}
-	for _, state := range states(r) {
-		for _, ref := range state.refs {
-			add(ref.Target)
-			if source, pinned := state.sources[ref.Target]; pinned {
-				add(source)
-			}
-			if fact := facts[ref.Target]; fact.Role == Snapshot {
-				add(refs.Target{Kind: ref.Kind, Name: fact.Of})
-			}
-		}
-		for _, offered := range state.offers(facts) {
-			add(offered)
-		}
-	}
-	targets := make([]refs.Target, 0, len(want))
-	for target := range want {
-		targets = append(targets, target)
-	}
-	slices.SortFunc(targets, refs.Target.Compare)
-	return targets
-}
 
 // Moves says whether a ref will name something else than the template says.
 func (o Outcome) Moves() bool { return o.Name != o.In }

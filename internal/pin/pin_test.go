@@ -1,6 +1,7 @@
 package pin_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -134,6 +135,33 @@ func world(live string, gone ...string) pin.Facts {
 		facts[target(name)] = pin.Fact{Role: pin.Absent}
 	}
 	return facts
+}
+
+// known is the case of a request with facts.
+func known(r pin.Request, facts pin.Facts) *pin.Case {
+	c := pin.NewCase(r)
+	c.Learn(facts)
+	return c
+}
+
+// unserved are facts of what isn't served.
+func unserved(targets ...refs.Target) pin.Facts {
+	facts := pin.Facts{}
+	for _, target := range targets {
+		facts[target] = pin.Fact{Role: pin.Unserved}
+	}
+	return facts
+}
+
+func decide(r pin.Request, facts pin.Facts) pin.Decision { return known(r, facts).Decide() }
+
+func wanted(r pin.Request, facts pin.Facts) []refs.Target { return known(r, facts).Wanted() }
+
+func asksHistory(r pin.Request, facts pin.Facts) bool { return known(r, facts).AsksHistory() }
+
+// revision is an object's template as a controller keeps it.
+func revision(o workload.Object) string {
+	return `{"metadata": ` + cmp.Or(o.Template.Metadata, "{}") + `, "spec": ` + o.Template.Spec + `}`
 }
 
 // digest is the full digest of what a snapshot holds.
@@ -615,12 +643,16 @@ func TestDecideTable(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			request := pin.Request{New: test.new.object(t), Returned: test.returned}
+			request := pin.Request{New: test.new.object(t)}
 			if test.old != nil {
 				old := test.old.object(t)
 				request.Old = &old
 			}
-			got := pin.Decide(request, test.facts)
+			c := known(request, test.facts)
+			if test.returned {
+				c.Remember([]string{revision(request.New)})
+			}
+			got := c.Decide()
 			assert.Equal(t, test.denied, got.Denied)
 			if test.denied != "" {
 				assert.Empty(t, got.Patch)
@@ -669,34 +701,34 @@ func TestAnUndoLeavesOtherSourcesAlone(t *testing.T) {
 	seen := snapshot.ObservedLabel(wellknown.ConfigMap, "extra")
 	old := on(a2, a2, b2).label(seen, snapshot.Suffix(b2)).object(t)
 	request := pin.Request{Old: &old, New: on(a2, a1, b2).label(seen, snapshot.Suffix(b2)).object(t)}
-	got := pin.Decide(request, world(a2))
+	got := decide(request, world(a2))
 	assert.Empty(t, got.Patch, "not one byte: extra moved to b1, and is picked up by the next touch")
 	assert.Equal(t, pin.ReasonUndone, got.Outcomes[1].Reason)
 }
 
 func TestAnUndoChangesNotOneByte(t *testing.T) {
 	old := on(a2, a2).object(t)
-	got := pin.Decide(pin.Request{Old: &old, New: on(a2, a1).object(t)}, world(a2))
+	got := decide(pin.Request{Old: &old, New: on(a2, a1).object(t)}, world(a2))
 	assert.Empty(t, got.Patch)
 }
 
 func TestSeveralSnapshotsAsBeforeAreLeftAlone(t *testing.T) {
 	both := on(a2, a1, a2).withPins("configmap/app=" + a1)
 	old := both.object(t)
-	got := pin.Decide(pin.Request{Old: &old, New: both.object(t)}, world(a2))
+	got := decide(pin.Request{Old: &old, New: both.object(t)}, world(a2))
 	assert.Empty(t, got.Denied)
 	assert.Empty(t, got.Patch)
 	assert.Empty(t, got.Warnings, "nothing was written that has to do with it")
 
 	edited := both.label(observed("app"), snapshot.Suffix(a1))
-	got = pin.Decide(pin.Request{Old: &old, New: edited.object(t)}, world(a2))
+	got = decide(pin.Request{Old: &old, New: edited.object(t)}, world(a2))
 	assert.Empty(t, got.Denied, "somebody wrote a label that only admission writes")
 	require.Len(t, got.Patch, 1)
 	assert.Equal(t, "/metadata/labels/observed.configpin.io~1configmap.app", got.Patch[0].Path)
 	assert.Equal(t, snapshot.Suffix(a2), got.Patch[0].Value)
 
 	changed := both.withImage("v2")
-	got = pin.Decide(pin.Request{Old: &old, New: changed.object(t)}, world(a2))
+	got = decide(pin.Request{Old: &old, New: changed.object(t)}, world(a2))
 	assert.Empty(t, got.Patch)
 	assert.Equal(t, []string{"configmap/app: several snapshots are named, so none is changed: name one, or app itself"}, got.Warnings)
 }
@@ -704,7 +736,7 @@ func TestSeveralSnapshotsAsBeforeAreLeftAlone(t *testing.T) {
 func TestWhatIsLeftAloneAndNamesItsSourceIsNotCalledPinned(t *testing.T) {
 	old := on(a1, a1, a1).object(t)
 	request := pin.Request{Old: &old, New: on(a1, a1, "app").withExclude("configmap/app").object(t)}
-	decision := pin.Decide(request, world(a1))
+	decision := decide(request, world(a1))
 	require.Len(t, decision.Patch, 2, "the refs stay as they are, and our keys go")
 	assert.Equal(t, "/spec/template/metadata/annotations/configpin.io~1pins", decision.Patch[0].Path)
 	assert.Empty(t, decision.Patch[0].Value)
@@ -714,7 +746,7 @@ func TestWhatIsLeftAloneAndNamesItsSourceIsNotCalledPinned(t *testing.T) {
 func TestAnExcludedSourceIsNoUndo(t *testing.T) {
 	old := on(a1, a1, b1).withExclude("configmap/extra").object(t)
 	request := pin.Request{Old: &old, New: on(a1, a1, b2).withExclude("configmap/extra").object(t)}
-	got := pin.Decide(request, world(a2))
+	got := decide(request, world(a2))
 	assert.Equal(t, pin.ReasonTouched, got.Outcomes[0].Reason)
 	assert.Equal(t, a2, got.Outcomes[0].Name)
 }
@@ -733,7 +765,7 @@ func TestOptingOut(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := pin.Decide(pin.Request{Old: &old, New: test.new.object(t)}, test.facts)
+			got := decide(pin.Request{Old: &old, New: test.new.object(t)}, test.facts)
 			object, err := old.Kind.Read(apply(t, test.new.json(), got))
 			require.NoError(t, err)
 			assert.Equal(t, test.want, refs.Walk(object.Template.Spec)[0].Name)
@@ -781,7 +813,7 @@ func TestWhatIsLeftAlone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			facts := world(a1)
-			got := pin.Decide(pin.Request{New: test.new}, facts)
+			got := decide(pin.Request{New: test.new}, facts)
 			assert.Empty(t, got.Patch)
 			assert.Empty(t, got.Denied)
 			assert.Equal(t, test.warnings, got.Warnings)
@@ -792,7 +824,7 @@ func TestWhatIsLeftAlone(t *testing.T) {
 func TestWrongValues(t *testing.T) {
 	new := on("", "plain").label("rollout", "auto").label("resume", "yes").withExclude("app,configmap/x").object(t)
 	facts := with(world(a1), "plain", pin.Fact{Role: pin.Plain, Invalid: "yes"})
-	got := pin.Decide(pin.Request{New: new}, facts)
+	got := decide(pin.Request{New: new}, facts)
 	assert.Equal(t, []string{
 		`label configpin.io/rollout: "auto" is not one of its values: "manual"`,
 		`label configpin.io/resume: "yes" is not one of its values: "true"`,
@@ -810,13 +842,13 @@ func TestOptingInTellsWhyNothingIsPinned(t *testing.T) {
 	assert.Equal(t, []string{
 		`configmap/plain: annotation configpin.io/versioned is "yes", not "true" or "false"`,
 		"configmap/none does not exist: its refs are left as they are",
-	}, pin.Decide(pin.Request{Old: &before, New: after}, facts).Warnings)
-	assert.Empty(t, pin.Decide(pin.Request{Old: &after, New: after}, facts).Warnings, "it was told")
+	}, decide(pin.Request{Old: &before, New: after}, facts).Warnings)
+	assert.Empty(t, decide(pin.Request{Old: &after, New: after}, facts).Warnings, "it was told")
 }
 
 func TestANamespaceOptsIn(t *testing.T) {
 	new := written{pins: "-", refs: []string{"app"}, bare: true}
-	got := pin.Decide(pin.Request{New: new.object(t), NamespaceEnabled: true}, world(a1))
+	got := decide(pin.Request{New: new.object(t), NamespaceEnabled: true}, world(a1))
 	object, err := workload.Lookup("apps", "Deployment").Read(apply(t, new.json(), got))
 	require.NoError(t, err)
 	assert.Equal(t, "true", object.Labels[wellknown.Enabled])
@@ -824,17 +856,17 @@ func TestANamespaceOptsIn(t *testing.T) {
 
 	out := new
 	out.labels = map[string]string{"enabled": "false"}
-	assert.Empty(t, pin.Decide(pin.Request{New: out.object(t), NamespaceEnabled: true}, world(a1)).Patch)
+	assert.Empty(t, decide(pin.Request{New: out.object(t), NamespaceEnabled: true}, world(a1)).Patch)
 }
 
 func TestWanted(t *testing.T) {
 	old := on(a2, a2).object(t)
 	request := pin.Request{Old: &old, New: on(a2, a1, "plain").object(t)}
-	assert.Equal(t, []refs.Target{target("app"), target(a1), target(a2), target("plain")}, pin.Wanted(request, nil))
-	assert.Empty(t, pin.Wanted(request, world(a2)))
+	assert.Equal(t, []refs.Target{target("app"), target(a1), target(a2), target("plain")}, wanted(request, nil))
+	assert.Empty(t, wanted(request, world(a2)))
 
 	unknown := pin.Request{New: on("", a1).withPins("-").object(t)}
-	assert.Equal(t, []refs.Target{target("app")}, pin.Wanted(unknown, pin.Facts{target(a1): {Role: pin.Snapshot, Of: "app"}}),
+	assert.Equal(t, []refs.Target{target("app")}, wanted(unknown, pin.Facts{target(a1): {Role: pin.Snapshot, Of: "app"}}),
 		"what a snapshot is of is wanted next")
 }
 
@@ -844,7 +876,7 @@ func TestWarningsFit(t *testing.T) {
 		target(long):          {Role: pin.Source, Current: long + "-aaaaaaaaaaaa", Digest: "a"},
 		target(long + "none"): {Role: pin.Absent},
 	}
-	got := pin.Decide(pin.Request{New: on("", long, long+"none").object(t)}, facts)
+	got := decide(pin.Request{New: on("", long, long+"none").object(t)}, facts)
 	require.Len(t, got.Warnings, 2)
 	for _, warning := range got.Warnings {
 		assert.LessOrEqual(t, len(warning), 120, warning)
@@ -852,7 +884,7 @@ func TestWarningsFit(t *testing.T) {
 	}
 }
 
-func ExampleDecide() {
+func ExampleCase() {
 	deployment := workload.Lookup("apps", "Deployment")
 	object, _ := deployment.Read(`{
 		"metadata": {"name": "web", "labels": {"configpin.io/enabled": "true"}},
@@ -860,7 +892,7 @@ func ExampleDecide() {
 	facts := pin.Facts{
 		{Kind: wellknown.ConfigMap, Name: "app"}: {Role: pin.Source, Current: "app-3f0c2a9b81de", Digest: "3f0c…"},
 	}
-	decision := pin.Decide(pin.Request{New: object}, facts)
+	decision := decide(pin.Request{New: object}, facts)
 	fmt.Println(decision.Warnings[0])
 	fmt.Println(decision.Patch[0].Path, decision.Patch[0].Value)
 	// Output:

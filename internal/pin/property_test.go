@@ -22,6 +22,18 @@ type drawn struct {
 	new, old written
 	request  pin.Request
 	facts    pin.Facts
+	returned bool
+}
+
+func (d drawn) decide() pin.Decision { return d.about(d.request, d.facts) }
+
+// about is the decision about another request, in place of the one that was drawn.
+func (d drawn) about(r pin.Request, facts pin.Facts) pin.Decision {
+	c := known(r, facts)
+	if d.returned {
+		c.Remember([]string{revision(r.New)})
+	}
+	return c.Decide()
 }
 
 func requests() *rapid.Generator[drawn] {
@@ -82,7 +94,7 @@ func requests() *rapid.Generator[drawn] {
 		if gone := rapid.SampledFrom([]string{"", a1, a2}).Draw(t, "gone"); gone != "" {
 			with(d.facts, gone, pin.Fact{Role: pin.Absent})
 		}
-		d.request.Returned = returned && pin.AsksHistory(d.request, d.facts)
+		d.returned = returned && asksHistory(d.request, d.facts)
 		return d
 	})
 }
@@ -105,7 +117,7 @@ func made(d drawn, decision pin.Decision) pin.Facts {
 func TestDecideTwiceIsDecideOnce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := requests().Draw(t, "request")
-		first := pin.Decide(d.request, d.facts)
+		first := d.decide()
 		if first.Denied != "" {
 			return
 		}
@@ -114,7 +126,7 @@ func TestDecideTwiceIsDecideOnce(t *testing.T) {
 		var err error
 		again.New, err = d.request.New.Kind.Read(document)
 		require.NoError(t, err)
-		second := pin.Decide(again, made(d, first))
+		second := d.about(again, made(d, first))
 		assert.Empty(t, second.Denied)
 		assert.Empty(t, second.Patch, "first %+v", first.Outcomes)
 	})
@@ -125,13 +137,13 @@ func TestTouchesSettle(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := requests().Draw(t, "request")
 		touch := pin.Request{New: d.request.New, Old: &d.request.New}
-		first := pin.Decide(touch, d.facts)
+		first := decide(touch, d.facts)
 		if first.Denied != "" {
 			return
 		}
 		stored, err := touch.New.Kind.Read(apply(t, d.new.json(), first))
 		require.NoError(t, err)
-		assert.Empty(t, pin.Decide(pin.Request{New: stored, Old: &stored}, made(d, first)).Patch)
+		assert.Empty(t, decide(pin.Request{New: stored, Old: &stored}, made(d, first)).Patch)
 	})
 }
 
@@ -141,7 +153,7 @@ func TestTouchesSettle(t *testing.T) {
 func TestNoHoldThatNobodyAskedFor(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := requests().Draw(t, "request")
-		first := pin.Decide(d.request, d.facts)
+		first := d.decide()
 		if first.Denied != "" || d.request.Old == nil || d.request.New.Kind.Frozen {
 			return
 		}
@@ -153,15 +165,15 @@ func TestNoHoldThatNobodyAskedFor(t *testing.T) {
 		facts[target("app")] = world(live)[target("app")]
 		asked := holds(first)
 		for _, outcome := range first.Outcomes {
-			if outcome.Live == "" || d.request.Returned || outcome.Reason == pin.ReasonRolledBack && outcome.In != outcome.Live {
+			if outcome.Live == "" || d.returned || outcome.Reason == pin.ReasonRolledBack && outcome.In != outcome.Live {
 				asked[outcome.Source] = true
 			}
 		}
 		if label := d.old.labels[observed("app")]; label != "" && strings.HasPrefix(digest(live), label) {
 			asked[target("app")] = true // it was held against that before
 		}
-		for source := range holds(pin.Decide(again, facts)) {
-			assert.Contains(t, asked, source, "first %+v, then %+v", first.Outcomes, pin.Decide(again, facts).Outcomes)
+		for source := range holds(d.about(again, facts)) {
+			assert.Contains(t, asked, source, "first %+v, then %+v", first.Outcomes, d.about(again, facts).Outcomes)
 		}
 	})
 }
@@ -186,14 +198,14 @@ func TestAnUndoDoesNotDependOnATouch(t *testing.T) {
 		names := rapid.SampledFrom([]string{a1, a2, a3})
 		behind := on(names.Draw(t, "offered"), names.Draw(t, "pinned"))
 		before := behind.object(t)
-		touch := pin.Decide(pin.Request{New: before, Old: &before}, facts)
+		touch := decide(pin.Request{New: before, Old: &before}, facts)
 		stored, err := before.Kind.Read(apply(t, behind.json(), touch))
 		require.NoError(t, err)
 
 		undone := on("", names.Draw(t, "undone"))
 		result := func(old workload.Object) pin.Outcome {
 			undone.labels = old.Labels // an undo leaves them
-			return pin.Decide(pin.Request{New: undone.object(t), Old: &old}, facts).Outcomes[0]
+			return decide(pin.Request{New: undone.object(t), Old: &old}, facts).Outcomes[0]
 		}
 		late, soon := result(stored), result(before)
 		if late.Reason == pin.ReasonRolledBack && soon.Reason == pin.ReasonRolledBack {
@@ -210,7 +222,7 @@ var allowedPath = regexp.MustCompile(`^(/spec/template|/spec/jobTemplate/spec/te
 func TestPatchTouchesNothingElse(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := requests().Draw(t, "request")
-		decision := pin.Decide(d.request, d.facts)
+		decision := d.decide()
 		for _, operation := range decision.Patch {
 			assert.Regexp(t, allowedPath, operation.Path)
 		}
@@ -276,7 +288,7 @@ func TestNeverUnpinnedByAccident(t *testing.T) {
 				pinned[target(fact.Of)] = true
 			}
 		}
-		for _, outcome := range pin.Decide(d.request, d.facts).Outcomes {
+		for _, outcome := range d.decide().Outcomes {
 			switch outcome.Reason {
 			case pin.ReasonExcluded, pin.ReasonNotVersioned, pin.ReasonDropped, pin.ReasonRepeated:
 			case pin.ReasonSeenAgain: // or it was dropped by that answer
@@ -311,7 +323,7 @@ func FuzzDecide(f *testing.F) {
 		if err != nil {
 			return
 		}
-		decision := pin.Decide(pin.Request{New: newObject, Old: &oldObject}, world(a2))
+		decision := decide(pin.Request{New: newObject, Old: &oldObject}, world(a2))
 		for _, operation := range decision.Patch {
 			assert.Regexp(t, allowedPathAnywhere, operation.Path)
 		}

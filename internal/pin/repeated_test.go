@@ -84,7 +84,7 @@ func TestRepeatedVariables(t *testing.T) {
 				old := test.old.object(t)
 				request.Old = &old
 			}
-			got := pin.Decide(request, world(test.live))
+			got := decide(request, world(test.live))
 			assert.Empty(t, got.Denied)
 			assert.Equal(t, test.warnings, got.Warnings)
 			stored, err := request.New.Kind.Read(apply(t, test.new.json(), got))
@@ -99,7 +99,7 @@ func TestRepeatedVariables(t *testing.T) {
 				pins = "-"
 			}
 			assert.Equal(t, test.pins, pins)
-			assert.Empty(t, pin.Decide(pin.Request{New: stored, Old: &stored}, world(test.live)).Patch, "and stays so")
+			assert.Empty(t, decide(pin.Request{New: stored, Old: &stored}, world(test.live)).Patch, "and stays so")
 		})
 	}
 }
@@ -125,13 +125,13 @@ func TestAnExportedManifestConverges(t *testing.T) {
 					applied = applied.label(observed("app"), stored.Labels[observed("app")])
 				}
 				before := stored
-				got := pin.Decide(pin.Request{New: applied.object(t), Old: &before}, facts)
+				got := decide(pin.Request{New: applied.object(t), Old: &before}, facts)
 				require.Empty(t, got.Denied)
 				document := apply(t, applied.json(), got)
 				var err error
 				stored, err = before.Kind.Read(document)
 				require.NoError(t, err)
-				touch := pin.Decide(pin.Request{New: stored, Old: &stored}, facts)
+				touch := decide(pin.Request{New: stored, Old: &stored}, facts)
 				assert.Empty(t, touch.Patch, "a touch moves it on")
 				names = append(names, refs.Walk(stored.Template.Spec)[0].Name)
 			}
@@ -158,7 +158,7 @@ func TestAKindThatIsNotServedAnyMore(t *testing.T) {
 	}
 	_, held := read(a1, d1, pins)
 	text, applied := read("app", "db", pins)
-	got := pin.Decide(pin.Request{New: applied, Old: &held}, facts)
+	got := decide(pin.Request{New: applied, Old: &held}, facts)
 	require.Len(t, got.Outcomes, 1)
 	assert.Equal(t, pin.ReasonHeld, got.Outcomes[0].Reason)
 	stored, err := applied.Kind.Read(apply(t, text, got))
@@ -169,14 +169,14 @@ func TestAKindThatIsNotServedAnyMore(t *testing.T) {
 func TestOptingOutTellsOnceOfASource(t *testing.T) {
 	old := on(a1, a1, a1).object(t)
 	new := on(a1, a1, a1).label("enabled", "false").object(t)
-	got := pin.Decide(pin.Request{Old: &old, New: new}, with(world(a1), "app", pin.Fact{Role: pin.Absent}))
+	got := decide(pin.Request{Old: &old, New: new}, with(world(a1), "app", pin.Fact{Role: pin.Absent}))
 	assert.Equal(t, []string{"configmap/app does not exist: its pin " + a1 + " is kept"}, got.Warnings)
 }
 
 func TestWordsOfOthersInWarnings(t *testing.T) {
 	problem := "policy \x1b[31mno\x1b[0m\r\n\tsays\u202e: \xff" + strings.Repeat("ä", 200)
 	facts := with(world(a2), "app", pin.Fact{Role: pin.Source, Problem: problem})
-	got := pin.Decide(pin.Request{New: on("", "app").object(t)}, facts)
+	got := decide(pin.Request{New: on("", "app").object(t)}, facts)
 	require.Len(t, got.Warnings, 1)
 	assert.True(t, strings.HasPrefix(got.Warnings[0], "configmap/app: no snapshot can be made, so it is not pinned: policy [31mno [0m says : "), got.Warnings[0])
 	assert.LessOrEqual(t, len(got.Warnings[0]), 120)
@@ -193,7 +193,7 @@ func TestKeysAreNeverCut(t *testing.T) {
 		target(second): {Role: pin.Snapshot, Of: long, Digest: digest(a2)},
 	}
 	old := on("", second).label(observed(long), snapshot.Suffix(second)).object(t)
-	got := pin.Decide(pin.Request{Old: &old, New: on("", first).label(observed(long), snapshot.Suffix(second)).object(t)}, facts)
+	got := decide(pin.Request{Old: &old, New: on("", first).label(observed(long), snapshot.Suffix(second)).object(t)}, facts)
 	require.Len(t, got.Warnings, 1)
 	assert.Contains(t, got.Warnings[0], "label the deployment configpin.io/resume=true")
 	assert.LessOrEqual(t, len(got.Warnings[0]), 120)
@@ -215,8 +215,8 @@ func BenchmarkDecideWithManySources(b *testing.B) {
 		}
 	}
 	object := on("", names...).object(b)
-	request := pin.Request{New: object, Old: &object}.Read()
+	request := pin.Request{New: object, Old: &object}
 	for b.Loop() {
-		pin.Decide(request, facts)
+		decide(request, facts)
 	}
 }

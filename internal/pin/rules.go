@@ -31,95 +31,6 @@ const (
 	ReasonRepeated     Reason = "Repeated"     // only variables name it whose names repeat
 )
 
-// situation is all that the rules know of one source in one request.
-type situation struct {
-	creating bool
-	frozen   bool
-	manual   bool
-	resume   bool
-
-	excluded  bool
-	unclear   bool // nobody understands whether it is to be pinned
-	ambiguous bool // the template names several snapshots, the same as OLD's
-	versioned bool // or absent: what is gone may come back as it was
-	optional  bool // it is gone, and Pods start without it
-
-	source string // its own name
-	in     string // what the template says
-	pinned bool   // in is a snapshot, not the source
-	exists bool   // in is a snapshot that is there, or will be
-
-	old  string // what OLD is pinned to, if anything
-	live string // the snapshot of what the source holds now, if there can be one
-
-	digest string // of what the source holds now
-
-	observed string // OLD's label
-	offered  bool   // that label is of what the source holds now
-	incoming string // the label in the written object
-	agrees   bool   // that label is of what the written object names
-	dropped  bool   // admission let go of it in the written object
-
-	restored bool // a new workload stays what it was where it comes from
-
-	deploy   bool // the rest of the template differs from OLD's
-	undo     bool // the request rolls back a source
-	returned bool // the template is one that the workload had before
-}
-
-// held says whether the workload stays on something else than live although it
-// was offered live: nobody but a person's undo can have done that.
-func (s situation) held() bool {
-	return s.old != "" && s.live != "" && s.old != s.live && s.offered
-}
-
-// behind says whether a template that names what OLD is pinned to would be moved to
-// what the source holds.
-func (s situation) behind() bool {
-	return !s.manual && !s.excluded && !s.unclear && !s.ambiguous && !s.resume &&
-		s.in == s.old && s.live != "" && s.live != s.old && !s.held()
-}
-
-// unpinned says whether the template names the source itself, and isn't to.
-func (s situation) unpinned() bool { return !s.pinned && !s.excluded }
-
-// rolledBack says whether the template brings in another snapshot.
-func (s situation) rolledBack() bool {
-	return !s.creating && !s.frozen && !s.ambiguous && s.pinned && s.in != s.old
-}
-
-// seenAgain says whether the template comes together with the label that our answer
-// to it would have had. That is our own answer, sent again; or an exported manifest,
-// put back. One whose snapshot is gone is neither: it would name nothing.
-func (s situation) seenAgain() bool {
-	if s.creating || s.dropped {
-		return s.dropped
-	}
-	return s.incoming != s.lastOffer() && s.agrees && s.pinned && (s.exists || s.in == s.old)
-}
-
-// lastOffer is OLD's label, of what is pinned. Of what isn't, because something takes the
-// pins back, it says nothing: it was left there.
-func (s situation) lastOffer() string {
-	if s.old == "" && !s.excluded {
-		return ""
-	}
-	return s.observed
-}
-
-// outdated says whether what is seen again is from before the source changed. Whoever
-// wrote that didn't take the source back: it must neither make a hold nor end one. What
-// nothing would move on stays: where only deploys change pins, what is excluded, and where
-// nobody can tell whether it is to be pinned.
-func (s situation) outdated() bool {
-	return s.seenAgain() && s.live != "" && s.in != s.live && !s.manual && !s.excluded && !s.unclear
-}
-
-// undoes says whether the request rolls back this source.
-func (s situation) undoes() bool {
-	return s.rolledBack() && s.versioned && !s.excluded && !s.outdated()
-}
-
 // answer is what a rule says: the name, the observed label, the reason.
 type answer struct {
 	name, observed string
@@ -176,7 +87,7 @@ func ambiguous(s situation) (answer, bool) { return s.leave(ReasonAmbiguous), s.
 
 // seenAgain: our own answer, or an exported manifest, of what the source still holds.
 func seenAgain(s situation) (answer, bool) {
-	return answer{name: s.in, observed: s.incoming, reason: ReasonSeenAgain}, s.seenAgain() && !s.outdated()
+	return answer{name: s.in, observed: s.labelled, reason: ReasonSeenAgain}, s.seenAgain() && !s.outdated()
 }
 
 // excluded: the template says that it is its own matter.
@@ -206,7 +117,7 @@ func resumed(s situation) (answer, bool) { return s.goOn(ReasonResumed), s.resum
 
 // restored: a workload that is created from a backup, or in another cluster, stays what it was.
 func restored(s situation) (answer, bool) {
-	return s.leave(ReasonRestored), s.creating && (s.exists || s.restored)
+	return s.leave(ReasonRestored), s.creating && (s.exists || s.cameWith)
 }
 
 // created: a new workload gets what the source holds.
@@ -257,8 +168,8 @@ func (s situation) leave(reason Reason) answer {
 	case !s.pinned:
 	case !s.creating:
 		label = s.observed
-	case s.incoming != "":
-		label = s.incoming
+	case s.labelled != "":
+		label = s.labelled
 	default:
 		label = snapshot.Suffix(s.in)
 	}
@@ -318,7 +229,7 @@ func (s situation) goBack(reason Reason) answer {
 func (s situation) offer() string {
 	suffix := snapshot.Suffix(s.live)
 	switch {
-	case s.live == s.old && s.offered:
+	case s.live == s.old && s.observedLive:
 		return s.observed
 	case s.live == s.old || s.lastOffer() != suffix:
 		return suffix

@@ -22,11 +22,11 @@ func TestOrderOfRules(t *testing.T) {
 			ReasonFrozen, ReasonAmbiguous,
 		},
 		"several snapshots come in beside a label that somebody edited": {
-			situation{ambiguous: true, pinned: true, exists: true, versioned: true, in: two, old: two, live: two, incoming: "222222222222", agrees: true},
+			situation{ambiguous: true, pinned: true, exists: true, versioned: true, in: two, old: two, live: two, labelled: "222222222222", agrees: true},
 			ReasonAmbiguous, ReasonSeenAgain,
 		},
 		"our own answer has what is excluded": {
-			situation{excluded: true, pinned: true, exists: true, versioned: true, in: two, old: one, live: two, incoming: "222222222222", agrees: true},
+			situation{excluded: true, pinned: true, exists: true, versioned: true, in: two, old: one, live: two, labelled: "222222222222", agrees: true},
 			ReasonSeenAgain, ReasonExcluded,
 		},
 		"what is excluded isn't versioned": {
@@ -50,11 +50,11 @@ func TestOrderOfRules(t *testing.T) {
 			ReasonUndone, ReasonManual,
 		},
 		"only deploys move a workload that was taken back": {
-			situation{manual: true, pinned: true, exists: true, versioned: true, in: one, old: one, live: two, observed: "222222222222", offered: true},
+			situation{manual: true, pinned: true, exists: true, versioned: true, in: one, old: one, live: two, observed: "222222222222", observedLive: true},
 			ReasonManual, ReasonHeld,
 		},
 		"a manifest is applied again that names the source of a hold": {
-			situation{versioned: true, in: "app", old: one, live: two, observed: "222222222222", offered: true},
+			situation{versioned: true, in: "app", old: one, live: two, observed: "222222222222", observedLive: true},
 			ReasonHeld, ReasonReapplied,
 		},
 		"a manifest is applied again": {
@@ -79,7 +79,7 @@ func TestOrderOfRules(t *testing.T) {
 // TestAnswersOfNeighbours: what the order decides about, beside the reason.
 func TestAnswersOfNeighbours(t *testing.T) {
 	const one, two = "app-111111111111", "app-222222222222"
-	several := situation{ambiguous: true, pinned: true, exists: true, versioned: true, in: two, old: two, live: two, observed: "111111111111", incoming: "222222222222", agrees: true}
+	several := situation{ambiguous: true, pinned: true, exists: true, versioned: true, in: two, old: two, live: two, observed: "111111111111", labelled: "222222222222", agrees: true}
 	assert.Equal(t, answer{name: two, observed: "111111111111", reason: ReasonAmbiguous}, decide(several), "the label is OLD's")
 
 	excluded := several
@@ -89,14 +89,14 @@ func TestAnswersOfNeighbours(t *testing.T) {
 	resumed := situation{creating: true, resume: true, pinned: true, exists: true, versioned: true, in: one, live: two}
 	assert.Equal(t, answer{name: two, observed: "222222222222", reason: ReasonResumed}, decide(resumed))
 
-	gone := situation{pinned: true, versioned: true, in: two, old: two, live: one, incoming: "222222222222", agrees: true}
+	gone := situation{pinned: true, versioned: true, in: two, old: two, live: one, labelled: "222222222222", agrees: true}
 	gone.old = one
 	assert.Equal(t, ReasonGone, decide(gone).reason, "an exported manifest whose snapshot is gone names nothing")
 }
 
 func TestWhatIsHeldRolledBackAndUndone(t *testing.T) {
 	const one, two = "app-111111111111", "app-222222222222"
-	assert.False(t, situation{old: one, offered: true}.held(), "without live there is nothing to be held from")
+	assert.False(t, situation{old: one, observedLive: true}.held(), "without live there is nothing to be held from")
 	back := situation{pinned: true, versioned: true, exists: true, in: two, old: one}
 	assert.True(t, back.rolledBack())
 	assert.True(t, back.undoes())
@@ -115,7 +115,7 @@ func TestWhatIsHeldRolledBackAndUndone(t *testing.T) {
 	for name, change := range map[string]func(*situation){
 		"the source isn't versioned": func(s *situation) { s.versioned = false },
 		"the source is excluded":     func(s *situation) { s.excluded = true },
-		"it is seen again":           func(s *situation) { s.live, s.incoming, s.agrees = "app-3", "222222222222", true },
+		"it is seen again":           func(s *situation) { s.live, s.labelled, s.agrees = "app-3", "222222222222", true },
 	} {
 		s := back
 		change(&s)
@@ -141,11 +141,11 @@ func TestAnswers(t *testing.T) {
 			answer{name: "app", observed: "1", reason: ReasonFrozen},
 		},
 		"our own answer, of what is excluded by now, stays where it was": {
-			situation{excluded: true, pinned: true, exists: true, versioned: true, in: one, old: two, live: two, incoming: "111111111111", agrees: true},
+			situation{excluded: true, pinned: true, exists: true, versioned: true, in: one, old: two, live: two, labelled: "111111111111", agrees: true},
 			answer{name: one, observed: "111111111111", reason: ReasonSeenAgain},
 		},
 		"an exported manifest of what is gone, as its source is": {
-			situation{pinned: true, versioned: true, in: two, old: one, observed: "1", incoming: "222222222222", agrees: true},
+			situation{pinned: true, versioned: true, in: two, old: one, observed: "1", labelled: "222222222222", agrees: true},
 			answer{name: two, observed: "1", reason: ReasonGone},
 		},
 		"a snapshot that is gone comes in with the wish to go on": {
@@ -153,7 +153,7 @@ func TestAnswers(t *testing.T) {
 			answer{name: three, observed: "333333333333", reason: ReasonResumed},
 		},
 		"a deploy elsewhere ends no hold": {
-			situation{deploy: true, pinned: true, exists: true, versioned: true, in: one, old: one, live: two, observed: "222222222222", offered: true},
+			situation{deploy: true, pinned: true, exists: true, versioned: true, in: one, old: one, live: two, observed: "222222222222", observedLive: true},
 			answer{name: one, observed: "222222222222", reason: ReasonHeld},
 		},
 		"an undo elsewhere leaves no source un-pinned": {
@@ -192,11 +192,11 @@ func TestOffer(t *testing.T) {
 		s    situation
 		want string
 	}{
-		"it is there, and was offered it":       {situation{live: two, old: two, observed: "2", offered: true, digest: long}, "2"},
+		"it is there, and was offered it":       {situation{live: two, old: two, observed: "2", observedLive: true, digest: long}, "2"},
 		"it is there, and was offered the like": {situation{live: two, old: two, observed: "222222222222", digest: long}, "222222222222"},
 		"it was offered something else":         {situation{live: two, old: one, observed: "1", digest: long}, "222222222222"},
-		"it was offered that, and stayed":       {situation{live: two, old: one, observed: "222222222222", offered: true, digest: long}, long},
-		"there is no other length":              {situation{live: two, old: one, observed: "222222222222", offered: true, digest: "222222222222"}, "222222222222"},
+		"it was offered that, and stayed":       {situation{live: two, old: one, observed: "222222222222", observedLive: true, digest: long}, long},
+		"there is no other length":              {situation{live: two, old: one, observed: "222222222222", observedLive: true, digest: "222222222222"}, "222222222222"},
 	} {
 		assert.Equal(t, test.want, test.s.offer(), name)
 	}

@@ -55,7 +55,7 @@ func decided(t *testing.T, old, new [2]string, facts pin.Facts) (name, seen stri
 	t.Helper()
 	_, before := using(t, old[0], old[1], "v1")
 	text, after := using(t, new[0], new[1], "v1")
-	decision = pin.Decide(pin.Request{New: after, Old: &before}, facts)
+	decision = decide(pin.Request{New: after, Old: &before}, facts)
 	object, err := after.Kind.Read(apply(t, text, decision))
 	require.NoError(t, err)
 	return refs.Walk(object.Template.Spec)[0].Name, object.Labels["observed.configpin.io/secret.db"], decision
@@ -98,19 +98,19 @@ func TestWhatWasOfferedIsWanted(t *testing.T) {
 	_, held := using(t, lost1, lost2, "v1")
 	known := maps.Clone(vault(d2))
 	delete(known, secret(lost2))
-	assert.Equal(t, []refs.Target{secret(lost2)}, pin.Wanted(pin.Request{New: held, Old: &held}, known))
+	assert.Equal(t, []refs.Target{secret(lost2)}, wanted(pin.Request{New: held, Old: &held}, known))
 	_, held = using(t, lost1, d2, "v1")
-	assert.Empty(t, pin.Wanted(pin.Request{New: held, Old: &held}, known))
+	assert.Empty(t, wanted(pin.Request{New: held, Old: &held}, known))
 	old := on(a1, a2).object(t)
 	known = world(a3)
 	delete(known, target(a1))
-	assert.Empty(t, pin.Wanted(pin.Request{New: old, Old: &old}, known))
+	assert.Empty(t, wanted(pin.Request{New: old, Old: &old}, known))
 }
 
 // TestWhatIsNotServedAnyMore: who stops serving Secrets rolls nothing, and breaks no
 // manifest.
 func TestWhatIsNotServedAnyMore(t *testing.T) {
-	unserved := pin.Facts{}
+	unserved := unserved(secret("db"), secret(d1))
 	pinned := [2]string{d1, d1}
 	got, _, decision := decided(t, pinned, pinned, unserved)
 	assert.Equal(t, d1, got)
@@ -119,7 +119,7 @@ func TestWhatIsNotServedAnyMore(t *testing.T) {
 
 	text, applied := using(t, "db", d1, "v1")
 	_, before := using(t, d1, d1, "v1")
-	decision = pin.Decide(pin.Request{New: applied, Old: &before}, unserved)
+	decision = decide(pin.Request{New: applied, Old: &before}, unserved)
 	object, err := applied.Kind.Read(apply(t, text, decision))
 	require.NoError(t, err)
 	assert.Equal(t, "db", refs.Walk(object.Template.Spec)[0].Name, "a manifest is taken as it is")
@@ -127,13 +127,13 @@ func TestWhatIsNotServedAnyMore(t *testing.T) {
 
 	text, out := using(t, d1, d1, "v1")
 	out.Labels = map[string]string{wellknown.Enabled: "false", "observed.configpin.io/secret.db": "111111111111"}
-	decision = pin.Decide(pin.Request{New: out, Old: &before}, unserved)
+	decision = decide(pin.Request{New: out, Old: &before}, unserved)
 	object, err = out.Kind.Read(apply(t, text, decision))
 	require.NoError(t, err)
 	assert.Equal(t, "db", refs.Walk(object.Template.Spec)[0].Name, "opting out puts the source's name back")
 
 	_, never := using(t, "db", "", "v1")
-	assert.Empty(t, pin.Decide(pin.Request{New: never}, unserved).Patch)
+	assert.Empty(t, decide(pin.Request{New: never}, unserved).Patch)
 }
 
 func TestAJobOfWhatIsNotServedAnyMore(t *testing.T) {
@@ -145,7 +145,7 @@ func TestAJobOfWhatIsNotServedAnyMore(t *testing.T) {
 		return object
 	}
 	before := read(d1, "secret/db="+d1)
-	decision := pin.Decide(pin.Request{New: read("db", "secret/db="+d1), Old: &before}, pin.Facts{})
+	decision := decide(pin.Request{New: read("db", "secret/db="+d1), Old: &before}, unserved(secret("db"), secret(d1)))
 	require.Len(t, decision.Patch, 1, "its template can't change")
 	assert.Equal(t, d1, decision.Patch[0].Value)
 }
@@ -163,7 +163,7 @@ func TestNoWarningSaysWhichSecretsThereAre(t *testing.T) {
 			if pinned != "db" {
 				written.Template.Annotations = map[string]string{wellknown.Pins: "secret/db=" + pinned}
 			}
-			decision := pin.Decide(pin.Request{New: written}, pin.Facts{secret("db"): fact, secret(d1): {Role: pin.Absent}})
+			decision := decide(pin.Request{New: written}, pin.Facts{secret("db"): fact, secret(d1): {Role: pin.Absent}})
 			assert.Empty(t, decision.Warnings, "%s, pinned to %s", name, pinned)
 		}
 	}

@@ -107,7 +107,7 @@ func TestSituations(t *testing.T) {
 				old := test.old.object(t)
 				request.Old = &old
 			}
-			got := pin.Decide(request, test.facts)
+			got := decide(request, test.facts)
 			require.Empty(t, got.Denied)
 			require.Len(t, got.Outcomes, 1)
 			o := got.Outcomes[0]
@@ -119,14 +119,14 @@ func TestSituations(t *testing.T) {
 func TestWhatIsNoHold(t *testing.T) {
 	old := on(a1, a2).object(t)
 	facts := with(world(a1), "app", pin.Fact{Role: pin.Source, Digest: digest(a1), Problem: "exceeded quota"})
-	got := pin.Decide(pin.Request{Old: &old, New: old}, facts)
+	got := decide(pin.Request{Old: &old, New: old}, facts)
 	require.Len(t, got.Outcomes, 1)
 	assert.False(t, got.Outcomes[0].Held, "there is nothing to be held from that could be pinned")
 }
 
 func TestAnotherSnapshotBesideThePinIsDenied(t *testing.T) {
 	old := on(a1, a1).object(t)
-	got := pin.Decide(pin.Request{Old: &old, New: on(a1, a1, a2).object(t)}, world(a2))
+	got := decide(pin.Request{Old: &old, New: on(a1, a1, a2).object(t)}, world(a2))
 	assert.Contains(t, got.Denied, "refers to 2 snapshots of configmap/app")
 }
 
@@ -134,7 +134,7 @@ func TestAnotherSnapshotBesideThePinIsDenied(t *testing.T) {
 func TestWhatOptingOutPutsBack(t *testing.T) {
 	object := raw(t, `, "labels": {"configpin.io/enabled": "false"}`, `{"annotations": {"configpin.io/pins": "configmap/extra=`+b1+`"}}`,
 		`{"volumes": [{"configMap": {"name": "`+a1+`"}}, {"configMap": {"name": "none"}}, {"configMap": {"name": "`+b1+`"}}]}`)
-	got := pin.Decide(pin.Request{New: object}, world(a1))
+	got := decide(pin.Request{New: object}, world(a1))
 	assert.Empty(t, got.Warnings)
 	assert.Equal(t, []string{
 		"replace /spec/template/spec/volumes/0/configMap/name app",
@@ -143,7 +143,7 @@ func TestWhatOptingOutPutsBack(t *testing.T) {
 	}, operations(got))
 
 	never := raw(t, `, "labels": {"configpin.io/enabled": "false"}`, "", `{"volumes": [{"configMap": {"name": "`+a1+`"}}]}`)
-	assert.Empty(t, pin.Decide(pin.Request{New: never}, world(a1)).Patch, "it was never opted in")
+	assert.Empty(t, decide(pin.Request{New: never}, world(a1)).Patch, "it was never opted in")
 }
 
 // Labels are made of what there is to say.
@@ -153,7 +153,7 @@ func TestLabelsThatAreMade(t *testing.T) {
 	}
 	old := raw(t, "", template(a1), `{"volumes": [{"configMap": {"name": "`+a1+`"}}]}`)
 	undone := raw(t, "", template(a2), `{"volumes": [{"configMap": {"name": "`+a2+`"}}]}`)
-	got := pin.Decide(pin.Request{Old: &old, New: undone, NamespaceEnabled: true}, with(world(a1), "app", pin.Fact{Role: pin.Absent}))
+	got := decide(pin.Request{Old: &old, New: undone, NamespaceEnabled: true}, with(world(a1), "app", pin.Fact{Role: pin.Absent}))
 	assert.Equal(t, []string{"add /metadata/labels map[configpin.io/enabled:true]"}, operations(got))
 }
 
@@ -161,19 +161,19 @@ func TestLabelsThatAreMade(t *testing.T) {
 // excludes one doesn't.
 func TestTheEmptyPinsOfWhatIsLetGo(t *testing.T) {
 	old := on(a1, a1).withPins("-").withOptional().object(t)
-	got := pin.Decide(pin.Request{Old: &old, New: on(a1, "app").withOptional().withImage("v2").object(t)}, with(world(a1), "app", pin.Fact{Role: pin.Absent}))
+	got := decide(pin.Request{Old: &old, New: on(a1, "app").withOptional().withImage("v2").object(t)}, with(world(a1), "app", pin.Fact{Role: pin.Absent}))
 	assert.Equal(t, pin.ReasonDropped, got.Outcomes[0].Reason)
 	assert.Equal(t, []string{
 		"add /spec/template/metadata/annotations map[configpin.io/pins:]",
 		"remove /metadata/labels/observed.configpin.io~1configmap.app <nil>",
 	}, operations(got))
-	assert.Empty(t, pin.Decide(pin.Request{New: on("", "app").withExclude("configmap/app").object(t)}, world(a1)).Patch)
+	assert.Empty(t, decide(pin.Request{New: on("", "app").withExclude("configmap/app").object(t)}, world(a1)).Patch)
 }
 
 // What a Job named for one source isn't put where another is named.
 func TestAJobWhoseSourcesWereExchanged(t *testing.T) {
 	old := on(a1, a1, b1).withKind("Job").object(t)
-	for _, o := range pin.Decide(pin.Request{Old: &old, New: on("", "extra", "app").withKind("Job").object(t)}, world(a2)).Patch {
+	for _, o := range decide(pin.Request{Old: &old, New: on("", "extra", "app").withKind("Job").object(t)}, world(a2)).Patch {
 		assert.NotContains(t, o.Path, "/spec/template/spec/")
 	}
 }
@@ -181,7 +181,7 @@ func TestAJobWhoseSourcesWereExchanged(t *testing.T) {
 // An optional source of which nothing is known is kept like any other.
 func TestAnOptionalSourceThatIsNotKnown(t *testing.T) {
 	old := on(a1, a1).withOptional().object(t)
-	got := pin.Decide(pin.Request{Old: &old, New: on(a1, a1).withOptional().withImage("v2").object(t)}, with(world(a1), "app", pin.Fact{Role: pin.Source, Digest: digest(a2)}))
+	got := decide(pin.Request{Old: &old, New: on(a1, a1).withOptional().withImage("v2").object(t)}, with(world(a1), "app", pin.Fact{Role: pin.Source, Digest: digest(a2)}))
 	assert.Equal(t, []string{"configmap/app does not exist: its pin " + a1 + " is kept"}, got.Warnings)
 	assert.Equal(t, snapshot.Suffix(a1), got.Outcomes[0].Observed)
 }

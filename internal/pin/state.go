@@ -42,31 +42,14 @@ func read(o workload.Object, found []refs.Ref) state {
 	return s
 }
 
-// states reads New, and Old if there is one. Most writes leave the spec of the
-// template as it is, byte for byte: then one walk serves both.
-func states(r Request) []state {
-	if r.states != nil {
-		return r.states
-	}
-	found := refs.Walk(r.New.Template.Spec)
-	all := []state{read(r.New, found)}
-	if r.Old == nil {
-		return all
-	}
-	if r.Old.Template.Spec != r.New.Template.Spec {
-		found = refs.Walk(r.Old.Template.Spec)
-	}
-	return append(all, read(*r.Old, found))
-}
-
 func (s state) observed(source refs.Target) string {
 	return s.object.Labels[snapshot.ObservedLabel(source.Kind, source.Name)]
 }
 
-// offers are the snapshots of Secrets that the object was offered last, where the
+// ofOtherKeys are the snapshots of Secrets that the object was offered last, where the
 // digest of what the source holds doesn't say whether it is that: it may be by
 // another key.
-func (s state) offers(facts Facts) []refs.Target {
+func (s state) ofOtherKeys(facts Facts) []refs.Target {
 	var offered []refs.Target
 	for _, ref := range s.refs {
 		source := ref.Target
@@ -76,7 +59,7 @@ func (s state) offers(facts Facts) []refs.Target {
 			source.Name = fact.Of
 		}
 		suffix := s.observed(source)
-		if source.Kind == wellknown.Secret && facts[source].Role == Source && suffix != "" && !facts[source].offered(suffix) {
+		if source.Kind == wellknown.Secret && facts[source].Role == Source && suffix != "" && !facts[source].holds(suffix) {
 			offered = append(offered, refs.Target{Kind: source.Kind, Name: snapshot.Name(source.Name, suffix)})
 		}
 	}

@@ -93,7 +93,7 @@ func TestASwitchThatNobodyUnderstandsChangesNothing(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			old := test.old.object(t)
-			got := pin.Decide(pin.Request{Old: &old, New: test.new.object(t)}, test.facts)
+			got := decide(pin.Request{Old: &old, New: test.new.object(t)}, test.facts)
 			require.Empty(t, got.Denied)
 			assert.Contains(t, got.Warnings, said)
 			object := after(t, test.new, got)
@@ -120,7 +120,7 @@ func TestRolloutThatNobodyUnderstands(t *testing.T) {
 		"what was never pinned yet": {on(a1, a1, "extra"), a1},
 	} {
 		new := test.new.label("rollout", "Manual")
-		got := pin.Decide(pin.Request{Old: &old, New: new.object(t)}, world(a2))
+		got := decide(pin.Request{Old: &old, New: new.object(t)}, world(a2))
 		assert.Equal(t, test.want, named(after(t, new, got))[0], name)
 		assert.Contains(t, got.Warnings, `label configpin.io/rollout: "Manual" is not one of its values: "manual"`, name)
 	}
@@ -129,7 +129,7 @@ func TestRolloutThatNobodyUnderstands(t *testing.T) {
 // TestResumeThatNobodyUnderstands ends no hold.
 func TestResumeThatNobodyUnderstands(t *testing.T) {
 	old, new := on(a2, a1).object(t), on(a2, a1).label("resume", "yes")
-	got := pin.Decide(pin.Request{Old: &old, New: new.object(t)}, world(a2))
+	got := decide(pin.Request{Old: &old, New: new.object(t)}, world(a2))
 	assert.Equal(t, []string{a1}, named(after(t, new, got)))
 	assert.Contains(t, got.Warnings, `label configpin.io/resume: "yes" is not one of its values: "true"`)
 }
@@ -149,14 +149,14 @@ func TestASourceOfWhichNobodyKnowsWhetherItIsVersioned(t *testing.T) {
 		"never pinned":             {on("", "app"), on("", "app"), "app"},
 	} {
 		old := test.old.object(t)
-		got := pin.Decide(pin.Request{Old: &old, New: test.new.object(t)}, facts)
+		got := decide(pin.Request{Old: &old, New: test.new.object(t)}, facts)
 		require.Empty(t, got.Denied, name)
 		assert.Equal(t, []string{test.want}, named(after(t, test.new, got)), name)
 		assert.NotContains(t, got.Warnings, "configmap/app is not pinned any more", name)
 	}
 	old, new := on(a1, a1).object(t), on("", "app").withPins("-")
 	assert.Equal(t, []string{`configmap/app: annotation configpin.io/versioned is "True", not "true" or "false"`},
-		pin.Decide(pin.Request{Old: &old, New: new.object(t)}, facts).Warnings)
+		decide(pin.Request{Old: &old, New: new.object(t)}, facts).Warnings)
 }
 
 // TestNothingPatchesTheTemplateOfAFrozenObject: the API server refuses a Job whose
@@ -177,10 +177,10 @@ func TestNothingPatchesTheTemplateOfAFrozenObject(t *testing.T) {
 		"pins are written to it":                           {old: bare(a1), new: bare(a1).withPins("configmap/app=" + a1)},
 		"pins are written to it by who opts out":           {old: bare(a1), new: bare(a1).withPins("configmap/app="+a1).label("enabled", "false")},
 	} {
-		for live, facts := range map[string]pin.Facts{"current": world(a1), "behind": world(a2), "unserved": {}} {
+		for live, facts := range map[string]pin.Facts{"current": world(a1), "behind": world(a2), "unserved": unserved(target("app"), target(a1))} {
 			old := test.old.object(t)
 			request := pin.Request{Old: &old, New: test.new.object(t), NamespaceEnabled: test.enabled}
-			got := pin.Decide(request, facts)
+			got := decide(request, facts)
 			assert.Empty(t, got.Denied)
 			object := after(t, test.new, got)
 			if live == "unserved" && name == "its manifest names the source" {
@@ -206,7 +206,7 @@ func TestFrozenTemplatesAreNeverChanged(t *testing.T) {
 		d.new.labels = labels
 		old := d.old.object(t)
 		request := pin.Request{Old: &old, New: d.new.object(t), NamespaceEnabled: rapid.Bool().Draw(t, "namespace")}
-		for _, operation := range pin.Decide(request, d.facts).Patch {
+		for _, operation := range decide(request, d.facts).Patch {
 			assert.NotContains(t, operation.Path, "/template")
 		}
 	})
@@ -225,7 +225,7 @@ func TestResumeIsConsumedOfWhatIsOptedOut(t *testing.T) {
 				before := old.object(t)
 				request.Old = &before
 			}
-			got := pin.Decide(request, nil)
+			got := decide(request, nil)
 			object := after(t, new, got)
 			assert.NotContains(t, object.Labels, wellknown.Resume, name)
 			assert.Equal(t, []string{"app"}, named(object), name)
@@ -240,10 +240,10 @@ func TestFrozenObjectsOfOthers(t *testing.T) {
 	job := func(w written) workload.Object { return w.withKind("Job").object(t) }
 	plain := job(written{pins: "-", refs: []string{"none"}})
 	others := pin.Request{New: plain, Old: &plain}
-	assert.Empty(t, pin.Wanted(others, nil))
-	assert.Equal(t, pin.Decision{}, pin.Decide(others, with(world(a2), "none", pin.Fact{Role: pin.Absent})))
+	assert.Empty(t, wanted(others, nil))
+	assert.Equal(t, pin.Decision{}, decide(others, with(world(a2), "none", pin.Fact{Role: pin.Absent})))
 	pinned, out := job(on(a1, a1)), job(on("", "app").withPins("-").label("enabled", "false"))
-	assert.Contains(t, pin.Wanted(pin.Request{New: out, Old: &pinned}, nil), target("app"))
+	assert.Contains(t, wanted(pin.Request{New: out, Old: &pinned}, nil), target("app"))
 }
 
 // TestReleasedIsConsumed: the label that has a workload opted out as if it carried none
@@ -267,7 +267,7 @@ func TestReleasedIsConsumed(t *testing.T) {
 					old = new.object(t)
 				}
 				request := pin.Request{New: new.object(t), Old: &old, NamespaceEnabled: namespace}
-				got := pin.Decide(request, world(a2))
+				got := decide(request, world(a2))
 				object := after(t, new, got)
 				assert.NotContains(t, object.Labels, wellknown.Enabled, name)
 				assert.Contains(t, object.Labels, wellknown.Rollout, name)
@@ -290,7 +290,7 @@ func TestALabelOnCopiesIsToldOf(t *testing.T) {
 		return object
 	}
 	labelled := job(`"configpin.io/enabled":"true"`, "")
-	got := pin.Decide(pin.Request{New: labelled}, world(a1))
+	got := decide(pin.Request{New: labelled}, world(a1))
 	assert.Equal(t, []string{"label configpin.io/enabled pins no copy of a template: label cronjob/report itself"}, got.Warnings)
 	assert.Empty(t, got.Patch)
 	for name, request := range map[string]pin.Request{
@@ -299,6 +299,6 @@ func TestALabelOnCopiesIsToldOf(t *testing.T) {
 		"the label says no":                  {New: job(`"configpin.io/enabled":"false"`, "")},
 		"the namespace opts in, not a label": {New: job("", ""), NamespaceEnabled: true},
 	} {
-		assert.Equal(t, pin.Decision{}, pin.Decide(request, world(a1)), name)
+		assert.Equal(t, pin.Decision{}, decide(request, world(a1)), name)
 	}
 }

@@ -86,7 +86,7 @@ type sources interface {
 	Metadata(key cluster.Key) (snapshot.Object, bool)
 	Holds(source cluster.Key, suffix string) bool
 	Exists(ctx context.Context, key cluster.Key) (bool, error)
-	Facts(namespace string, request pin.Request) (facts pin.Facts, unknown map[refs.Target]bool)
+	Tell(namespace string, of *pin.Case) (unknown map[refs.Target]bool)
 }
 
 // New returns a Rollout of what workloads and sources know.
@@ -270,15 +270,15 @@ type state struct {
 }
 
 func (r *Rollout) look(object workload.Object) state {
-	request := pin.Request{New: object, Old: &object}.Read()
-	facts, unknown := r.sources.Facts(object.Namespace, request)
-	decision := pin.Decide(request, facts)
+	touch := pin.NewCase(pin.Request{New: object, Old: &object})
+	unknown := r.sources.Tell(object.Namespace, touch)
+	decision := touch.Decide()
 	return state{
 		known:    len(unknown) == 0,
 		behind:   len(decision.Patch) > 0 || object.Misowned,
 		moves:    slices.ContainsFunc(decision.Outcomes, pin.Outcome.Moves),
 		warnings: decision.Warnings,
-		missing: slices.DeleteFunc(pin.Missing(decision, facts), func(gone pin.Gone) bool {
+		missing: slices.DeleteFunc(pin.Missing(decision, touch.Facts()), func(gone pin.Gone) bool {
 			return unknown[gone.Source] // it may be the current one, which is made again
 		}),
 	}

@@ -110,9 +110,10 @@ func (c current) Holds(key cluster.Key, suffix string) bool {
 
 func (c current) Exists(context.Context, cluster.Key) (bool, error) { return false, nil }
 
-func (c current) Facts(_ string, request pin.Request) (pin.Facts, map[refs.Target]bool) {
-	facts, app := pin.Facts{}, refs.Target{Kind: "configmap", Name: "app"}
-	for targets := pin.Wanted(request, facts); len(targets) > 0; targets = pin.Wanted(request, facts) {
+func (c current) Tell(_ string, of *pin.Case) map[refs.Target]bool {
+	app := refs.Target{Kind: "configmap", Name: "app"}
+	_ = of.Ask(func(targets []refs.Target) (pin.Facts, error) {
+		facts := pin.Facts{}
 		for _, target := range targets {
 			facts[target] = pin.Fact{Role: pin.Snapshot, Of: "app", Digest: target.Name}
 			if strings.HasPrefix(target.Name, "app-gone") {
@@ -120,11 +121,12 @@ func (c current) Facts(_ string, request pin.Request) (pin.Facts, map[refs.Targe
 			}
 		}
 		facts[app] = pin.Fact{Role: pin.Source, Current: string(c), Digest: string(c)}
-	}
+		return facts, nil
+	})
 	if c == "" {
-		return facts, map[refs.Target]bool{app: true}
+		return map[refs.Target]bool{app: true}
 	}
-	return facts, nil
+	return nil
 }
 
 func TestReconcile(t *testing.T) {

@@ -83,10 +83,10 @@ type changing struct {
 	*users
 }
 
-func (c changing) Facts(namespace string, request pin.Request) (pin.Facts, map[refs.Target]bool) {
+func (c changing) Tell(namespace string, of *pin.Case) map[refs.Target]bool {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
-	return current(c.live).Facts(namespace, request)
+	return current(c.live).Tell(namespace, of)
 }
 
 func (c changing) Synced() bool { return true }
