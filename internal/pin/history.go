@@ -9,10 +9,10 @@ import (
 )
 
 // AsksHistory says whether Decide answers otherwise if the template is one that the
-// workload had before (Remember): the rest of it changes while the workload is behind, and
-// it names the pins that are there, and no source that would be pinned. A new image is to
-// have what the sources hold by now; an undo is to bring back what was, and nothing newer.
-// Nothing in the request tells them apart. It is rare, so that whoever asks may read for it.
+// workload had before (Remember): it changes while the workload is behind, and names a pin
+// that is there. A new image is to have what the sources hold by now; an undo is to bring
+// back what was, and nothing newer. Nothing in the request tells them apart. It is rare, so
+// that whoever asks may read for it.
 func (c *Case) AsksHistory() bool {
 	now, old := c.request.New, c.request.Old
 	if old == nil || now.Kind.Revisions == "" || c.course != pinning {
@@ -22,12 +22,11 @@ func (c *Case) AsksHistory() bool {
 		return false // as of most writes, a touch among them: told before anything is worked out
 	}
 	_, all := c.situations()
-	if !slices.ContainsFunc(all, situation.behind) || slices.ContainsFunc(all, situation.outdated) ||
-		slices.ContainsFunc(all, situation.undoes) || slices.ContainsFunc(all, situation.unpinned) {
+	if !slices.ContainsFunc(all, situation.behind) || slices.ContainsFunc(all, situation.outdated) {
 		return false
 	}
 	hashes := c.request.Hashes
-	return !sameRest(c.new, c.old, hashes, c.saidSource) || !sameHashes(now.Template, old.Template, hashes)
+	return slices.ContainsFunc(all, func(s situation) bool { return s.in != s.old }) || !sameRest(c.new, c.old, hashes, c.saidSource) || !sameHashes(now.Template, old.Template, hashes)
 }
 
 // Remember tells the case which templates the workload had, in JSON, as the ReplicaSets

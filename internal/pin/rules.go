@@ -56,8 +56,8 @@ var rules = []rule{
 	outdated,
 	rolledBack,
 	deployed,
-	undone,
 	returned,
+	undone,
 	manual,
 	held,
 	reapplied,
@@ -136,13 +136,13 @@ func rolledBack(s situation) (answer, bool) {
 // deployed: another template, which names the source.
 func deployed(s situation) (answer, bool) { return s.goOn(ReasonDeployed), !s.pinned && s.deploy }
 
-// undone: another source is rolled back. What this one names is part of the revision.
-func undone(s situation) (answer, bool) { return s.stay(ReasonUndone), s.pinned && s.undo }
-
 // returned: a revision comes back that named what is pinned now, while the workload is behind.
 func returned(s situation) (answer, bool) {
 	return s.goBack(ReasonRolledBack), s.returned && s.behind()
 }
+
+// undone: another source is rolled back. What this one names is part of the revision.
+func undone(s situation) (answer, bool) { return s.stay(ReasonUndone), s.pinned && s.undo }
 
 // manual: only deploys change the pins.
 func manual(s situation) (answer, bool) { return s.stay(ReasonManual), s.manual && s.old != "" }

@@ -59,9 +59,6 @@ func (s situation) behind() bool {
 		s.in == s.old && s.live != "" && s.live != s.old && !s.held()
 }
 
-// unpinned says whether the template names the source itself, and isn't to.
-func (s situation) unpinned() bool { return !s.pinned && !s.excluded }
-
 // rolledBack says whether the template brings in another snapshot.
 func (s situation) rolledBack() bool {
 	return !s.creating && !s.frozen && !s.ambiguous && s.pinned && s.in != s.old
