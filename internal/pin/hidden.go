@@ -1,8 +1,6 @@
 package pin
 
 import (
-	"slices"
-
 	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/snapshot"
 )
@@ -29,8 +27,7 @@ func (c *Case) hiddenPin(ref refs.Ref) string {
 		return ""
 	}
 	name := c.old.pins[ref.Target]
-	target := refs.Target{Kind: ref.Kind, Name: name}
-	if !slices.ContainsFunc(c.old.refs, func(ref refs.Ref) bool { return ref.Target == target }) {
+	if !c.old.named[refs.Target{Kind: ref.Kind, Name: name}] {
 		return ""
 	}
 	return name
@@ -40,10 +37,10 @@ func (c *Case) hiddenPin(ref refs.Ref) string {
 // tell: whoever wrote the workload isn't to learn which Secrets there are.
 func (c *Case) hiddenWarnings() []string {
 	var warnings []string
-	var told []refs.Target
+	told := map[refs.Target]bool{}
 	for _, ref := range c.new.refs {
-		if name := c.hiddenPin(ref); name != "" && !slices.Contains(told, ref.Target) {
-			told = append(told, ref.Target)
+		if name := c.hiddenPin(ref); name != "" && !told[ref.Target] {
+			told[ref.Target] = true
 			warnings = append(warnings, warn("%s can't be read by configpin: its pin %s is kept", ref.Target, name))
 		}
 	}

@@ -129,6 +129,9 @@ func (c *Case) warning(o Outcome) string {
 	case ReasonUnavailable:
 		return c.unavailableWarning(o)
 	case ReasonAmbiguous:
+		if !versioned(c.fact(o.Source)) {
+			return warn("%s: it is named beside a snapshot of it, and not versioned, so neither is changed", o.Source)
+		}
 		return warn("%s: several snapshots are named, so none is changed: name one, or %s itself", o.Source, o.Source.Name)
 	case ReasonExcluded, ReasonNotVersioned:
 		if o.old != "" && !o.Pinned() {
@@ -145,7 +148,7 @@ func (c *Case) warning(o Outcome) string {
 		return warn("%s is not pinned any more", o.Source)
 	case ReasonOutdated:
 		return warn("%s: pinned to %s, not %s: to roll back, use kubectl rollout undo", o.Source, o.Name, o.In)
-	case ReasonRolledBack:
+	case ReasonRolledBack, ReasonManual:
 		if o.Held {
 			return c.heldWarning(o)
 		}

@@ -21,7 +21,7 @@ func (c *Case) patch(outcomes []Outcome) []jsonpatch.Operation {
 	names := map[refs.Target]string{}
 	labels := map[string]string{}
 	for _, outcome := range outcomes {
-		if outcome.Reason != ReasonExcluded && outcome.Reason != ReasonAmbiguous {
+		if !c.new.excluded[outcome.Source] && outcome.Reason != ReasonAmbiguous {
 			names[outcome.Source] = outcome.Name
 		}
 		if !outcome.Pinned() || c.mixed(outcome) {
@@ -62,13 +62,9 @@ func (c *Case) patch(outcomes []Outcome) []jsonpatch.Operation {
 // keepUnserved leaves what is said of pins of kinds that aren't served any more, as
 // long as the template has them: nobody is to roll out because of that.
 func (c *Case) keepUnserved(pins map[refs.Target]string, labels map[string]string) {
-	named := map[refs.Target]bool{}
-	for _, ref := range c.new.refs {
-		named[ref.Target] = true
-	}
 	for _, ref := range c.new.refs {
 		source, pinned := c.new.sources[ref.Target]
-		if !pinned || c.fact(ref.Target).Role != Unserved || named[source] {
+		if !pinned || c.fact(ref.Target).Role != Unserved || c.new.named[source] {
 			continue
 		}
 		pins[source] = ref.Name
@@ -83,7 +79,7 @@ func (c *Case) keepUnserved(pins map[refs.Target]string, labels map[string]strin
 // a snapshot of it. Such a source isn't called pinned: a policy refuses templates
 // that begin to name a pinned one.
 func (c *Case) mixed(o Outcome) bool {
-	return o.Reason == ReasonExcluded && c.sayings().names[o.Source][o.Source.Name]
+	return c.new.excluded[o.Source] && c.sayings().names[o.Source][o.Source.Name]
 }
 
 // putBack has what can't change name what it did for each source, ref by ref, and puts

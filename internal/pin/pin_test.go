@@ -563,6 +563,12 @@ func TestDecideTable(t *testing.T) {
 			want: a1, observed: a1, reason: pin.ReasonSeenAgain,
 		},
 		{
+			name: "what is held is told of where only deploys change pins, too",
+			old:  ptr(on(a2, a1).label("rollout", "manual")), new: on(a2, a1).label("rollout", "manual").withImage("v2"), facts: world(a2),
+			want: a1, observed: a2, reason: pin.ReasonManual,
+			warnings: []string{"configmap/app: held at " + a1 + "; to end it, label the deployment configpin.io/resume=true"},
+		},
+		{
 			name: "what is excluded isn't seen again because a label was left there",
 			old:  ptr(on(a1, "app").withPins("-")), new: on(a1, a1).withExclude("configmap/app"), facts: world(a1),
 			want: a1, observed: a1, reason: pin.ReasonExcluded,

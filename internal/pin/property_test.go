@@ -229,6 +229,49 @@ func TestAnUndoDoesNotDependOnATouch(t *testing.T) {
 	})
 }
 
+// TestSyncsSettle: whatever manifest a GitOps tool applies again and again over whatever
+// is there, the template stays in the end. (But for those that say two things:
+// that name a snapshot and give up every hold, or a source beside a snapshot of it.)
+func TestSyncsSettle(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := requests().Draw(t, "request")
+		all := append(slices.Clone(d.new.refs), d.new.twice...)
+		app, extra := slices.Contains(all, "app"), slices.Contains(all, "extra")
+		mixed := slices.ContainsFunc(all, func(name string) bool {
+			return app && strings.HasPrefix(name, "app-") || extra && strings.HasPrefix(name, "extra-")
+		})
+		pinned := slices.ContainsFunc(all, func(name string) bool { return strings.Contains(name, "-") })
+		if d.request.Old == nil || mixed && versioned(d.facts) || pinned && d.new.labels["resume"] != "" {
+			return
+		}
+		stored, facts := *d.request.Old, d.facts
+		var templates []workload.Template
+		for range 4 {
+			manifest := d.new
+			for key, value := range stored.Labels { // apply leaves those that it doesn't know
+				if _, said := manifest.labels[strings.TrimPrefix(key, wellknown.Domain+"/")]; strings.HasPrefix(key, wellknown.ObservedPrefix) && !said {
+					manifest = manifest.label(key, value)
+				}
+			}
+			before := stored
+			d.request.New, d.request.Old = manifest.object(t), &before
+			got := decide(d.request, facts)
+			if got.Denied != "" {
+				return
+			}
+			var err error
+			stored, err = before.Kind.Read(apply(t, manifest.json(), got))
+			require.NoError(t, err)
+			facts = made(drawn{facts: facts}, got)
+			templates = append(templates, stored.Template)
+		}
+		assert.Equal(t, templates[2], templates[3])
+	})
+}
+
+// versioned says whether all sources are.
+func versioned(facts pin.Facts) bool { return facts[target("app")].Role != pin.Plain }
+
 var allowedPath = regexp.MustCompile(`^(/spec/template|/spec/jobTemplate/spec/template)/` +
 	`(spec/containers/\d+/envFrom/\d+/configMapRef/name|spec/containers/\d+/env/\d+/valueFrom/configMapKeyRef/name|metadata(/annotations(/configpin\.io~1pins)?)?)$` +
 	`|^/metadata/labels(/(observed\.)?configpin\.io~1[a-z.]+)?$`)

@@ -140,6 +140,32 @@ func TestAnExportedManifestConverges(t *testing.T) {
 	}
 }
 
+// TestNamedBesideASnapshot: neither name is taken for the other's where the template
+// excludes the source, or nobody versions it; so applying it again changes nothing.
+func TestNamedBesideASnapshot(t *testing.T) {
+	both := on("", "app", a1).withPins("-")
+	for name, test := range map[string]struct {
+		new      written
+		facts    pin.Facts
+		warnings []string
+	}{
+		"it isn't versioned": {both, with(world(a1), "app", pin.Fact{Role: pin.Plain}), []string{
+			"configmap/app: it is named beside a snapshot of it, and not versioned, so neither is changed",
+		}},
+		"it is excluded": {both.withExclude("configmap/app"), world(a1), nil},
+		"it is excluded, with the label of its time": {both.withExclude("configmap/app").label(observed("app"), snapshot.Suffix(a1)), world(a1), nil},
+	} {
+		for _, old := range []written{both, on(a1, a1), on("", "app")} {
+			before := old.object(t)
+			got := decide(pin.Request{New: test.new.object(t), Old: &before}, test.facts)
+			assert.Equal(t, []string{"app", a1}, named(after(t, test.new, got)), name)
+			if len(old.refs) == 1 { // what is there already isn't told again
+				assert.Subset(t, got.Warnings, test.warnings, name)
+			}
+		}
+	}
+}
+
 // TestAKindThatIsNotServedAnyMore: its names are no part of what a deploy changes.
 func TestAKindThatIsNotServedAnyMore(t *testing.T) {
 	read := func(app, db, pins string) (string, workload.Object) {
@@ -202,20 +228,30 @@ func TestKeysAreNeverCut(t *testing.T) {
 // BenchmarkDecideWithManySources is a template as large as it can be: its time must
 // not grow with the product of sources and refs.
 func BenchmarkDecideWithManySources(b *testing.B) {
+	for name, hidden := range map[string]bool{"read": false, "hidden": true} {
+		b.Run(name, func(b *testing.B) { decideWithManySources(b, hidden) })
+	}
+}
+
+func decideWithManySources(b *testing.B, hidden bool) {
+	b.Helper()
 	const sources, times = 490, 35
 	facts := pin.Facts{}
-	var names []string
+	var applied, names []string
 	for i := range sources {
 		source := fmt.Sprintf("source-%d", i)
 		name := source + "-111111111111"
 		facts[target(source)] = pin.Fact{Role: pin.Source, Current: name, Digest: digest(a1)}
 		facts[target(name)] = pin.Fact{Role: pin.Snapshot, Of: source, Digest: digest(a1)}
+		if hidden {
+			facts[target(source)], facts[target(name)] = pin.Fact{Role: pin.Unserved, Hidden: true}, pin.Fact{Role: pin.Unserved, Hidden: true}
+		}
 		for range times {
-			names = append(names, name)
+			applied, names = append(applied, source), append(names, name)
 		}
 	}
-	object := on("", names...).object(b)
-	request := pin.Request{New: object, Old: &object}
+	old := on("", names...).object(b)
+	request := pin.Request{New: on("", applied...).object(b), Old: &old}
 	for b.Loop() {
 		decide(request, facts)
 	}

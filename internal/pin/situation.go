@@ -141,12 +141,12 @@ func (c *Case) situation(source refs.Target) situation {
 		creating:  c.request.Old == nil,
 		frozen:    c.request.New.Kind.Frozen,
 		manual:    Manual(c.request.New),
-		resume:    c.request.New.Labels[wellknown.Resume] == wellknown.True,
+		resume:    c.request.New.Labels[wellknown.Resume] == wellknown.True && !invalidSwitch(c.request.New),
 		returned:  c.returned,
 		excluded:  c.new.excluded[source],
 		unclear:   invalidSwitch(c.request.New) || fact.Invalid != "",
 		ambiguous: c.ambiguous(source),
-		versioned: fact.Role == Source || fact.Role == Absent,
+		versioned: versioned(fact),
 		optional:  fact.Role == Absent && !c.sayings().needed[source],
 		source:    source.Name,
 		digest:    fact.Digest,
@@ -166,6 +166,9 @@ func (c *Case) situation(source refs.Target) situation {
 	return s
 }
 
+// versioned says whether a source is, or may come back so.
+func versioned(fact Fact) bool { return fact.Role == Source || fact.Role == Absent }
+
 // saysOf is what the new template says of a source. A snapshot beside the
 // source's own name counts if it is new; else somebody is un-pinning, ref by
 // ref, what we pinned. What is left alone may name several things: which of them
@@ -184,9 +187,14 @@ func (c *Case) saysOf(source refs.Target, old string) (name string, pinned bool)
 }
 
 // ambiguous says whether the template names several snapshots of a source, the
-// same as before: then a write that has nothing to do with them isn't denied.
+// same as before: then a write that has nothing to do with them isn't denied. Of a source
+// that isn't versioned, neither its name nor a snapshot beside it is taken for the other's.
 func (c *Case) ambiguous(source refs.Target) bool {
-	return c.request.Old != nil && len(c.snapshots(source)) > 1 && maps.Equal(c.sayings().before[source], c.sayings().names[source])
+	snapshots := c.snapshots(source)
+	if !versioned(c.fact(source)) && c.sayings().names[source][source.Name] && len(snapshots) > 0 {
+		return true
+	}
+	return c.request.Old != nil && len(snapshots) > 1 && maps.Equal(c.sayings().before[source], c.sayings().names[source])
 }
 
 // snapshots are the names, other than the source's own, that the new template

@@ -22,6 +22,7 @@ type state struct {
 	pins     map[refs.Target]string      // source to snapshot
 	sources  map[refs.Target]refs.Target // snapshot to source: pins, the other way round
 	excluded map[refs.Target]bool
+	named    map[refs.Target]bool // by refs
 }
 
 func read(o workload.Object, found []refs.Ref) state {
@@ -31,6 +32,10 @@ func read(o workload.Object, found []refs.Ref) state {
 		pins:     ParsePins(o.Template.Annotations[wellknown.Pins]),
 		sources:  map[refs.Target]refs.Target{},
 		excluded: map[refs.Target]bool{},
+		named:    map[refs.Target]bool{},
+	}
+	for _, ref := range found {
+		s.named[ref.Target] = true
 	}
 	for source, name := range s.pins {
 		s.sources[refs.Target{Kind: source.Kind, Name: name}] = source

@@ -79,6 +79,10 @@ func TestASwitchThatNobodyUnderstandsChangesNothing(t *testing.T) {
 			facts: world(a3), want: []string{a1}, pins: "configmap/app=" + a1, observed: a1,
 		},
 		{
+			name: "a resume that waits swallows no undo", old: on(a2, a2).label("resume", "true"), new: on(a2, a1).label("enabled", "True").label("resume", "true"),
+			facts: world(a3), want: []string{a1}, pins: "configmap/app=" + a1, observed: a3, resume: "true",
+		},
+		{
 			name: "a source that is gone keeps its pin", old: on(a1, a1), new: manifest("v1", "app"),
 			facts: with(world(a2), "app", pin.Fact{Role: pin.Absent}), want: []string{a1}, pins: "configmap/app=" + a1, observed: a1,
 		},
