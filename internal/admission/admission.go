@@ -10,10 +10,10 @@ package admission
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"gomodules.xyz/jsonpatch/v2"
 	admissionv1 "k8s.io/api/admission/v1"
@@ -77,7 +77,7 @@ func (h *Handler) admit(ctx context.Context, r review, namespaceEnabled bool) (a
 	if len(operations) == 0 {
 		return respond(decision, nil)
 	}
-	if err := errors.Join(patchable(kind, r.object), fits(request.New, operations)); err != nil {
+	if err := patchable(kind, r.object); err != nil {
 		return admissionv1.AdmissionResponse{}, fmt.Errorf("patching %s %s/%s: %w", r.kind, r.namespace, r.name, err)
 	}
 	return respond(decision, operations)
@@ -129,6 +129,9 @@ func (h *Handler) decide(ctx context.Context, r review, c *pin.Case) (pin.Decisi
 		if decision.Denied != "" {
 			return decision, nil
 		}
+		if err := pin.Fits(c.Request().New, decision.Patch); err != nil { // before snapshots that can't be made make it smaller
+			return pin.Decision{}, fmt.Errorf("patching %s %s/%s: %w", r.kind, r.namespace, r.name, err)
+		}
 		settled, err := view.Keep(ctx, decision.Outcomes, r.dryRun)
 		if err != nil {
 			return pin.Decision{}, err
@@ -146,6 +149,11 @@ func (h *Handler) decide(ctx context.Context, r review, c *pin.Case) (pin.Decisi
 func (h *Handler) remember(ctx context.Context, r review, c *pin.Case) {
 	if h.History == nil || !c.AsksHistory() {
 		return
+	}
+	if deadline, bounded := ctx.Deadline(); bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/2) // the rest is for snapshots
+		defer cancel()
 	}
 	kept, err := h.History.Templates(ctx, c.Request().New.Kind, r.namespace, r.old)
 	if err != nil {

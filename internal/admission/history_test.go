@@ -24,14 +24,14 @@ import (
 )
 
 // history keeps what a test says.
-type history func() ([]string, error)
+type history func(context.Context) ([]string, error)
 
-func (f history) Templates(context.Context, *workload.Kind, string, string) ([]string, error) {
-	return f()
+func (f history) Templates(ctx context.Context, _ *workload.Kind, _, _ string) ([]string, error) {
+	return f(ctx)
 }
 
 // TestAnUndoOfAnImage is told by the templates that the workload had. Where they can't
-// be read, the template counts as new: nobody waits or fails for it.
+// be read, or not in time, the template counts as new: nobody fails for it.
 func TestAnUndoOfAnImage(t *testing.T) {
 	source := func(colour string) snapshot.Object {
 		return snapshot.Object{
@@ -39,7 +39,7 @@ func TestAnUndoOfAnImage(t *testing.T) {
 			Annotations: map[string]string{wellknown.Versioned: wellknown.True}, Data: map[string]string{"colour": colour},
 		}
 	}
-	blue, green := snapshot.Of(source("blue"), 12), snapshot.Of(source("green"), 12)
+	blue := snapshot.Of(source("blue"), 12)
 	template := func(image string) string {
 		return fmt.Sprintf(`{"metadata": {"annotations": {"configpin.io/pins": "configmap/app=%s"}}, "spec": {"containers": [
 			{"name": "web", "image": %q, "envFrom": [{"configMapRef": {"name": %q}}]}]}}`, blue.Name, image, blue.Name)
@@ -51,21 +51,29 @@ func TestAnUndoOfAnImage(t *testing.T) {
 	for name, test := range map[string]struct {
 		kept []string
 		err  error
+		slow bool
 		want string
 	}{
 		"a template that it had":       {kept: []string{template("v2"), template("v1")}, want: "RolledBack"},
 		"one that it didn't have":      {kept: []string{template("v2")}, want: "Touched"},
 		"nobody knows which there are": {err: errors.New("no"), want: "Touched"},
+		"nobody answers":               {slow: true, want: "Touched"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			client := fake.NewClientset(source("green").ConfigMap(), blue.ConfigMap(), green.ConfigMap())
+			client := fake.NewClientset(source("green").ConfigMap(), blue.ConfigMap()) // whose current snapshot is to be made
 			objects := cluster.NewObjects(client.CoreV1(), cluster.Scope{Namespaces: cluster.Everywhere}, func() *hashing.Key { return nil })
 			handler := admission.Handler{
 				Objects: objects,
-				History: history(func() ([]string, error) { return test.kept, test.err }),
-				Slots:   semaphore.NewWeighted(1),
+				History: history(func(ctx context.Context) ([]string, error) {
+					if test.slow {
+						<-ctx.Done()
+						return nil, ctx.Err()
+					}
+					return test.kept, test.err
+				}),
+				Slots: semaphore.NewWeighted(1),
 			}
-			response := post(t, handler.Mux(), admission.PathWorkload, admissionv1.AdmissionRequest{
+			response := post(t, handler.Mux(), admission.PathWorkload+"?timeout=2s", admissionv1.AdmissionRequest{
 				UID: "1", Namespace: "shop", Operation: admissionv1.Update,
 				Kind:   metav1.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"},
 				Object: deployment("v1"), OldObject: deployment("v2"),

@@ -183,4 +183,10 @@ func TestPinsThatWouldNotFit(t *testing.T) {
 	c.mux.ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), http.MethodPost, admission.PathWorkload+"?timeout=3s", strings.NewReader(string(body))))
 	assert.Equal(t, http.StatusInternalServerError, recorder.Code)
 	assert.Equal(t, "configpin: patching Deployment shop/: its template's annotations have 262145 bytes with its pins, more than 262144\n", recorder.Body.String())
+
+	c = &troubled{verb: "create", resource: "configmaps", err: apierrors.NewForbidden(schema.GroupResource{Resource: "configmaps"}, "app-1", errors.New("exceeded quota"))}
+	c.start(t, "app")
+	recorder = httptest.NewRecorder()
+	c.mux.ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), http.MethodPost, admission.PathWorkload+"?timeout=3s", strings.NewReader(string(body))))
+	assert.Equal(t, http.StatusInternalServerError, recorder.Code, "it would fit without the snapshot that can't be made now, and not once it can")
 }

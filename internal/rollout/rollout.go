@@ -221,11 +221,15 @@ func (r *Rollout) right(ctx context.Context, of cluster.Workload, uid types.UID,
 // be behind again, when a source changed in the meantime.
 func (r *Rollout) answered(ctx context.Context, of cluster.Workload, uid types.UID, before workload.Object, touched cluster.Touched) reconcile.Result {
 	rolled := !slices.Equal(targets(before), targets(touched.Object))
-	behind := r.look(touched.Object).behind
+	now := r.look(touched.Object)
+	behind := now.behind
 	if behind && !rolled {
 		why := unanswered
-		if r.pinned(before, touched) {
+		switch {
+		case r.pinned(before, touched):
 			why = reverted
+		case now.unfit != nil:
+			why.cause = now.unfit.Error()
 		}
 		return reconcile.Result{RequeueAfter: r.inVain(ctx, of, uid, why)}
 	}
@@ -262,9 +266,10 @@ func (r *Rollout) pinned(before workload.Object, touched cluster.Touched) bool {
 
 // state is what the decision about a workload, written unchanged, says of it.
 type state struct {
-	known    bool // what all its sources hold; those of which it isn't known stay as they are
-	behind   bool // the decision changes it, or who owns its names
-	moves    bool // it changes a name in the template: only then it rolls out
+	known    bool  // what all its sources hold; those of which it isn't known stay as they are
+	behind   bool  // the decision changes it, or who owns its names
+	moves    bool  // it changes a name in the template: only then it rolls out
+	unfit    error // its template has no room for what the decision adds
 	warnings []string
 	missing  []pin.Gone // snapshots that it names, and that nobody makes again
 }
@@ -277,6 +282,7 @@ func (r *Rollout) look(object workload.Object) state {
 		known:    len(unknown) == 0,
 		behind:   len(decision.Patch) > 0 || object.Misowned,
 		moves:    slices.ContainsFunc(decision.Outcomes, pin.Outcome.Moves),
+		unfit:    pin.Fits(object, decision.Patch),
 		warnings: decision.Warnings,
 		missing: slices.DeleteFunc(pin.Missing(decision, touch.Facts()), func(gone pin.Gone) bool {
 			return unknown[gone.Source] // it may be the current one, which is made again

@@ -25,6 +25,7 @@ import (
 
 // deployment is one workload, which admission pins, or doesn't.
 type deployment struct {
+	full     bool // its template has no room
 	t        *testing.T
 	manual   bool
 	names    string // what its template names
@@ -44,12 +45,16 @@ func (d *deployment) object() workload.Object {
 		pins = "configmap/app=" + d.names
 		labels += fmt.Sprintf(`, "observed.configpin.io/configmap.app": %q`, d.names[4:])
 	}
+	own := ""
+	if d.full {
+		own = strings.Repeat("x", 256<<10)
+	}
 	if d.manual {
 		labels += `, "configpin.io/rollout": "manual"`
 	}
 	object, err := web.Kind.Read(fmt.Sprintf(`{"metadata": {"name": "web", "namespace": "shop", "labels": {%s}}, "spec": {"template": {
-		"metadata": {"annotations": {"configpin.io/pins": %q}},
-		"spec": {"volumes": [{"configMap": {"name": %q}}]}}}}`, labels, pins, d.names))
+		"metadata": {"annotations": {"configpin.io/pins": %q, "own": %q}},
+		"spec": {"volumes": [{"configMap": {"name": %q}}]}}}}`, labels, pins, own, d.names))
 	require.NoError(d.t, err)
 	return object
 }
@@ -192,6 +197,12 @@ func TestReconcile(t *testing.T) {
 			deployment: deployment{names: "app-1"}, current: "app-2", reconciles: 4,
 			touches: 4, requeue: 8 * time.Second,
 			events: []string{"Warning TouchUnanswered It is behind its sources, and sending it through admission changes nothing: is the configpin webhook reachable, and does nothing undo its answers?"},
+		},
+		{
+			name:       "one whose pins its template has no room for is told so",
+			deployment: deployment{names: "app", full: true}, current: "app-2", reconciles: 3,
+			touches: 3, requeue: 4 * time.Second,
+			events: []string{"Warning PinConflict It is behind its sources, and something is in the way of pinning it: its template's annotations have 262183 bytes with its pins, more than 262144"},
 		},
 		{
 			name:       "one that something changes back isn't touched without end, and is told",

@@ -1,4 +1,4 @@
-package admission
+package pin
 
 import (
 	"fmt"
@@ -6,18 +6,21 @@ import (
 
 	"github.com/tidwall/gjson"
 	"gomodules.xyz/jsonpatch/v2"
-	"k8s.io/apimachinery/pkg/api/validation"
 
 	"github.com/configpin/configpin/internal/wellknown"
 	"github.com/configpin/configpin/internal/workload"
 )
 
-// fits says whether a template that the API server would take is still one after our
-// answer. Pins repeat the names of sources, and are counted with the annotations that
-// the person wrote: their write mustn't be refused for what we add to it.
-func fits(object workload.Object, operations []jsonpatch.Operation) error {
+// maxAnnotations is how many bytes the annotations of an object may have
+// (k8s.io/apimachinery/pkg/api/validation, TotalAnnotationSizeLimitB).
+const maxAnnotations = 256 << 10
+
+// Fits says whether a template that the API server would take is still one after a
+// patch of ours. Pins repeat the names of sources, and are counted with the annotations
+// that the person wrote: their write mustn't be refused for what we add to it.
+func Fits(object workload.Object, patch []jsonpatch.Operation) error {
 	size := annotationsOf(object)
-	for _, operation := range operations {
+	for _, operation := range patch {
 		if pins, written := pinsIn(object, operation); written {
 			had, has := object.Template.Annotations[wellknown.Pins]
 			if !has {
@@ -26,8 +29,8 @@ func fits(object workload.Object, operations []jsonpatch.Operation) error {
 			size += len(pins) - len(had)
 		}
 	}
-	if size > validation.TotalAnnotationSizeLimitB {
-		return fmt.Errorf("its template's annotations have %d bytes with its pins, more than %d", size, validation.TotalAnnotationSizeLimitB)
+	if size > maxAnnotations {
+		return fmt.Errorf("its template's annotations have %d bytes with its pins, more than %d", size, maxAnnotations)
 	}
 	return nil
 }
