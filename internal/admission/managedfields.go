@@ -165,11 +165,12 @@ func (a answer) fields(applied bool) fields {
 		}
 	}
 	f.pinned.Insert(annotationOwnedAt(object.Kind, wellknown.Pins))
+	pins := slices.ContainsFunc(a.refs, a.isPinned) // after an opt-out, a hash is its owners' again
 	gjson.Get(object.Template.Metadata, "annotations").ForEach(func(key, _ gjson.Result) bool {
 		if a.request.Hashes.Have(key.Str) {
 			path := annotationOwnedAt(object.Kind, key.Str)
 			f.notes[noteOfHash(key.Str)] = path
-			if applied {
+			if applied && pins {
 				f.pinned.Insert(path)
 				f.noted.Insert(path)
 			}

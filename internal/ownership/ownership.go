@@ -114,7 +114,8 @@ func Amiss(object workload.Object, entries []Entry, hashes wellknown.Hashes) boo
 }
 
 // Amiss says whether entries have to be put right: somebody owns such a field by an
-// update, or took a note of one over from somebody who did.
+// update, or took a note of one over from somebody who did. Where no name is pinned,
+// hashes of config are their owners' business.
 func (f Fields) Amiss(entries []Entry) bool {
 	applied := Applied(entries)
 	for _, entry := range entries {
@@ -124,7 +125,7 @@ func (f Fields) Amiss(entries []Entry) bool {
 				if field.note() {
 					return true
 				}
-			case field.annotation == wellknown.Pins, f.places[field.place], applied && f.hashes.Have(field.annotation):
+			case field.annotation == wellknown.Pins, f.places[field.place], applied && len(f.places) > 0 && f.hashes.Have(field.annotation):
 				return true
 			}
 		}

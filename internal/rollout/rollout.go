@@ -237,7 +237,11 @@ func (r *Rollout) answered(ctx context.Context, of cluster.Workload, uid types.U
 	touches.WithLabelValues(resultPinned).Inc()
 	if rolled {
 		r.spend(of)
-		logf.FromContext(ctx).Info("Rolled forward", "workload", klog.KRef(of.Namespace, of.Name), "kind", of.Kind.Kind)
+		says := "Rolled forward"
+		if _, pinned := touched.Object.Template.Annotations[wellknown.Pins]; !pinned {
+			says = "Put back names"
+		}
+		logf.FromContext(ctx).Info(says, "workload", klog.KRef(of.Namespace, of.Name), "kind", of.Kind.Kind)
 	}
 	if behind {
 		return reconcile.Result{RequeueAfter: r.options.Settle}

@@ -28,13 +28,14 @@ func Cause(source, before Object) string {
 // Began are the annotations that are to be set on a snapshot that becomes current, or,
 // where nil, taken off. Source is as it is, and before the snapshot that was current
 // (zero for none). A content that comes back, and of which nothing new is said, keeps the
-// cause that it had, as a ReplicaSet does after an undo.
+// cause that it had, as a ReplicaSet does after an undo; a cause that is taken away is
+// nothing that is said.
 func Began(current, source, before Object) map[string]any {
 	cause := said(source)
 	switch {
 	case Revision(current) > 0 && heard(current) == cause: // it is current as before, or all the same
 		return nil
-	case heard(before) != cause:
+	case heard(before) != cause && (cause != "" || Revision(current) == 0):
 		return annotations(current, cause, "", false)
 	case Revision(current) == 0:
 		return annotations(current, "", cause, cause != "")

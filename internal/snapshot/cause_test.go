@@ -127,6 +127,11 @@ func TestChangeCauses(t *testing.T) {
 			map[string]string{"one": "first", "two": ""},
 		},
 		{
+			"although the cause of another is taken away with it",
+			[]write{{"one", "first"}, {"two", "second"}, {"one", ""}},
+			map[string]string{"one": "first", "two": "second"},
+		},
+		{
 			"unless somebody says why it came back",
 			[]write{{"one", "first"}, {"two", "second"}, {"one", "second"}, {"one", "two was bad"}},
 			map[string]string{"one": "two was bad", "two": "second"},

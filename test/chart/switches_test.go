@@ -218,9 +218,9 @@ versioner: {image: {repository: pins/versioner, digest: "sha256:` + zeros + `"}}
 	{"the API server's patience", "webhook: {timeoutSeconds: 5}", ofWebhooks(func(t *testing.T, w admissionregistrationv1.MutatingWebhook) {
 		assert.EqualValues(t, 5, *w.TimeoutSeconds)
 	})},
-	{"hashes of config", "hashAnnotations: [example.com/config-hash, example.com/*]", every(
-		flag("webhook", "--hash-annotations=example.com/config-hash,example.com/*"),
-		flag("versioner", "--hash-annotations=example.com/config-hash,example.com/*"),
+	{"hashes of config", "hashAnnotations: [example.com/config-hash, example.com/*, sum-*]", every(
+		flag("webhook", "--hash-annotations=example.com/config-hash,example.com/*,sum-*"),
+		flag("versioner", "--hash-annotations=example.com/config-hash,example.com/*,sum-*"),
 	)},
 	{"how much at a time", "webhook: {concurrency: 7}\nversioner: {concurrency: 8}", every(
 		flag("webhook", "--concurrency=7"), flag("versioner", "--concurrency=8"),

@@ -110,7 +110,7 @@ const report = "this is a bug of configpin. Please report it."
 
 func touched(field string) string {
 	return "a touch of deployment/web by configpin-versioner would change " + field + ": another webhook does that, or a bug of configpin. " +
-		"Apply the workload yourself, so that nothing is left to change; if that does not help, report it."
+		"To find it, run kubectl configpin check; if that names none, report it."
 }
 
 func noBusiness(what string) string {
