@@ -29,7 +29,7 @@ help: ## list the targets
 
 ##@ Before a commit
 
-check: format vet lint arch ## all of the four below, the fast ones first
+check: format arch vet lint ## all of the four below, the fast ones first
 
 format: ## complain about files that gofumpt would write otherwise
 	@unformatted=$$($(tool) gofumpt -l .) || exit 1; \
@@ -39,14 +39,14 @@ format: ## complain about files that gofumpt would write otherwise
 		exit 1; \
 	fi
 
+arch: ## who may import whom
+	@go test -count=1 ./test/arch
+
 vet: ## compile everything, tests as well, and vet it
 	@go vet ./...
 
 lint: ## the linters, each with its reason in .golangci.yml
 	@$(tool) golangci-lint run ./...
-
-arch: ## who may import whom
-	@go test -count=1 ./test/arch
 
 fmt: ## format every file
 	@$(tool) gofumpt -w .
