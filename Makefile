@@ -53,7 +53,7 @@ fmt: ## format every file
 
 generate: ## make what is made from others: manifests from the chart, its README from its values, the plugin's reference
 	@go run ./test/chart/generate
-	@go run ./test/plugin/generate
+	@go test -count=1 ./test/plugin -run IsMade -update
 	@$(tool) helm-docs --chart-search-root manifests/charts --log-level warning
 
 vulncheck: ## known vulnerabilities in what we call; needs the network, so it's no part of the tests

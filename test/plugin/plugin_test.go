@@ -8,7 +8,7 @@ import (
 	"github.com/configpin/configpin/test/terminal"
 )
 
-var update = flag.Bool("update", false, "write what was said to testdata")
+var update = flag.Bool("update", false, "write what was said to testdata, and what is made from the commands")
 
 // shop is where people work.
 type shop struct{ *terminal.Terminal }
