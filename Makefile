@@ -51,9 +51,9 @@ lint: ## the linters, each with its reason in .golangci.yml
 fmt: ## format every file
 	@$(tool) gofumpt -w .
 
-generate: ## make what is made from others: manifests from the chart, its README from its values, the plugin's reference
+generate: ## make what is made from others: manifests from the chart, its README from its values, the references from the code
 	@go run ./test/chart/generate
-	@go test -count=1 ./test/plugin -run IsMade -update
+	@go test -count=1 ./test/docs ./test/plugin -run IsMade -update
 	@$(tool) helm-docs --chart-search-root manifests/charts --log-level warning
 
 vulncheck: ## known vulnerabilities in what we call; needs the network, so it's no part of the tests

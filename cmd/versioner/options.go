@@ -42,27 +42,41 @@ type options struct {
 
 func addOptions(flags *serve.Flags) *options {
 	o := &options{}
-	flags.IntVar(&o.snapshots.Burst, "snapshot-burst", 20, "how many contents of a source are kept at once")
+	flags.IntVar(&o.snapshots.Burst, "snapshot-burst", 20, "how many contents of a source are kept at once, however fast it changes")
+	// The last content is kept in any case, and what a workload is deployed with at once.
 	flags.DurationVar(&o.snapshots.Every, "snapshot-every", 10*time.Second, "after how long one more is")
-	flags.DurationVar(&o.rollout.Settle, "settle", 2*time.Second, "how long the sources of a workload have to be quiet before it rolls out")
-	flags.DurationVar(&o.rollout.SettleMax, "settle-max", 10*time.Second, "how long a workload may wait for that")
+	flags.DurationVar(&o.rollout.Settle, "settle", 2*time.Second, "how long the sources of a workload have to be quiet before it rolls out, so that what changes together is one rollout")
+	flags.DurationVar(&o.rollout.SettleMax, "settle-max", 10*time.Second, "how long a workload waits for that at most")
 	flags.IntVar(&o.rollout.Burst, "rollout-burst", 3, "how many rollouts a workload may have at once")
 	flags.DurationVar(&o.rollout.Every, "rollout-every", time.Minute, "after how long it may have one more")
+	// The former were written by nobody since, or while the webhook was away; the latter lost it then. At
+	// most ten are touched a second.
 	flags.DurationVar(&o.rollout.Sweep, "sweep", 10*time.Minute, "how often to look for workloads that carry no label: in opted-in namespaces, or because they lost it")
-	flags.StringVar(&o.gcMode, "gc", gcOn, "whether snapshots that nothing names are deleted: on, dry-run (say what would be), or off")
-	flags.DurationVar(&o.gc.Interval, "gc-interval", 15*time.Minute, "how long to wait between looking for them")
-	flags.DurationVar(&o.gc.Rules.MinAge, "gc-min-age", time.Hour, "how old they have to be")
-	flags.DurationVar(&o.gc.Rules.Grace, "gc-grace", 10*time.Minute, "how long they have to be marked before they are deleted")
-	flags.DurationVar(&o.goneAfter, "gc-gone-after", 24*time.Hour, "how long they have to be marked where their ConfigMap is gone")
-	flags.DurationVar(&o.secretsGoneAfter, "secrets-gc-gone-after", time.Hour, "how long they have to be marked where their Secret is gone")
-	flags.IntVar(&o.historyLimit, "history-limit", 10, "how many of them are retained of each ConfigMap that doesn't say so itself")
-	flags.IntVar(&o.secretsHistoryLimit, "secrets-history-limit", 1, "how many of them are retained of each Secret that doesn't say so itself")
+	// See [retention.md](retention.md).
+	flags.StringVar(&o.gcMode, "gc", gcOn, "whether snapshots that nothing needs are deleted: on, off, or dry-run (nothing is written; the log says how many would be)")
+	// Longer than `--gc-grace`, so that what one marks, the next deletes.
+	flags.DurationVar(&o.gc.Interval, "gc-interval", 15*time.Minute, "how long to wait from one look at all snapshots to the next")
+	flags.DurationVar(&o.gc.Rules.MinAge, "gc-min-age", time.Hour, "how old a snapshot has to be before it is marked")
+	flags.DurationVar(&o.gc.Rules.Grace, "gc-grace", 10*time.Minute, "how long a snapshot has to be marked before it is deleted, at least 1m30s")
+	// Then [none is retained](retention.md#when-a-configmap-goes).
+	flags.DurationVar(&o.goneAfter, "gc-gone-after", 24*time.Hour, "how long a snapshot has to be marked, if that is more than --gc-grace, where its ConfigMap is gone")
+	flags.DurationVar(&o.secretsGoneAfter, "secrets-gc-gone-after", time.Hour, "how long a snapshot has to be marked, if that is more than --gc-grace, where its Secret is gone")
+	flags.IntVar(&o.historyLimit, "history-limit", 10, "how many snapshots that nothing names are retained of each ConfigMap that doesn't say so itself")
+	flags.IntVar(&o.secretsHistoryLimit, "secrets-history-limit", 1, "how many snapshots that nothing names are retained of each Secret that doesn't say so itself")
+	// The versioner needs the right to list them. [retention.md](retention.md#what-is-looked-through) has
+	// those that it always looks through.
 	flags.Func("gc-reference-kinds", "further `kinds` that can name a snapshot, as in argoproj.io/v1alpha1/rollouts, separated by commas", o.addReferenceKinds)
-	flags.StringVar(&o.issueFor, "issue-certificate", "", "issue the certificate of the webhook with this Service, `namespace/name`, because no cert-manager does")
-	flags.StringVar(&o.issuedDir, "issued-certificate-dir", "/certs", "`folder` where that is mounted")
+	// Namespaces take turns.
 	flags.IntVar(&o.concurrency, "concurrency", 16, "how many sources, and how many workloads, are handled at a time")
+	// As in `configpin-system/configpin-webhook`. See [security.md](security.md#without-cert-manager).
+	flags.StringVar(&o.issueFor, "issue-certificate", "", "issue the certificate of the webhook with this Service, `namespace/name`, because no cert-manager does")
+	// Issuing begins again where it isn't mounted after a quarter of an hour.
+	flags.StringVar(&o.issuedDir, "issued-certificate-dir", "/certs", "`folder` where that is mounted")
+	// Two at once do no harm, but twice the work.
 	flags.BoolVar(&o.elect, "leader-elect", true, "take turns with other replicas")
-	flags.StringVar(&o.namespace, "leader-election-namespace", "", "`namespace` of the lease (default: the Pod's own)")
+	// In any but that which the policies name, [one of them](policies.md#another-namespace) refuses the lease.
+	flags.StringVar(&o.namespace, "leader-election-namespace", "", "`namespace` of the lease configpin-versioner (default: the Pod's own)")
+	// One that stops hands over at once.
 	flags.DurationVar(&o.leaseDuration, "lease-duration", 15*time.Second, "how long others wait for a leader that died")
 	return o
 }

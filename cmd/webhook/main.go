@@ -28,12 +28,17 @@ func main() { os.Exit(serve.Main(run)) }
 
 func run(ctx context.Context, args []string) error {
 	flags := serve.NewFlags("configpin-webhook", "pins the Pod templates of opted-in workloads to snapshots.", examples)
-	address := flags.String("bind-address", ":9443", "`address` that serves admission reviews")
+	address := flags.String("bind-address", ":9443", "`address` that serves admission reviews, in TLS 1.3")
+	// They are read again when they change, and waited for when they aren't there yet. Files that are of
+	// no use, because one is missing, damaged, or doesn't fit the other, leave what was served before.
 	certificates := flags.String("cert-dir", "/certs", "`folder` of tls.crt and tls.key")
+	// Nothing else is read or answered. They are read again as the files of `--cert-dir` are. See
+	// [security.md](security.md#who-may-call-the-webhook).
+	clientCA := flags.String("client-ca", "", "`file` of certificates, in PEM; a caller must show one for clients that one of these signed (default: anybody is answered)")
+	clientNames := flags.String("client-names", "", "`names`, separated by commas, of which that must have one, as its common name or as a DNS name (default: any)")
+	// Others wait, as long as the API server does.
 	concurrency := flags.Int("concurrency", 64, "how many reviews are answered at a time")
-	clientCA := flags.String("client-ca", "", "`file` of certificates; a caller must show one that these signed (default: anybody is answered)")
-	clientNames := flags.String("client-names", "", "the `names` of which that must have one, separated by commas (default: any)")
-	drain := flags.Duration("drain", 5*time.Second, "how long to go on serving after being told to stop")
+	drain := flags.Duration("drain", 5*time.Second, "how long to go on serving after being told to stop, while /readyz says so")
 	if err := flags.Read(args); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 )
 
 var (
+	// See [decision reasons](#decision-reasons).
 	decisions = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "configpin_decisions_total",
 		Help: "Decisions about one source of one workload, by the reason of the rule that decided.",
@@ -13,13 +14,14 @@ var (
 
 	durations = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "configpin_review_duration_seconds",
-		Help:    "Time to answer an AdmissionReview, by HTTP status.",
+		Help:    "Time to answer an AdmissionReview, by HTTP status as text, as in `OK`.",
 		Buckets: []float64{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 3},
 	}, []string{"status"})
 
+	// See [RBAC](#rbac).
 	unreadableObjects = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "configpin_unreadable_total",
-		Help: "Objects that a written workload names and that may not be read, by resource and namespace: they aren't served there.",
+		Help: "Objects that a written workload names and that may not be read, by resource and namespace: they aren't served there, and the rest of the workload is. The log says so, too, every ten minutes.",
 	}, []string{"resource", "namespace"})
 )
 

@@ -15,12 +15,12 @@ import (
 var (
 	snapshots = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "configpin_snapshots",
-		Help: "Snapshots at the last complete look at all of them, by state: current (what its source holds), used (something names it), retained (young, or one of the newest that nothing names of a source that is there), marked (will be deleted).",
+		Help: "Snapshots at the last complete look at all of them, by state: `current` (what its source holds), `used` (something names it), `retained` (young, or one of the newest that nothing names of a source that is there), `marked` (will be deleted).",
 	}, []string{"state"})
 
 	bytes = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "configpin_snapshot_bytes",
-		Help: "Bytes of content that these snapshots hold, as they say themselves.",
+		Help: "Bytes of content that the snapshots of ConfigMaps hold, as they say themselves.",
 	})
 
 	collected = prometheus.NewCounter(prometheus.CounterOpts{
@@ -30,12 +30,12 @@ var (
 
 	aborted = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "configpin_gc_aborted_total",
-		Help: "Passes of the garbage collector, or their parts about a namespace, that ended because something was in doubt, by reason: clock, error, expired, forbidden, partial, timeout.",
+		Help: "Looks at all snapshots, or their parts about a namespace, that ended because something was in doubt, by reason: `clock` (ours isn't that of the API server), `expired` (a list took too long, and couldn't go on), `forbidden` (a right is missing, or a namespace of --namespaces was deleted), `partial` (an answer wasn't complete), `timeout`, `error` (anything else; see the log).",
 	}, []string{"reason"})
 
 	duration = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name:    "configpin_gc_pass_duration_seconds",
-		Help:    "Time that a pass of the garbage collector took.",
+		Help:    "Time that a look at all snapshots took, with what was done then.",
 		Buckets: prometheus.ExponentialBuckets(0.1, 2, 14), // to a quarter of an hour
 	})
 )

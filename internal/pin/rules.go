@@ -6,29 +6,74 @@ import "github.com/configpin/configpin/internal/snapshot"
 // annotations and logs, and are part of the API.
 type Reason string
 
-// The reasons, in the order of the rules.
+// The reasons, in the order of the rules. docs/reference.md is made of the comments: when
+// each decides, and what the template names then.
 const (
-	ReasonFrozen       Reason = "Frozen"       // the template can't change any more
-	ReasonAmbiguous    Reason = "Ambiguous"    // several snapshots are named, and were before
-	ReasonSeenAgain    Reason = "SeenAgain"    // our own answer, sent to us again
-	ReasonExcluded     Reason = "Excluded"     // the template asks to leave it alone
-	ReasonUnclear      Reason = "Unclear"      // a switch has a value that nobody understands
-	ReasonNotVersioned Reason = "NotVersioned" // the source isn't versioned any more
-	ReasonGone         Reason = "Gone"         // a rollback to a snapshot that doesn't exist
-	ReasonResumed      Reason = "Resumed"      // somebody gave up the hold
-	ReasonRestored     Reason = "Restored"     // a new workload keeps the snapshot it names
-	ReasonCreated      Reason = "Created"      // a new workload gets what the source holds
-	ReasonOutdated     Reason = "Outdated"     // an exported manifest, or our own answer, from before the source changed
-	ReasonRolledBack   Reason = "RolledBack"   // the template names another snapshot
-	ReasonDeployed     Reason = "Deployed"     // a changed template names the source
-	ReasonUndone       Reason = "Undone"       // another source is rolled back: stay, so that the undo finds its ReplicaSet
-	ReasonManual       Reason = "Manual"       // only deploys change its pins
-	ReasonHeld         Reason = "Held"         // pinned to something else than live, on purpose
-	ReasonReapplied    Reason = "Reapplied"    // an unchanged template names the source
-	ReasonTouched      Reason = "Touched"      // nothing but time passed
-	ReasonUnavailable  Reason = "Unavailable"  // what the source holds can't be pinned
-	ReasonDropped      Reason = "Dropped"      // the source was deleted, and Pods start without it
-	ReasonRepeated     Reason = "Repeated"     // only variables name it whose names repeat
+	// ReasonFrozen: A Job is updated: its template can't change any more. So the template names what
+	// it named.
+	ReasonFrozen Reason = "Frozen"
+	// ReasonAmbiguous: The template names several snapshots of the source, the same as before. So the
+	// template names what it says.
+	ReasonAmbiguous Reason = "Ambiguous"
+	// ReasonSeenAgain: The API server sends our own answer once more. So the template names what we
+	// answered.
+	ReasonSeenAgain Reason = "SeenAgain"
+	// ReasonExcluded: The template excludes the source. So the template names what it says.
+	ReasonExcluded Reason = "Excluded"
+	// ReasonUnclear: Nobody understands `configpin.io/enabled` of the workload, or
+	// `configpin.io/versioned` of the source. So the template names what it named; the source if it
+	// was never pinned.
+	ReasonUnclear Reason = "Unclear"
+	// ReasonNotVersioned: The source isn't versioned any more. So the template names what it says.
+	ReasonNotVersioned Reason = "NotVersioned"
+	// ReasonGone: A rollback to a snapshot that doesn't exist. So the template names nothing:
+	// [denied](#denials).
+	ReasonGone Reason = "Gone"
+	// ReasonResumed: The label `configpin.io/resume` gives up every hold. So the template names live.
+	ReasonResumed Reason = "Resumed"
+	// ReasonRestored: A new workload names a snapshot that exists, such as one out of a backup; or it
+	// comes with its pins, before that snapshot, and would still be pinned to it where it comes from:
+	// it was held, only deploys change it, or it is a Job. So the template names what it says.
+	ReasonRestored Reason = "Restored"
+	// ReasonCreated: A new workload. So the template names live.
+	ReasonCreated Reason = "Created"
+	// ReasonOutdated: A snapshot comes together with the label of its own time, and the source holds
+	// something else: an exported manifest is applied, or the source changed after our answer. It is
+	// no rollback; where something else is held, that stays. So the template names live.
+	ReasonOutdated Reason = "Outdated"
+	// ReasonRolledBack: An update brings in another snapshot. It is held against what the source holds
+	// now, also where the workload was still behind. So the template names what it says.
+	ReasonRolledBack Reason = "RolledBack"
+	// ReasonDeployed: The template names the source, and the rest of it changed, but for hashes of
+	// config: what is declared wins, as for images. Or a hash did, where `configpin.io/rollout` is
+	// `manual` and nothing is held. So the template names live.
+	ReasonDeployed Reason = "Deployed"
+	// ReasonUndone: Another source is rolled back in the same request, and this one stays, so that the
+	// undo finds its ReplicaSet. So the template names what it named.
+	ReasonUndone Reason = "Undone"
+	// ReasonManual: The label `configpin.io/rollout` is `manual`, or nobody understands it. So the
+	// template names what it named.
+	ReasonManual Reason = "Manual"
+	// ReasonHeld: It was offered live and names something else: somebody rolled back, on purpose. So
+	// the template names what it named.
+	ReasonHeld Reason = "Held"
+	// ReasonReapplied: The template names the source, and nothing else of it changed but hashes of
+	// config. So the template names live.
+	ReasonReapplied Reason = "Reapplied"
+	// ReasonTouched: The template is as it was: a touch, another label, another number of replicas. So
+	// the template names live.
+	ReasonTouched Reason = "Touched"
+	// ReasonUnavailable: It would be live, but the source is gone or can't be kept. A hold that
+	// `Resumed` or `Deployed` would end is over all the same. So the template names what it named; the
+	// source if it was never pinned.
+	ReasonUnavailable Reason = "Unavailable"
+	// ReasonDropped: It would be `Resumed` or `Deployed`, but the source was deleted, and all refs to
+	// it are optional. So the template names the source, so that Pods start without it.
+	ReasonDropped Reason = "Dropped"
+	// ReasonRepeated: Only variables name it whose name is in their `env` more than once, and its
+	// source changed. Such variables aren't pinned; ones that were, by an earlier release, stay until
+	// then. So the template names the source.
+	ReasonRepeated Reason = "Repeated"
 )
 
 // answer is what a rule says: the name, the observed label, the reason.

@@ -18,12 +18,12 @@ const (
 
 var touches = prometheus.NewCounterVec(prometheus.CounterOpts{
 	Name: "configpin_touches_total",
-	Help: "Workloads sent through admission, by result: pinned, unanswered (nothing changed), reverted (something changed it back), refused, damped (put off), stamped (opted in by their namespace), released (pinned still although their label was taken away).",
+	Help: "Workloads sent through admission, by result: `pinned` (answered), `unanswered` (nothing changed, so the webhook is away), `reverted` (the webhook pinned it, and something took that back), `refused` (by a policy or another webhook), `damped` (put off), `stamped` (it carries the label now, as its namespace opts in), `released` (it lost its label while the webhook was away, and its names are put back now).",
 }, []string{"result"})
 
 var sweepFailures = prometheus.NewCounter(prometheus.CounterOpts{
 	Name: "configpin_sweep_failures_total",
-	Help: "Lists of workloads without a label that failed, so that some were not looked at.",
+	Help: "Lists of workloads without a label that failed, so that some weren't looked at. What others found is done all the same; the rest waits for the next --sweep.",
 })
 
 func init() { metrics.Registry.MustRegister(touches, sweepFailures) }

@@ -15,17 +15,17 @@ const (
 var (
 	daysLeft = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "configpin_certificate_days_left",
-		Help: "Days until the served certificate expires; 0 while there is none, and negative once it has.",
+		Help: "Days until the served certificate expires, with their fractions; 0 while there is none, and negative once it has.",
 	})
 
 	reloadErrors = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "configpin_certificate_reload_errors_total",
-		Help: "Looks at the files of a certificate that found them of no use, so that what they held before goes on.",
+		Help: "Looks at files that found them of no use, two a second for as long as they are, while what they held before goes on: `certificate` (those of --cert-dir), `client-ca` (that of --client-ca). The log says why.",
 	}, []string{"file"})
 
 	droppedEvents = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "configpin_events_dropped_total",
-		Help: "Events that were never written, by type and reason: full (too many waited), refused, unanswered (the API server was away), stopped (so was the program).",
+		Help: "Events that were never written, by type and reason: `full` (too many waited), `refused` (by a missing right or a policy; see the log), `unanswered` (the API server was away for too long), `stopped` (so was the program).",
 	}, []string{"type", "reason"})
 )
 

@@ -26,10 +26,13 @@ type scopeFlags struct {
 }
 
 func (s *scopeFlags) add(f *Flags) {
+	// [No ClusterRole](#in-some-namespaces-alone) is needed then.
 	f.Func("namespaces", "the only `namespaces` to serve, separated by commas (default: all)", listOf(&s.namespaces, namespace))
+	// See [secrets.md](secrets.md).
 	f.BoolVar(&s.secrets, "secrets", false, "serve Secrets too, in all namespaces that are served")
 	f.Func("secrets-namespaces", "serve Secrets too, in these `namespaces` alone, separated by commas", listOf(&s.secretsNamespaces, namespace))
-	f.StringVar(&s.keyNamespace, "digest-key-namespace", "", "`namespace` of the Secret with the key of Secrets' digests (default: the Pod's own)")
+	// In any but `configpin-system`, [a policy](policies.md#another-namespace) keeps the versioner from making it.
+	f.StringVar(&s.keyNamespace, "digest-key-namespace", "", "`namespace` of the Secret configpin-digest-key, with the key of Secrets' digests, where Secrets are served (default: the Pod's own)")
 }
 
 // listOf adds to a list what is separated by commas, and is valid.

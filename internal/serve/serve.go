@@ -25,8 +25,9 @@ import (
 
 // Exit codes of a program.
 const (
-	exitFailed = 1
-	exitUsage  = 2
+	exitDone   = 0 // It was told to stop by SIGTERM or SIGINT, or asked for `--help` or `--version`.
+	exitFailed = 1 // Anything went wrong: an address is in use, nothing says how to reach the API server, a leader lost its lease.
+	exitUsage  = 2 // The flags are wrong.
 )
 
 // errUsage marks errors about how the program was called.
@@ -43,7 +44,7 @@ func Main(run func(ctx context.Context, args []string) error) int {
 	err := run(ctx, os.Args[1:])
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
-		return 0
+		return exitDone
 	case errors.Is(err, errUsage):
 		fmt.Fprintln(os.Stderr, err)
 		return exitUsage
@@ -71,7 +72,8 @@ type Flags struct {
 }
 
 // NewFlags returns the flags of a program. About says in a sentence what it is
-// for, and examples is shown below the flags.
+// for, and examples is shown below the flags. What a flag says of itself is a line; a
+// comment above it is for docs/reference.md, which is made of both.
 func NewFlags(program, about, examples string) *Flags {
 	f := &Flags{FlagSet: flag.NewFlagSet(program, flag.ContinueOnError)}
 	f.SetOutput(io.Discard)
@@ -83,10 +85,11 @@ func NewFlags(program, about, examples string) *Flags {
 		fmt.Fprintf(out, "\nExamples:\n%s", examples)
 	}
 	f.StringVar(&f.Kubeconfig, "kubeconfig", "", "`file` that says how to reach the API server (default: as a Pod does)")
-	f.StringVar(&f.HealthAddress, "health-address", ":8081", "`address` that serves /healthz, /readyz and /metrics")
+	f.StringVar(&f.HealthAddress, "health-address", ":8081", "`address` that serves /healthz, /readyz and /metrics, in plain HTTP")
 	f.scope.add(f)
-	f.Func("hash-annotations", "further annotations of Pod templates, beside checksum/*, that are hashes of config and don't make another template of one: `keys`, separated by commas, that may end in a *", listOf(&f.HashAnnotations, hashAnnotation))
-	f.IntVar(&f.logLevel, "v", 0, "log `level`: 0 for what changed in the cluster, 1 for every decision")
+	// See [gitops.md](gitops.md#a-hash-of-the-config-in-the-template). Both programs need the same.
+	f.Func("hash-annotations", "further annotations of Pod templates, beside checksum/*, that are hashes of config and don't make another template of one: `keys`, separated by commas, of which one that ends in a * stands for all that begin so", listOf(&f.HashAnnotations, hashAnnotation))
+	f.IntVar(&f.logLevel, "v", 0, "log `level`: 0 for what changed in the cluster, 1 for every decision as well")
 	f.StringVar(&f.logFormat, "log-format", "text", "log `format`: text or json")
 	f.BoolVar(&f.version, "version", false, "say which release this is, and end")
 	return f

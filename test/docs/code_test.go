@@ -2,168 +2,166 @@ package docs_test
 
 import (
 	"go/ast"
-	"go/parser"
-	"go/token"
-	"io/fs"
+	"go/constant"
+	"go/types"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/tools/go/packages"
+	"golang.org/x/tools/go/types/typeutil"
 )
 
 // root is the checkout.
 var root = filepath.Join("..", "..")
 
-// parseFolder parses the Go files of a folder and those below it, without tests.
-func parseFolder(t *testing.T, folder string) map[string]*ast.File {
+// load reads what our programs are made of, without tests, once.
+var load = sync.OnceValues(func() ([]*packages.Package, error) {
+	return packages.Load(&packages.Config{Mode: packages.LoadSyntax, Dir: root}, "./cmd/...", "./internal/...")
+})
+
+// packagesIn are those of a folder and of those below it, in the order of their paths.
+func packagesIn(t *testing.T, folder string) []*packages.Package {
 	t.Helper()
-	files := map[string]*ast.File{}
-	err := filepath.WalkDir(filepath.Join(root, folder), func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
-			return err
-		}
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments)
-		files[strings.TrimPrefix(path, root+"/")] = file
-		return err
-	})
+	all, err := load()
 	require.NoError(t, err)
-	return files
+	var found []*packages.Package
+	for _, p := range all {
+		if strings.Contains(p.PkgPath+"/", "/configpin/"+folder+"/") {
+			require.Empty(t, p.Errors)
+			found = append(found, p)
+		}
+	}
+	require.NotEmpty(t, found, "there is nothing in %s", folder)
+	slices.SortFunc(found, func(a, b *packages.Package) int { return strings.Compare(a.PkgPath, b.PkgPath) })
+	return found
 }
 
-// constant is a constant of type string or int.
-type constant struct {
-	name, typ, value string
-	file             string
-	block            string // the comment above its block
+// declared is a constant where it is declared.
+type declared struct {
+	name, value string
+	doc, block  string // the comment on it, and the one above its block
 }
 
-// constants returns the constants of files whose value can be told from them.
-func constants(files map[string]*ast.File) []constant {
-	var found []constant
-	values := map[string]string{}
-	for range 2 { // a constant may be made of one that comes later
-		found = nil
-		for path, file := range files {
-			for _, declaration := range file.Decls {
-				if d, ok := declaration.(*ast.GenDecl); ok && d.Tok == token.CONST {
-					for _, spec := range d.Specs {
-						found = append(found, constantsOf(path, d.Doc.Text(), spec.(*ast.ValueSpec), values)...)
+// constants are those whose names begin with prefix, in the order of the code.
+func constants(t *testing.T, folder, prefix string) []declared {
+	t.Helper()
+	var found []declared
+	block := ""
+	for _, p := range packagesIn(t, folder) {
+		inspect(p, func(_ string, node ast.Node) {
+			switch n := node.(type) {
+			case *ast.GenDecl:
+				block = n.Doc.Text()
+			case *ast.ValueSpec:
+				for _, name := range n.Names {
+					if c, is := p.TypesInfo.Defs[name].(*types.Const); is && strings.HasPrefix(name.Name, prefix) {
+						found = append(found, declared{name.Name, text(c.Val(), c.Type()), n.Doc.Text() + n.Comment.Text(), block})
 					}
 				}
 			}
-		}
+		})
 	}
-	slices.SortFunc(found, func(a, b constant) int { return strings.Compare(a.name, b.name) })
+	require.NotEmpty(t, found, "%s has no constant that begins with %q", folder, prefix)
 	return found
 }
 
-func constantsOf(path, block string, spec *ast.ValueSpec, values map[string]string) []constant {
-	var found []constant
-	typ, _ := spec.Type.(*ast.Ident)
-	for i, name := range spec.Names {
-		if i >= len(spec.Values) {
-			continue
+// inspect visits everything in a package, and says in which function it is, if in one.
+func inspect(p *packages.Package, visit func(in string, node ast.Node)) {
+	for _, file := range p.Syntax {
+		for _, declaration := range file.Decls {
+			in := ""
+			if function, is := declaration.(*ast.FuncDecl); is {
+				in = function.Name.Name
+			}
+			ast.Inspect(declaration, func(node ast.Node) bool { visit(in, node); return true })
 		}
-		value, known := evaluate(spec.Values[i], values)
-		if !known {
-			continue
-		}
-		values[name.Name] = value
-		c := constant{name: name.Name, value: value, file: path, block: block}
-		if typ != nil {
-			c.typ = typ.Name
-		}
-		found = append(found, c)
+	}
+}
+
+// text is a value as people write it.
+func text(value constant.Value, of types.Type) string {
+	if value.Kind() == constant.String {
+		return constant.StringVal(value)
+	}
+	if of.String() == "time.Duration" {
+		n, _ := constant.Int64Val(value)
+		return time.Duration(n).String()
+	}
+	return value.String()
+}
+
+// call is a call of a function or method.
+type call struct {
+	*ast.CallExpr
+	of types.Object // what is called
+	in string       // the function that it is in
+	p  *packages.Package
+}
+
+// calls are those in a folder of functions whose names match, in the order of the code.
+func calls(t *testing.T, folder, name string) []call {
+	t.Helper()
+	var found []call
+	pattern := regexp.MustCompile("^(?:" + name + ")$")
+	for _, p := range packagesIn(t, folder) {
+		inspect(p, func(in string, node ast.Node) {
+			if expression, is := node.(*ast.CallExpr); is {
+				if of := typeutil.Callee(p.TypesInfo, expression); of != nil && pattern.MatchString(of.Name()) {
+					found = append(found, call{expression, of, in, p})
+				}
+			}
+		})
 	}
 	return found
 }
 
-// evaluate tells the value of a literal, of a constant in values, or of a sum of
-// such.
-func evaluate(expression ast.Expr, values map[string]string) (value string, known bool) {
-	switch e := expression.(type) {
-	case *ast.BasicLit:
-		if text, err := strconv.Unquote(e.Value); err == nil && e.Kind == token.STRING {
-			return text, true
-		}
-		return e.Value, e.Kind == token.INT
-	case *ast.Ident:
-		value, known = values[e.Name]
-		return value, known
-	case *ast.SelectorExpr:
-		if nameOf(e.X) == "wellknown" { // and not a field that is called like a constant
-			return evaluate(e.Sel, values)
-		}
-	case *ast.BinaryExpr:
-		x, xKnown := evaluate(e.X, values)
-		y, yKnown := evaluate(e.Y, values)
-		return x + y, xKnown && yKnown && e.Op == token.ADD
+// value tells what an expression is, if it is always the same.
+func (c call) value(expression ast.Expr) (value string, constant bool) {
+	v := c.p.TypesInfo.Types[expression]
+	if v.Value == nil {
+		return "", false
 	}
-	return "", false
+	return text(v.Value, v.Type), true
 }
 
-// valuesOf maps the names of constants to their values.
-func valuesOf(all []constant) map[string]string {
-	values := map[string]string{}
-	for _, c := range all {
-		values[c.name] = c.value
-	}
-	return values
-}
-
-// eachCall visits the calls in a file that are of a function or method with
-// this name, or in it.
-func eachCall(within ast.Node, name string, visit func(call *ast.CallExpr)) {
-	ast.Inspect(within, func(node ast.Node) bool {
-		if call, ok := node.(*ast.CallExpr); ok && nameOf(call.Fun) == name {
-			visit(call)
+// comment is what stands above the line of the call.
+func (c call) comment() string {
+	at := c.p.Fset.Position(c.Pos())
+	for _, file := range c.p.Syntax {
+		for _, group := range file.Comments {
+			if end := c.p.Fset.Position(group.End()); end.Filename == at.Filename && end.Line == at.Line-1 {
+				return group.Text()
+			}
 		}
-		return true
-	})
-}
-
-func nameOf(expression ast.Expr) string {
-	switch e := expression.(type) {
-	case *ast.Ident:
-		return e.Name
-	case *ast.SelectorExpr:
-		return e.Sel.Name
 	}
 	return ""
 }
 
-// function returns a function or method of a file, or nil.
-func function(file *ast.File, name string) *ast.FuncDecl {
-	for _, declaration := range file.Decls {
-		if f, ok := declaration.(*ast.FuncDecl); ok && f.Name.Name == name {
-			return f
-		}
-	}
-	return nil
-}
-
 var verb = regexp.MustCompile(`%[sdvq]`)
 
-// sentence is what a format says, with <> for what isn't known before it runs.
-func sentence(format string, args []ast.Expr, values map[string]string) string {
-	next := 0
-	return verb.ReplaceAllStringFunc(format, func(verb string) string {
+// sentence is what a format, an argument of the call, says with those behind it: <> for
+// what isn't known before it runs. It isn't known if the format isn't.
+func (c call) sentence(format int) (said string, known bool) {
+	said, known = c.value(c.Args[format])
+	next := format
+	return verb.ReplaceAllStringFunc(said, func(verb string) string {
 		text := "<>"
-		if next < len(args) {
-			if value, known := evaluate(args[next], values); known {
+		if next++; next < len(c.Args) {
+			if value, known := c.value(c.Args[next]); known {
 				text = value
 			}
 		}
-		next++
 		if verb == "%q" {
 			return `"` + text + `"`
 		}
 		return text
-	})
+	}), known
 }
 
 var placeholder = regexp.MustCompile(`<[a-z ]+>`)

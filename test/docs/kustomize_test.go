@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
@@ -80,8 +79,11 @@ func TestFoldersForSomeNamespaces(t *testing.T) {
 	require.NoError(t, os.Symlink(filepath.Join(checkout, "manifests"), filepath.Join(beside, "manifests")))
 	require.NoError(t, os.Mkdir(filepath.Join(beside, "shop"), 0o700))
 	var built []*unstructured.Unstructured
-	for _, block := range blocksBelow(t, reference(t), "In some namespaces alone") {
+	for _, block := range reference(t).Blocks {
 		text := strings.Join(block.Lines, "\n")
+		if block.Section != "In some namespaces alone" {
+			continue
+		}
 		if block.Language == "yaml" {
 			require.NoError(t, os.WriteFile(filepath.Join(beside, "shop", "kustomization.yaml"), []byte(text), 0o600))
 			continue
@@ -139,19 +141,4 @@ func commandLines(d docs.Document) []string {
 		lines = append(lines, span.Text)
 	}
 	return lines
-}
-
-// blocksBelow are the blocks of a section.
-func blocksBelow(t *testing.T, d docs.Document, section string) []docs.Block {
-	t.Helper()
-	i := slices.IndexFunc(d.Headings, func(h docs.Heading) bool { return h.Text == section })
-	require.GreaterOrEqual(t, i, 0, "%s has no section %q", d.Path, section)
-	var found []docs.Block
-	for _, block := range d.Blocks {
-		if block.Line > d.Headings[i].Line && (i+1 == len(d.Headings) || block.Line < d.Headings[i+1].Line) {
-			found = append(found, block)
-		}
-	}
-	require.NotEmpty(t, found)
-	return found
 }

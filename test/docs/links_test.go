@@ -1,6 +1,7 @@
 package docs_test
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -28,12 +29,27 @@ func documents(t *testing.T) []docs.Document {
 		case entry.IsDir() || filepath.Ext(file) != ".md":
 			return nil
 		}
-		text, err := os.ReadFile(file)
-		found = append(found, docs.Parse(filepath.ToSlash(strings.TrimPrefix(file, root+string(filepath.Separator))), string(text)))
-		return err
+		found = append(found, document(t, filepath.ToSlash(strings.TrimPrefix(file, root+string(filepath.Separator)))))
+		return nil
 	})
 	require.NoError(t, err)
 	require.NotEmpty(t, found)
+	return found
+}
+
+// named are the places of what documents name that matches.
+func named(t *testing.T, in []docs.Document, pattern *regexp.Regexp) map[string][]string {
+	t.Helper()
+	found := map[string][]string{}
+	for _, d := range in {
+		text, err := os.ReadFile(filepath.Join(root, d.Path))
+		require.NoError(t, err)
+		for i, line := range strings.Split(string(text), "\n") {
+			for _, name := range pattern.FindAllString(line, -1) {
+				found[name] = append(found[name], fmt.Sprintf("%s:%d", d.Path, i+1))
+			}
+		}
+	}
 	return found
 }
 

@@ -30,8 +30,9 @@ type Heading struct {
 	Anchor string
 }
 
-// Block is a fenced block.
+// Block is a fenced block, with the text of the heading above it.
 type Block struct {
+	Section  string
 	Line     int    // of the opening fence
 	Language string // the first word behind it
 	Lines    []string
@@ -98,7 +99,7 @@ func (p *parser) line(number int, line string) {
 	if m := fenceLine.FindStringSubmatch(line); m != nil {
 		p.prose = append(p.prose, "")
 		p.fence, p.indent, p.inTable = m[2], len(m[1]), false
-		p.document.Blocks = append(p.document.Blocks, Block{Line: number, Language: m[3]})
+		p.document.Blocks = append(p.document.Blocks, Block{Section: p.section, Line: number, Language: m[3]})
 		return
 	}
 	if m := commentLine.FindStringSubmatch(line); m != nil {

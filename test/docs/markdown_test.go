@@ -48,8 +48,8 @@ func TestParse(t *testing.T) {
 			{20, "Part", "part-1"},
 		},
 		Blocks: []docs.Block{
-			{8, "sh", []string{"kubectl get pods  # [not](a link) `nor code`", "| not | a table |"}},
-			{23, "yaml", []string{"a:", "  b: 1"}},
+			{"A *page*, of `code`", 8, "sh", []string{"kubectl get pods  # [not](a link) `nor code`", "| not | a table |"}},
+			{"Part", 23, "yaml", []string{"a:", "  b: 1"}},
 		},
 		Comments: []docs.Comment{{7, "run: first"}},
 		Tables: []docs.Table{{"Part", []docs.Row{

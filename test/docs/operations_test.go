@@ -5,7 +5,6 @@ import (
 	"go/parser"
 	"go/token"
 	"maps"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -15,21 +14,12 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/configpin/configpin/test/docs"
 )
 
 const operationsPath = "docs/operations.md"
 
 // none is said of what no test plays, and may be followed by why.
 const none = "none"
-
-func operations(t *testing.T) docs.Document {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(root, operationsPath))
-	require.NoError(t, err)
-	return docs.Parse(operationsPath, string(text))
-}
 
 // A test is named by its folder and the functions or scenarios in it, as in
 // `test/e2e/races` `TestRaces`, "a leader dies".
@@ -82,7 +72,7 @@ func TestOperationsNamesTestsThatExist(t *testing.T) {
 	t.Parallel()
 	const columnTest = 1
 	there := map[string]map[string]bool{}
-	for statement, row := range rows(t, operations(t), "Which test plays it") {
+	for statement, row := range rows(t, document(t, operationsPath), "Which test plays it") {
 		named, understood := namedTests(row.Cells[columnTest])
 		if !understood {
 			t.Errorf("%s:%d: %q isn't of the form `test/folder` \"scenario\", `TestFunction`; `test/other` … nor none", operationsPath, row.Line, statement)
@@ -118,7 +108,7 @@ func testsIn(t *testing.T, folder string) map[string]bool {
 					found[n.Name.Name] = true
 				}
 			case *ast.CallExpr:
-				if nameOf(n.Fun) == "Run" && len(n.Args) > 0 {
+				if f, is := n.Fun.(*ast.SelectorExpr); is && f.Sel.Name == "Run" && len(n.Args) > 0 {
 					name = n.Args[0]
 				}
 			case *ast.CompositeLit:
@@ -139,7 +129,7 @@ func testsIn(t *testing.T, folder string) map[string]bool {
 func nameIn(literal *ast.CompositeLit) ast.Expr {
 	for i, element := range literal.Elts {
 		if pair, is := element.(*ast.KeyValueExpr); is {
-			if nameOf(pair.Key) == "name" {
+			if key, is := pair.Key.(*ast.Ident); is && key.Name == "name" {
 				return pair.Value
 			}
 			continue
@@ -163,15 +153,7 @@ func TestDocsNameNoOtherMetrics(t *testing.T) {
 			maps.Copy(known, set(name+"_bucket", name+"_sum", name+"_count"))
 		}
 	}
-	for _, d := range readersDocuments(t) {
-		text, err := os.ReadFile(filepath.Join(root, d.Path))
-		require.NoError(t, err)
-		for i, line := range strings.Split(string(text), "\n") {
-			for _, name := range metricInText.FindAllString(line, -1) {
-				if !known[name] {
-					t.Errorf("%s:%d: there is no metric %s: remove or correct it", d.Path, i+1, name)
-				}
-			}
-		}
+	for name, places := range named(t, readersDocuments(t), metricInText) {
+		assert.True(t, known[name], "%s: there is no metric %s: remove or correct it", places, name)
 	}
 }

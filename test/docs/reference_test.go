@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/configpin/configpin/internal/wellknown"
 	"github.com/configpin/configpin/test/docs"
 )
 
@@ -22,11 +23,13 @@ const referencePath = "docs/reference.md"
 // The columns of tables. The first is what a row is about.
 const subject = 0
 
-func reference(t *testing.T) docs.Document {
+func reference(t *testing.T) docs.Document { t.Helper(); return document(t, referencePath) }
+
+func document(t *testing.T, path string) docs.Document {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(root, referencePath))
+	text, err := os.ReadFile(filepath.Join(root, path))
 	require.NoError(t, err)
-	return docs.Parse(referencePath, string(text))
+	return docs.Parse(path, string(text))
 }
 
 // rows are those of the tables below a heading, by what is in their first
@@ -98,16 +101,14 @@ func set(names ...string) map[string]bool {
 }
 
 // wellknownConstants returns the constants of internal/wellknown: keys that people write,
-// other keys, reasons of events, and the rest.
-func wellknownConstants(t *testing.T) (written, ours, reasons map[string]bool, all []constant) {
+// other keys, and all.
+func wellknownConstants(t *testing.T) (written, ours map[string]bool, all []declared) {
 	t.Helper()
-	written, ours, reasons = map[string]bool{}, map[string]bool{}, map[string]bool{}
-	for _, c := range constants(parseFolder(t, "internal/wellknown")) {
+	written, ours = map[string]bool{}, map[string]bool{}
+	for _, c := range constants(t, "internal/wellknown", "") {
 		switch {
 		case !ast.IsExported(c.name):
 			continue
-		case strings.HasPrefix(c.name, "Reason"):
-			reasons[c.value] = true
 		case strings.Contains(c.value, "/") && (strings.HasPrefix(c.block, "Keys that people write") || strings.Contains(c.block, "in which people")):
 			written[c.value] = true
 		case strings.Contains(c.value, "/"):
@@ -117,14 +118,13 @@ func wellknownConstants(t *testing.T) (written, ours, reasons map[string]bool, a
 	}
 	require.NotEmpty(t, written)
 	require.NotEmpty(t, ours)
-	require.NotEmpty(t, reasons)
-	return written, ours, reasons, all
+	return written, ours, all
 }
 
 func TestReferenceListsEveryKey(t *testing.T) {
 	t.Parallel()
 	d := reference(t)
-	written, ours, _, all := wellknownConstants(t)
+	written, ours, all := wellknownConstants(t)
 	sameSubjects(t, "Keys that you write", rows(t, d, "Keys that you write"), written, "internal/wellknown, as one that people write")
 
 	listed := rows(t, d, "On snapshots")
@@ -141,7 +141,7 @@ func TestReferenceListsEveryKey(t *testing.T) {
 		fmt.Fprintln(&mentioned, span.Text)
 	}
 	for _, c := range all {
-		assert.Contains(t, mentioned.String(), c.value, "%s never mentions `%s` (%s in %s)", referencePath, c.value, c.name, c.file)
+		assert.Contains(t, mentioned.String(), c.value, "%s never mentions `%s` (%s)", referencePath, c.value, c.name)
 	}
 }
 
@@ -151,20 +151,13 @@ var keyInText = regexp.MustCompile(`(?:[a-z]+\.)*configpin\.io/[a-z-]*`)
 // exist does nothing, silently.
 func TestDocsNameNoOtherKeys(t *testing.T) {
 	t.Parallel()
-	written, ours, _, all := wellknownConstants(t)
+	written, ours, _ := wellknownConstants(t)
 	known := auditKeys(t)
 	maps.Copy(known, written)
 	maps.Copy(known, ours)
-	observed := valuesOf(all)["ObservedPrefix"]
-	for _, d := range documents(t) {
-		text, err := os.ReadFile(filepath.Join(root, d.Path))
-		require.NoError(t, err)
-		for i, line := range strings.Split(string(text), "\n") {
-			for _, key := range keyInText.FindAllString(line, -1) {
-				if !known[strings.TrimSuffix(key, "-")] && !strings.HasPrefix(key, observed) {
-					t.Errorf("%s:%d: %s isn't in internal/wellknown: remove or correct it", d.Path, i+1, key)
-				}
-			}
+	for key, places := range named(t, documents(t), keyInText) {
+		if !known[strings.TrimSuffix(key, "-")] && !strings.HasPrefix(key, wellknown.ObservedPrefix) {
+			t.Errorf("%s: %s isn't in internal/wellknown: remove or correct it", places, key)
 		}
 	}
 }
