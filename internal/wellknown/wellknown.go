@@ -52,8 +52,8 @@ const (
 	RolloutManual = "manual"
 )
 
-// Released, a value of Enabled that the versioner writes, has admission opt out a workload
-// that lost its label while admission was away. Admission consumes the label with it.
+// Released is a value of Enabled that the versioner writes: admission opts out a workload
+// that lost its label while admission was away, and consumes the label with it.
 const Released = "released"
 
 // Keys on a snapshot.
