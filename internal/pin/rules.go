@@ -12,8 +12,8 @@ const (
 	// ReasonFrozen: A Job is updated: its template can't change any more. So the template names what
 	// it named.
 	ReasonFrozen Reason = "Frozen"
-	// ReasonAmbiguous: The template names several snapshots of the source, the same as before. So the
-	// template names what it says.
+	// ReasonAmbiguous: The template names several snapshots of the source, the same as before; or a
+	// source that isn't versioned beside a snapshot of it. So the template names what it says.
 	ReasonAmbiguous Reason = "Ambiguous"
 	// ReasonSeenAgain: The API server sends our own answer once more. So the template names what we
 	// answered.
