@@ -94,10 +94,12 @@ func TestManyRightsAreMissing(t *testing.T) {
 
 func TestWhatCannotGoBack(t *testing.T) {
 	t.Parallel()
-	_, err := parseGoal("app")
+	_, err := parseGoal([]string{"app"})
 	require.EqualError(t, err, `--to is "app", not of the form configmap/NAME=REVISION`)
-	_, err = parseGoal("configmap/app=live")
+	_, err = parseGoal([]string{"configmap/app=live"})
 	require.EqualError(t, err, "what configmap/app holds now is no older content: see kubectl configpin resume --help")
+	_, err = parseGoal([]string{"configmap/app=1", "configmap/app=2"})
+	require.EqualError(t, err, "--to is given 2 times: take one source back, and then the next")
 	_, err = choose([]inspect.Ref{{Source: "configmap/app", State: inspect.Unpinned}}, "deployment/web", goal{})
 	require.EqualError(t, err, "deployment/web is pinned to nothing: see kubectl configpin status deployment/web")
 }

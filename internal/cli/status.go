@@ -141,6 +141,9 @@ func (s summary) String() string {
 		return "No workload is opted in: label one configpin.io/enabled=true."
 	}
 	line := counted(s.Workloads, "workload")[0]
+	if s.Refs > 0 && s.Refs != s.Workloads { // states are those of what each refers to
+		line += ", " + counted(s.Refs, "source")[0]
+	}
 	var parts []string
 	for _, state := range order {
 		if n := s.States[state]; n > 0 {

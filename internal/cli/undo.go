@@ -22,7 +22,7 @@ import (
 )
 
 func (p *program) undo() *cobra.Command {
-	var to string
+	var to []string
 	var goal goal
 	var dry dryRun
 	var showSecrets bool
@@ -59,7 +59,7 @@ all that is needed.`,
 			return undoing{session: s, of: of, dry: dry, showSecrets: showSecrets}.undo(ctx, goal)
 		}),
 	}
-	command.Flags().StringVar(&to, "to", "", "the source and its revision, as in configmap/app=3; or the name of a snapshot in its place")
+	command.Flags().StringArrayVar(&to, "to", nil, "the source and its revision, as in configmap/app=3; or the name of a snapshot in its place")
 	command.Flags().BoolVar(&showSecrets, "show-secrets", false, "print the values of Secrets")
 	dry.addFlag(command)
 	return command
@@ -87,10 +87,15 @@ type goal struct {
 	revision string
 }
 
-func parseGoal(to string) (goal, error) {
-	if to == "" {
+func parseGoal(all []string) (goal, error) {
+	switch len(all) {
+	case 0:
 		return goal{}, nil
+	case 1:
+	default:
+		return goal{}, fmt.Errorf("--to is given %d times: take one source back, and then the next", len(all))
 	}
+	to := all[0]
 	named, revision, found := strings.Cut(to, "=")
 	target, err := sourceArg(named)
 	switch {

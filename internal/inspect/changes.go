@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"slices"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/configpin/configpin/internal/snapshot"
@@ -19,7 +18,7 @@ type Change struct {
 	// From and To are the values. Nil is for a key that isn't there.
 	From, To []byte
 
-	// Binary says that one of them is no text that a terminal can show.
+	// Binary says that one of them is no text.
 	Binary bool
 
 	// Moved says that the key was in one of data and binaryData, and is in the other:
@@ -50,7 +49,7 @@ func Changes(from, to snapshot.Object) []Change {
 	}
 	slices.SortFunc(changes, func(a, b Change) int { return cmp.Compare(a.Key, b.Key) })
 	for i, change := range changes {
-		changes[i].Binary = !printable(change.From) || !printable(change.To)
+		changes[i].Binary = !textual(change.From) || !textual(change.To)
 	}
 	if from.Type != to.Type {
 		kind := Change{Key: TypeKey, From: nonempty(from.Type), To: nonempty(to.Type)}
@@ -92,11 +91,6 @@ func valuesOf(o snapshot.Object) map[string]located {
 	return values
 }
 
-// printable says whether a value is text without control characters: a value can be
-// anything, and a terminal does what it is told.
-func printable(value []byte) bool {
-	lines := bytes.ReplaceAll(value, []byte("\r\n"), []byte("\n"))
-	return utf8.Valid(lines) && !bytes.ContainsFunc(lines, func(r rune) bool {
-		return unicode.IsControl(r) && r != '\n' && r != '\t'
-	})
-}
+// textual says whether a value is text: that has no NUL, as Git has it. What of a text a
+// terminal would obey is for whoever prints it.
+func textual(value []byte) bool { return utf8.Valid(value) && !bytes.ContainsRune(value, 0) }

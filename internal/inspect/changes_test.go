@@ -34,7 +34,7 @@ func TestChangesTellBothValues(t *testing.T) {
 // A terminal shows neither side of what isn't text on one.
 func TestChangesAreTextOnBothSides(t *testing.T) {
 	t.Parallel()
-	text, other := source("app", "word"), source("app", "\x1b[31mred")
+	text, other := source("app", "word"), source("app", "\xff")
 	for name, changes := range map[string][]inspect.Change{
 		"to what isn't":   inspect.Changes(text, other),
 		"from what isn't": inspect.Changes(other, text),

@@ -260,11 +260,11 @@ func TestChangesTellTextFromOther(t *testing.T) {
 		"a line\n":          false,
 		"windows\r\n\tline": false,
 		"äöü":               false,
-		"\x1b[31mred":       true,
-		"over\rwritten":     true,
+		"\x1b[31mred":       false,
+		"over\rwritten":     false,
 		"\xff\xfe":          true,
 		"a\x00b":            true,
-		"next\u0085line":    true,
+		"next\u0085line":    false,
 	} {
 		was, is := source("app", "word"), source("app", value)
 		changes := inspect.Changes(was, is)
