@@ -21,7 +21,7 @@ type optedIn interface {
 	start(ctx context.Context)
 	synced() bool
 	watch() *watch // nil where there is none
-	list(ctx context.Context) ([]string, error)
+	list(ctx context.Context) (found, unknown []string, err error)
 }
 
 var namespacesResource = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
@@ -47,8 +47,8 @@ func (w watchedNamespaces) synced() bool { return w.all.HasSynced() }
 
 func (w watchedNamespaces) watch() *watch { return w.all }
 
-func (w watchedNamespaces) list(context.Context) ([]string, error) {
-	return w.all.GetStore().ListKeys(), nil
+func (w watchedNamespaces) list(context.Context) (found, unknown []string, err error) {
+	return w.all.GetStore().ListKeys(), nil, nil
 }
 
 // plainMetadata has its informers list before they watch, whatever the API server is
@@ -72,18 +72,20 @@ func (askedNamespaces) synced() bool { return true }
 
 func (askedNamespaces) watch() *watch { return nil }
 
-func (a askedNamespaces) list(ctx context.Context) ([]string, error) {
-	var found []string
+func (a askedNamespaces) list(ctx context.Context) (found, unknown []string, err error) {
 	var failed []error
 	for _, name := range a.namespaces {
 		namespace, err := a.client.Resource(namespacesResource).Get(ctx, name, metav1.GetOptions{})
 		switch {
-		case apierrors.IsNotFound(err), apierrors.IsForbidden(err): // then nothing is served there
+		case apierrors.IsNotFound(err):
+		case apierrors.IsForbidden(err): // it was deleted with its Roles, most likely
+			unknown = append(unknown, name)
 		case err != nil:
+			unknown = append(unknown, name)
 			failed = append(failed, fmt.Errorf("reading namespace %s: %w", name, err))
 		case namespace.Labels[wellknown.Enabled] == wellknown.True:
 			found = append(found, name)
 		}
 	}
-	return found, errors.Join(failed...)
+	return found, unknown, errors.Join(failed...)
 }

@@ -15,10 +15,11 @@ import (
 )
 
 // OptedIn are the namespaces that opt in what is written in them, without those that
-// admission never sees. With an error they are all that could be asked.
-func (w *Workloads) OptedIn(ctx context.Context) ([]string, error) {
-	namespaces, err := w.optedIn.list(ctx)
-	return slices.DeleteFunc(namespaces, untouched), err
+// admission never sees, and those that may be such: they couldn't be asked. Where that is
+// because of a right that is missing, it is no error.
+func (w *Workloads) OptedIn(ctx context.Context) (namespaces, unknown []string, err error) {
+	namespaces, unknown, err = w.optedIn.list(ctx)
+	return slices.DeleteFunc(namespaces, untouched), unknown, err
 }
 
 // Scope are the namespaces in which workloads are served, or Everywhere.

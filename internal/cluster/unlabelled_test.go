@@ -23,8 +23,12 @@ func TestUnlabelledAreListedAsFarAsTheyCanBe(t *testing.T) {
 		path := request.URL.Path
 		switch {
 		case strings.HasPrefix(path, "/api/v1/namespaces/"):
-			if strings.HasSuffix(path, "/bank") {
+			switch {
+			case strings.HasSuffix(path, "/bank"):
 				fail("500", "InternalError", http.StatusInternalServerError)
+				return
+			case strings.HasSuffix(path, "/hidden"):
+				fail("403", "Forbidden", http.StatusForbidden)
 				return
 			}
 			_, _ = w.Write([]byte(`{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{"name":"shop","labels":{"configpin.io/enabled":"true"}}}`))
@@ -42,7 +46,7 @@ func TestUnlabelledAreListedAsFarAsTheyCanBe(t *testing.T) {
 		}
 	}))
 	t.Cleanup(server.Close)
-	w, err := NewWorkloads(&rest.Config{Host: server.URL}, Scope{Namespaces: []string{"bank", "gone", "shop"}}, nil)
+	w, err := NewWorkloads(&rest.Config{Host: server.URL}, Scope{Namespaces: []string{"bank", "gone", "hidden", "shop"}}, nil)
 	require.NoError(t, err)
 	names := func(found []Workload) (names []string) {
 		for _, of := range found {
@@ -51,9 +55,11 @@ func TestUnlabelledAreListedAsFarAsTheyCanBe(t *testing.T) {
 		return names
 	}
 
-	optedIn, err := w.OptedIn(t.Context())
+	optedIn, unknown, err := w.OptedIn(t.Context())
 	assert.ErrorContains(t, err, "reading namespace bank")
+	assert.NotContains(t, err.Error(), "hidden")
 	assert.Equal(t, []string{"gone", "shop"}, optedIn)
+	assert.Equal(t, []string{"bank", "hidden"}, unknown)
 	found, err := w.Unstamped(t.Context(), "shop")
 	assert.ErrorContains(t, err, "listing daemonsets")
 	assert.Equal(t, []string{"Deployment/shop/plain", "Deployment/shop/web"}, names(found))

@@ -23,7 +23,7 @@ var touches = prometheus.NewCounterVec(prometheus.CounterOpts{
 
 var sweepFailures = prometheus.NewCounter(prometheus.CounterOpts{
 	Name: "configpin_sweep_failures_total",
-	Help: "Lists of workloads without a label that failed, so that some weren't looked at. What others found is done all the same; the rest waits for the next --sweep.",
+	Help: "Looks for workloads without a label that failed, so that some were left as they are: a list failed, or a namespace can't be asked whether it opts in. What others found is done all the same; the rest waits for the next --sweep.",
 })
 
 func init() { metrics.Registry.MustRegister(touches, sweepFailures) }

@@ -77,7 +77,7 @@ type workloads interface {
 	Touch(ctx context.Context, of cluster.Workload) (cluster.Touched, error)
 	Release(ctx context.Context, of cluster.Workload) (cluster.Touched, error)
 	Scope() []string
-	OptedIn(ctx context.Context) ([]string, error)
+	OptedIn(ctx context.Context) (namespaces, unknown []string, err error)
 	Unstamped(ctx context.Context, namespace string) ([]cluster.Workload, error)
 	LeftPinned(ctx context.Context, namespace string) ([]cluster.Workload, error)
 }

@@ -94,8 +94,11 @@ func (d *deployment) Release(ctx context.Context, of cluster.Workload) (cluster.
 	return d.Touch(ctx, of)
 }
 
-func (d *deployment) Scope() []string                           { return nil }
-func (d *deployment) OptedIn(context.Context) ([]string, error) { return nil, nil }
+func (d *deployment) Scope() []string { return nil }
+
+func (d *deployment) OptedIn(context.Context) (namespaces, unknown []string, err error) {
+	return nil, nil, nil
+}
 
 func (d *deployment) Unstamped(context.Context, string) ([]cluster.Workload, error) { return nil, nil }
 

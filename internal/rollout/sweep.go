@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 
@@ -88,9 +89,9 @@ func (r *Rollout) departed(change cluster.Change) {
 
 func (r *Rollout) sweep(ctx context.Context) {
 	r.prune()
-	optedIn, err := r.workloads.OptedIn(ctx)
+	optedIn, unknown, err := r.workloads.OptedIn(ctx)
 	r.swept.failed(ctx, err, "Asking which namespaces opt in")
-	rounds := append(r.unstamped(ctx, optedIn), r.leftPinned(ctx, optedIn)...)
+	rounds := append(r.unstamped(ctx, optedIn), r.leftPinned(ctx, optedIn, unknown)...)
 	r.swept.order(rounds)
 	r.repair(ctx, rounds)
 }
@@ -121,8 +122,12 @@ func (r *Rollout) unstamped(ctx context.Context, optedIn []string) []*round {
 	return rounds
 }
 
-// leftPinned are the rounds where workloads may have lost their label.
-func (r *Rollout) leftPinned(ctx context.Context, optedIn []string) []*round {
+var errUnknown = errors.New("it isn't known whether the namespace opts in what is written in it")
+
+// leftPinned are the rounds where workloads may have lost their label. Where it isn't known
+// whether a namespace opts in, they are left for the next sweep: they would roll out now, and
+// back as soon as it is known that it does.
+func (r *Rollout) leftPinned(ctx context.Context, optedIn, unknown []string) []*round {
 	r.mutex.Lock()
 	left := slices.Sorted(maps.Keys(r.swept.left))
 	clear(r.swept.left)
@@ -143,6 +148,13 @@ func (r *Rollout) leftPinned(ctx context.Context, optedIn []string) []*round {
 	}
 	for _, namespace := range optedIn { // these are pinned again
 		delete(rounds, namespace)
+	}
+	for _, namespace := range unknown {
+		if rounds[namespace] != nil {
+			r.swept.failed(ctx, errUnknown, "Leaving workloads that lost their label", "namespace", namespace)
+			r.leave(namespace)
+			delete(rounds, namespace)
+		}
 	}
 	return slices.Collect(maps.Values(rounds))
 }

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/assert"
 	"k8s.io/client-go/tools/events"
 
@@ -22,6 +23,7 @@ import (
 type fleet struct {
 	*deployment
 	optedIn    []string
+	unknown    []string // namespaces that can't be asked
 	workloads  []cluster.Workload
 	unlistable map[string]bool // namespaces
 	away       bool            // admission
@@ -39,8 +41,13 @@ func newFleet(names ...string) *fleet {
 	return f
 }
 
-func (f *fleet) Scope() []string                           { return cluster.Everywhere }
-func (f *fleet) OptedIn(context.Context) ([]string, error) { return f.optedIn, nil }
+func (f *fleet) Scope() []string { return cluster.Everywhere }
+
+func (f *fleet) OptedIn(context.Context) (namespaces, unknown []string, err error) {
+	return slices.DeleteFunc(slices.Clone(f.optedIn), func(namespace string) bool {
+		return slices.Contains(f.unknown, namespace)
+	}), f.unknown, nil
+}
 
 func (f *fleet) Unstamped(_ context.Context, namespace string) ([]cluster.Workload, error) {
 	return f.list(namespace)
@@ -155,6 +162,23 @@ func TestSweepLetsNothingHoldUpOthers(t *testing.T) {
 	assert.Equal(t, []string{"shop/a", "shop/b", "shop/c"}, touched)
 	touched, _ = f.sweep(t, r)
 	assert.Equal(t, []string{"shop/d", "shop/e", "shop/a", "shop/b", "shop/c"}, touched)
+}
+
+// TestSweepReleasesNothingWhereItIsUnknownWhoOptsIn: what its namespace opts in would roll
+// out twice, there and back.
+func TestSweepReleasesNothingWhereItIsUnknownWhoOptsIn(t *testing.T) {
+	f := newFleet("bank/web", "shop/web")
+	f.optedIn, f.unknown = []string{"shop"}, []string{"shop"}
+	r := f.rollout()
+	r.leave(f.Scope()...)
+	failed := testutil.ToFloat64(sweepFailures)
+	touched, _ := f.sweep(t, r)
+	assert.Equal(t, []string{"bank/web"}, touched)
+	assert.InDelta(t, failed+1, testutil.ToFloat64(sweepFailures), 0)
+	f.optedIn, f.unknown = nil, nil
+	touched, looked := f.sweep(t, r)
+	assert.Equal(t, []string{"shop"}, looked, "it is looked at again")
+	assert.Equal(t, []string{"shop/web"}, touched)
 }
 
 // TestSweepReleasesWhatLostItsLabel: it looks everywhere at first, and then where something
