@@ -81,10 +81,10 @@ func (p *Patches) Touch(ctx context.Context, of Workload, dryRun bool) (Touched,
 var released = fmt.Appendf(nil, `[{"op": "test", "path": "/metadata/labels/%[1]s", "value": null}, {"op": "add", "path": "/metadata/labels/%[1]s", "value": %[2]q}]`,
 	strings.ReplaceAll(wellknown.Enabled, "/", "~1"), wellknown.Released)
 
-// Release has admission opt out a workload that lost its label. While admission is away,
-// the label stays on it.
-func (p *Patches) Release(ctx context.Context, of Workload) (Touched, error) {
-	touched, err := p.patch(ctx, of, types.JSONPatchType, released, false)
+// Release has admission opt out a workload that lost its label. Where admission doesn't see
+// it, the label stays on it.
+func (p *Patches) Release(ctx context.Context, of Workload, dryRun bool) (Touched, error) {
+	touched, err := p.patch(ctx, of, types.JSONPatchType, released, dryRun)
 	if err != nil {
 		return Touched{}, fmt.Errorf("releasing %s: %w", of, err)
 	}

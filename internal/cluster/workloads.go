@@ -403,8 +403,8 @@ func (w *Workloads) Sources(of Workload) []Key {
 }
 
 // Release has admission opt out a workload that lost its label.
-func (w *Workloads) Release(ctx context.Context, of Workload) (Touched, error) {
-	return w.patches.Release(ctx, of)
+func (w *Workloads) Release(ctx context.Context, of Workload, dryRun bool) (Touched, error) {
+	return w.patches.Release(ctx, of, dryRun)
 }
 
 // Touch sends a workload through admission.

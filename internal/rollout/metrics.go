@@ -18,7 +18,7 @@ const (
 
 var touches = prometheus.NewCounterVec(prometheus.CounterOpts{
 	Name: "configpin_touches_total",
-	Help: "Workloads sent through admission, by result: `pinned` (answered), `unanswered` (nothing changed, so the webhook is away), `reverted` (the webhook pinned it, and something took that back), `refused` (by a policy or another webhook), `damped` (put off), `stamped` (it carries the label now, as its namespace opts in), `released` (it lost its label while the webhook was away, and its names are put back now).",
+	Help: "Workloads sent through admission, by result: `pinned` (answered), `unanswered` (nothing changed, so the webhook is away, or not called there), `reverted` (the webhook pinned it, and something took that back), `refused` (by a policy or another webhook), `damped` (put off), `stamped` (it carries the label now, as its namespace opts in), `released` (it lost its label while the webhook was away, and its names are put back now).",
 }, []string{"result"})
 
 var sweepFailures = prometheus.NewCounter(prometheus.CounterOpts{

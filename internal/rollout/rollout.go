@@ -75,7 +75,7 @@ type workloads interface {
 	Object(of cluster.Workload) (object workload.Object, uid types.UID, found bool)
 	ResourceVersion(of cluster.Workload) string
 	Touch(ctx context.Context, of cluster.Workload) (cluster.Touched, error)
-	Release(ctx context.Context, of cluster.Workload) (cluster.Touched, error)
+	Release(ctx context.Context, of cluster.Workload, dryRun bool) (cluster.Touched, error)
 	Scope() []string
 	OptedIn(ctx context.Context) (namespaces, unknown []string, err error)
 	Unstamped(ctx context.Context, namespace string) ([]cluster.Workload, error)

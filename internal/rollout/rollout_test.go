@@ -90,7 +90,7 @@ func (d *deployment) Touch(context.Context, cluster.Workload) (cluster.Touched, 
 	return touched, d.err
 }
 
-func (d *deployment) Release(ctx context.Context, of cluster.Workload) (cluster.Touched, error) {
+func (d *deployment) Release(ctx context.Context, of cluster.Workload, _ bool) (cluster.Touched, error) {
 	return d.Touch(ctx, of)
 }
 

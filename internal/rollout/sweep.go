@@ -52,10 +52,20 @@ var (
 	stamps = repair{resultStamped, "Opted in, as its namespace is", workloads.Touch, func(o workload.Object) bool {
 		return o.Labels[wellknown.Enabled] != ""
 	}}
-	releases = repair{resultReleased, "Put back names, as the label was taken away", workloads.Release, func(o workload.Object) bool {
-		return !cluster.Offered(o.Labels)
-	}}
+	releases = repair{resultReleased, "Put back names, as the label was taken away", release, isReleased}
 )
+
+// release releases a workload, if admission answers: what it is labelled with for that would
+// be stored otherwise, where a namespace is excluded for good.
+func release(w workloads, ctx context.Context, of cluster.Workload) (cluster.Touched, error) {
+	tried, err := w.Release(ctx, of, true)
+	if err != nil || !isReleased(tried.Object) {
+		return tried, err
+	}
+	return w.Release(ctx, of, false)
+}
+
+func isReleased(o workload.Object) bool { return !cluster.Offered(o.Labels) }
 
 // Start looks now and then, until ctx ends, for what was written while admission was away
 // and what no watch of labelled workloads sees: workloads without a label that their

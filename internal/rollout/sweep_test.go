@@ -29,6 +29,7 @@ type fleet struct {
 	away       bool            // admission
 	broken     map[string]bool // workloads that nothing becomes of
 	touched    []string
+	stored     bool // what has admission release a workload was written in vain
 	looked     []string
 }
 
@@ -78,10 +79,17 @@ func (f *fleet) Touch(_ context.Context, of cluster.Workload) (cluster.Touched, 
 	return touched, nil
 }
 
-func (f *fleet) Release(_ context.Context, of cluster.Workload) (cluster.Touched, error) {
+func (f *fleet) Release(_ context.Context, of cluster.Workload, dryRun bool) (cluster.Touched, error) {
+	before := slices.Clone(f.workloads)
 	touched := cluster.Touched{}
 	if !f.answers(of) || slices.Contains(f.optedIn, of.Namespace) {
 		touched.Object.Labels = map[string]string{wellknown.ObservedPrefix + "configmap.app": "1"}
+		f.stored = f.stored || !dryRun
+	}
+	if dryRun {
+		f.workloads = before
+	} else { // it was tried before
+		f.touched = f.touched[:len(f.touched)-1]
 	}
 	return touched, nil
 }
@@ -191,6 +199,7 @@ func TestSweepReleasesWhatLostItsLabel(t *testing.T) {
 	touched, looked := f.sweep(t, r)
 	assert.Equal(t, []string{""}, looked)
 	assert.Equal(t, []string{"bank/web", "shop/web"}, touched, "each once")
+	assert.False(t, f.stored, "admission may never see it, as in a namespace that is excluded")
 	_, looked = f.sweep(t, r)
 	assert.Equal(t, []string{"shop"}, looked)
 	f.away = false
