@@ -32,12 +32,12 @@ const triesOfNamespace = 3
 // sees.
 type sweep struct {
 	limit *rate.Limiter
-	left  map[string]bool           // namespaces that a workload left the watch of; guarded by the mutex of Rollout
+	left  map[string]bool           // namespaces that a workload left the watch of, or nil before the first look; guarded by the mutex of Rollout
 	vain  map[cluster.Workload]bool // touched in vain the last time: the others are first
 }
 
 func newSweep() sweep {
-	return sweep{limit: rate.NewLimiter(sweptPerSecond, sweptAtOnce), left: map[string]bool{}, vain: map[cluster.Workload]bool{}}
+	return sweep{limit: rate.NewLimiter(sweptPerSecond, sweptAtOnce), vain: map[cluster.Workload]bool{}}
 }
 
 // repair is what a sweep does to workloads.
@@ -76,16 +76,27 @@ func (r *Rollout) Start(ctx context.Context) error {
 	if err := cluster.WaitSynced(ctx, r.workloads.Synced); err != nil {
 		return nil // it was told to stop
 	}
-	r.leave(r.workloads.Scope()...)
+	r.leaveAll()
 	wait.UntilWithContext(ctx, r.sweep, r.options.Sweep)
 	return nil
 }
 
-// leave notes that workloads of namespaces may have lost their label.
-func (r *Rollout) leave(namespaces ...string) {
+// leaveAll has the first look be everywhere.
+func (r *Rollout) leaveAll() {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
-	for _, namespace := range namespaces {
+	r.swept.left = map[string]bool{}
+	for _, namespace := range r.workloads.Scope() {
+		r.swept.left[namespace] = true
+	}
+}
+
+// leave notes that workloads of a namespace may have lost their label. Before the first look,
+// which a versioner that doesn't lead may never take, that is nothing to note.
+func (r *Rollout) leave(namespace string) {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	if r.swept.left != nil {
 		r.swept.left[namespace] = true
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"k8s.io/client-go/tools/events"
 
 	"github.com/configpin/configpin/internal/cluster"
@@ -172,13 +173,41 @@ func TestSweepLetsNothingHoldUpOthers(t *testing.T) {
 	assert.Equal(t, []string{"shop/d", "shop/e", "shop/a", "shop/b", "shop/c"}, touched)
 }
 
+// TestNothingIsNotedBeforeItSweeps: a versioner that never leads would note every namespace
+// that there ever was, and one that does looks everywhere first.
+func TestNothingIsNotedBeforeItSweeps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		r := f.rollout()
+		depart := func(namespace string) {
+			r.WorkloadChanged(cluster.Change{Workload: cluster.Workload{Kind: web.Kind, Namespace: namespace, Name: "web"}})
+		}
+		for i := range 100 {
+			depart(fmt.Sprint("shop-", i))
+		}
+		assert.Empty(t, r.swept.left)
+
+		r.options.Sweep = time.Minute
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- r.Start(ctx) }()
+		synctest.Wait()
+		depart("bank")
+		<-time.After(time.Minute)
+		synctest.Wait()
+		assert.Equal(t, []string{"", "bank"}, f.looked)
+		stop()
+		require.NoError(t, <-ended)
+	})
+}
+
 // TestSweepReleasesNothingWhereItIsUnknownWhoOptsIn: what its namespace opts in would roll
 // out twice, there and back.
 func TestSweepReleasesNothingWhereItIsUnknownWhoOptsIn(t *testing.T) {
 	f := newFleet("bank/web", "shop/web")
 	f.optedIn, f.unknown = []string{"shop"}, []string{"shop"}
 	r := f.rollout()
-	r.leave(f.Scope()...)
+	r.leaveAll()
 	failed := testutil.ToFloat64(sweepFailures)
 	touched, _ := f.sweep(t, r)
 	assert.Equal(t, []string{"bank/web"}, touched)
@@ -195,7 +224,7 @@ func TestSweepReleasesWhatLostItsLabel(t *testing.T) {
 	f := newFleet("bank/web", "shop/web")
 	f.optedIn, f.away = []string{"bank"}, true
 	r := f.rollout()
-	r.leave(f.Scope()...)
+	r.leaveAll()
 	touched, looked := f.sweep(t, r)
 	assert.Equal(t, []string{""}, looked)
 	assert.Equal(t, []string{"bank/web", "shop/web"}, touched, "each once")
