@@ -11,7 +11,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/configpin/configpin/internal/wellknown"
-	"github.com/configpin/configpin/internal/workload"
 )
 
 // OptedIn are the namespaces that opt in what is written in them, without those that
@@ -33,16 +32,15 @@ func untouched(namespace string) bool {
 // their own: they were written while admission was away, or before their namespace opted
 // in. With an error they are all that could be listed.
 func (w *Workloads) Unstamped(ctx context.Context, namespace string) ([]Workload, error) {
-	return w.unlabelled(ctx, namespace, func(*workload.Kind, *metav1.PartialObjectMetadata) bool { return true })
+	return w.unlabelled(ctx, namespace, func(*metav1.PartialObjectMetadata) bool { return true })
 }
 
 // LeftPinned lists, live, the workloads of a namespace, or of all, that carry no label but
 // what admission writes on those that do: the label was taken away while admission was
-// away. With an error they are all that could be listed. Of what can't change, as a Job,
-// nothing can be put back.
+// away. With an error they are all that could be listed.
 func (w *Workloads) LeftPinned(ctx context.Context, namespace string) ([]Workload, error) {
-	return w.unlabelled(ctx, namespace, func(kind *workload.Kind, m *metav1.PartialObjectMetadata) bool {
-		return !kind.Frozen && !untouched(m.Namespace) && Offered(m.Labels)
+	return w.unlabelled(ctx, namespace, func(m *metav1.PartialObjectMetadata) bool {
+		return !untouched(m.Namespace) && Offered(m.Labels)
 	})
 }
 
@@ -59,13 +57,13 @@ func Offered(labels map[string]string) bool {
 
 // unlabelled lists kind by kind. One that can't be listed is no reason to leave the others
 // as they are.
-func (w *Workloads) unlabelled(ctx context.Context, namespace string, wanted func(*workload.Kind, *metav1.PartialObjectMetadata) bool) ([]Workload, error) {
+func (w *Workloads) unlabelled(ctx context.Context, namespace string, wanted func(*metav1.PartialObjectMetadata) bool) ([]Workload, error) {
 	var found []Workload
 	var failed []error
 	for kind := range w.informers {
 		resource := w.metadata.Resource(resource(kind)).Namespace(namespace)
 		err := eachPage(ctx, resource, "!"+wellknown.Enabled, func(m *metav1.PartialObjectMetadata) {
-			if m.DeletionTimestamp == nil && wanted(kind, m) {
+			if m.DeletionTimestamp == nil && wanted(m) {
 				found = append(found, Workload{kind, m.Namespace, m.Name})
 			}
 		})
