@@ -38,19 +38,28 @@ func (v *Versioner) tellFrozen(key cluster.Key, source snapshot.Object) reconcil
 	if !known {
 		return reconcile.Result{RequeueAfter: askAgain}
 	}
-	if pinned == 0 {
+	if pinned == 0 || !v.freeze(key) {
 		return reconcile.Result{}
 	}
-	v.mutex.Lock()
-	if v.frozen == nil {
-		v.frozen = map[cluster.Key]bool{}
-	}
-	v.frozen[key] = true
-	v.mutex.Unlock()
 	v.event(source, corev1.EventTypeWarning, wellknown.ReasonNotVersioned,
 		"It is not versioned any more, so what changes rolls out to nobody. Workloads that stay pinned to what it held: %d. To go on, annotate it %s=%s",
 		pinned, wellknown.Versioned, wellknown.True)
 	return reconcile.Result{}
+}
+
+// freeze notes that it is told of a source. Of one that the watch has seen go already, nobody
+// would thaw it.
+func (v *Versioner) freeze(key cluster.Key) (there bool) {
+	v.mutex.Lock()
+	defer v.mutex.Unlock()
+	if _, there = v.Sources.Metadata(key); !there {
+		return false
+	}
+	if v.frozen == nil {
+		v.frozen = map[cluster.Key]bool{}
+	}
+	v.frozen[key] = true
+	return true
 }
 
 // thaw notes that a source is versioned, or gone.

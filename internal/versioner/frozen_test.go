@@ -68,7 +68,38 @@ func TestWhoIsPinnedToWhatIsNotVersionedAnyMoreIsTold(t *testing.T) {
 	reconcile()
 	assert.Equal(t, []string{told}, notVersioned())
 
+	gone := *w.source
+	w.source = nil
+	v.Observe(gone)
+	w.source = &gone
+	reconcile()
+	assert.Equal(t, []string{told}, notVersioned(), "of what is gone, and came back, it is told again")
+
+	v.Observe(gone)
+	reconcile()
+	assert.Empty(t, notVersioned(), "it is there")
+
 	w.source = nil
 	reconcile()
 	assert.Empty(t, notVersioned(), "what is gone may come back versioned")
+}
+
+// TestWhatGoesWhileItIsToldOfIsForgotten: nothing else is seen of it from then on.
+func TestWhatGoesWhileItIsToldOfIsForgotten(t *testing.T) {
+	w, recorder := newWorld(), events.NewFakeRecorder(10)
+	v := w.start(recorder)
+	w.source, w.pinned = holding("blue"), 3
+	w.source.Annotations = nil
+	gone := *w.source
+	w.unseen = true // the watch has seen that it went
+	v.Observe(gone)
+	reconcile := func() {
+		_, err := v.Reconcile(t.Context(), app)
+		require.NoError(t, err)
+	}
+	reconcile()
+	assert.Empty(t, recorder.Events)
+	w.unseen = false
+	reconcile()
+	assert.Len(t, recorder.Events, 1, "nothing was remembered")
 }

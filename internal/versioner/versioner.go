@@ -93,8 +93,8 @@ func (v *Versioner) Feed() *cluster.Feed[cluster.Key] {
 // Observe takes note of an object that came, changed or went.
 func (v *Versioner) Observe(object snapshot.Object) {
 	key := keyOf(object)
+	_, there := v.Sources.Metadata(key)
 	if source, digest, claimed := snapshot.Claimed(object); claimed {
-		_, there := v.Sources.Metadata(key)
 		key.Name = source
 		if !there {
 			v.missed(key, digest)
@@ -102,6 +102,9 @@ func (v *Versioner) Observe(object snapshot.Object) {
 			v.feed.AddAfter(key, 0)
 		}
 		return
+	}
+	if !there {
+		v.thaw(key)
 	}
 	versioned, invalid := snapshot.Versioned(object)
 	if _, known := v.Sources.Current(key); known || versioned || invalid != "" {

@@ -37,6 +37,7 @@ type world struct {
 	workloadsUnknown bool
 
 	source    *snapshot.Object
+	unseen    bool // the watch hasn't got it
 	snapshots map[string]snapshot.Object
 	current   map[cluster.Key]cluster.Current
 	read      map[string]bool // by UID
@@ -113,6 +114,9 @@ func (w *world) Synced() bool           { return true }
 func (w *world) All() []snapshot.Object { return w.all }
 
 func (w *world) Metadata(key cluster.Key) (snapshot.Object, bool) {
+	if key == app && w.source != nil && !w.unseen {
+		return *w.source, true
+	}
 	found, there := w.snapshots[key.Name]
 	return found, there
 }
