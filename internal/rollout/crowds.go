@@ -19,8 +19,8 @@ const (
 	crowd = 20
 
 	// A crowd has passed once nothing moved for passed, since touches that wait for
-	// their turn, or for an answer, come a little later; or after longest, so that
-	// somebody who looks sees how far it is.
+	// their turn, or for an answer, come a little later. It is told every longest, too, so
+	// that somebody who looks sees how far it is: in a number that rises until it has passed.
 	passed  = 5 * time.Second
 	longest = time.Minute
 )
@@ -42,8 +42,8 @@ type crowds struct {
 }
 
 type moving struct {
-	count       int
-	since, last time.Time
+	count, told int       // told is how many it was told that they were
+	since, last time.Time // since it was told, or began
 }
 
 func newCrowds(tell func(m move, count int)) *crowds {
@@ -66,24 +66,42 @@ func (c *crowds) join(m move, now time.Time) (oneOfMany bool) {
 	return moved.count > crowd
 }
 
-// look tells of a crowd that has passed, or looks again once it may have.
+// look tells of a crowd that has passed, or is long, and looks again once it may have passed.
 func (c *crowds) look(m move) {
+	if count := c.due(m, time.Now()); count > 0 {
+		c.tell(m, count)
+	}
+}
+
+// due is how many workloads it is time to tell of, or 0.
+func (c *crowds) due(m move, now time.Time) (count int) {
 	c.mutex.Lock()
+	defer c.mutex.Unlock()
 	moved := c.moving[m]
 	if moved == nil {
-		c.mutex.Unlock()
-		return // told already
+		return 0 // told already
 	}
-	now := time.Now()
-	rest := min(moved.last.Add(passed).Sub(now), moved.since.Add(longest).Sub(now))
-	if rest > 0 {
-		time.AfterFunc(rest, func() { c.look(m) })
-		c.mutex.Unlock()
-		return
+	rest := moved.last.Add(passed).Sub(now)
+	if rest <= 0 {
+		delete(c.moving, m)
+		return moved.news()
 	}
-	delete(c.moving, m)
-	c.mutex.Unlock()
-	c.tellIf(m, moved)
+	left := moved.since.Add(longest).Sub(now)
+	if left <= 0 {
+		moved.since, left = now, longest
+		count = moved.news()
+	}
+	time.AfterFunc(min(rest, left), func() { c.look(m) })
+	return count
+}
+
+// news is how many moved, where that is a crowd, and more than was told.
+func (m *moving) news() int {
+	if m.count <= crowd || m.count == m.told {
+		return 0
+	}
+	m.told = m.count
+	return m.count
 }
 
 // end tells of all that are still moving.
@@ -93,13 +111,9 @@ func (c *crowds) end() {
 	c.moving = map[move]*moving{}
 	c.mutex.Unlock()
 	for m, moved := range left {
-		c.tellIf(m, moved)
-	}
-}
-
-func (c *crowds) tellIf(m move, moved *moving) {
-	if moved.count > crowd {
-		c.tell(m, moved.count)
+		if count := moved.news(); count > 0 {
+			c.tell(m, count)
+		}
 	}
 }
 

@@ -50,8 +50,13 @@ func TestACrowdIsToldInOneEvent(t *testing.T) {
 		{name: "those that are pinned for the first time likewise", from: "app", count: 21, after: passed, want: append(each("app", crowd), "Normal WorkloadsPinned 21 workloads were pinned to app-2")},
 		{name: "who comes a little later belongs to it", from: "app-1", count: 21, every: 2 * time.Second, after: 2 * passed, want: append(each("app-1", crowd), "Normal WorkloadsMoved 21 workloads moved to app-2")},
 		{name: "those that move alone are no crowd", from: "app-1", count: 30, every: 6 * time.Second, after: time.Hour, want: each("app-1", 30)},
-		{name: "what takes long is told as far as it is", from: "app-1", count: 1000, every: 110 * time.Millisecond, after: time.Hour, want: append(append(append(each("app-1", crowd),
-			"Normal WorkloadsMoved 546 workloads moved to app-2"), each("app-1", crowd)...), "Normal WorkloadsMoved 454 workloads moved to app-2")},
+		{name: "what takes long is told as far as it is", from: "app-1", count: 1000, every: 110 * time.Millisecond, after: time.Hour, want: append(each("app-1", crowd),
+			"Normal WorkloadsMoved 546 workloads moved to app-2", "Normal WorkloadsMoved 1,000 workloads moved to app-2")},
+		{name: "what takes longer is told in one number that rises", from: "app-1", count: 3000, every: 110 * time.Millisecond, after: time.Hour, want: append(each("app-1", crowd),
+			"Normal WorkloadsMoved 546 workloads moved to app-2", "Normal WorkloadsMoved 1,091 workloads moved to app-2", "Normal WorkloadsMoved 1,637 workloads moved to app-2",
+			"Normal WorkloadsMoved 2,182 workloads moved to app-2", "Normal WorkloadsMoved 2,728 workloads moved to app-2", "Normal WorkloadsMoved 3,000 workloads moved to app-2")},
+		{name: "what was told of isn't told again at the end", from: "app-1", count: 546, every: 110 * time.Millisecond, after: time.Second, ends: true, want: append(each("app-1", crowd),
+			"Normal WorkloadsMoved 546 workloads moved to app-2")},
 		{name: "what is under way at the end is told then", from: "app-1", count: 50, ends: true, want: append(each("app-1", crowd), "Normal WorkloadsMoved 50 workloads moved to app-2")},
 	} {
 		t.Run(test.name, func(t *testing.T) {
