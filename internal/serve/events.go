@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -73,6 +74,9 @@ type told struct {
 	words
 	count       int32
 	first, last time.Time
+
+	tries int       // that failed
+	again time.Time // when to try again, if any did
 }
 
 // series is an Event that is written.
@@ -135,57 +139,109 @@ func (r *Recorder) add(said words, now time.Time) {
 		again.last = now
 		return
 	}
-	if len(r.waiting) == maxEvents && !r.makeRoom(said.eventType) {
-		return
-	}
-	fresh := &told{said, 1, now, now}
-	r.waiting[said] = fresh
-	r.queues[said.eventType] = append(r.queues[said.eventType], fresh)
-}
-
-// makeRoom drops the oldest Normal Event, or, for a Warning, the oldest Warning where
-// nothing else waits. It returns whether there is room then.
-func (r *Recorder) makeRoom(eventType string) bool {
-	switch {
-	case len(r.queues[corev1.EventTypeNormal]) > 0:
-		r.pop(corev1.EventTypeNormal)
-		dropped(corev1.EventTypeNormal, droppedFull)
-		return true
-	case eventType == corev1.EventTypeWarning:
-		r.pop(corev1.EventTypeWarning)
-		dropped(corev1.EventTypeWarning, droppedFull)
-		return true
-	default:
-		dropped(eventType, droppedFull)
-		return false
+	if r.room(said) {
+		fresh := &told{words: said, count: 1, first: now, last: now}
+		r.waiting[said] = fresh
+		r.queues[said.eventType] = append(r.queues[said.eventType], fresh)
 	}
 }
 
-func (r *Recorder) pop(eventType string) *told {
-	oldest := r.queues[eventType][0]
-	r.queues[eventType][0] = nil
-	r.queues[eventType] = r.queues[eventType][1:]
-	delete(r.waiting, oldest.words)
-	return oldest
-}
-
-// next is what to write next, or nil: Warnings first, since somebody has to do
-// something.
-func (r *Recorder) next() *told {
+// putBack has an Event that couldn't be written wait, with all others of its namespace, to be
+// tried again. What was said again in the meantime is counted on it.
+func (r *Recorder) putBack(t *told) {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
-	for _, eventType := range []string{corev1.EventTypeWarning, corev1.EventTypeNormal} {
-		if len(r.queues[eventType]) > 0 {
-			return r.pop(eventType)
+	if again := r.waiting[t.words]; again != nil {
+		t.count += again.count
+		t.last = again.last
+		r.take(again)
+	}
+	if r.room(t.words) {
+		r.waiting[t.words] = t
+		r.queues[t.eventType] = slices.Insert(r.queues[t.eventType], 0, t)
+	}
+}
+
+// room returns whether there is room for another Event. It makes some by dropping the oldest
+// of namespaces that take none, which may wait for hours, or else of all: a Normal one, or,
+// for a Warning, the oldest Warning where nothing else waits.
+func (r *Recorder) room(said words) bool {
+	if len(r.waiting) < maxEvents {
+		return true
+	}
+	failing := r.failing()
+	oldest := r.oldest(corev1.EventTypeNormal, func(t *told) bool { return failing[t.about.Namespace] })
+	if oldest == nil && (said.eventType == corev1.EventTypeWarning || !failing[said.about.Namespace]) {
+		oldest = r.oldest(corev1.EventTypeWarning, func(t *told) bool { return failing[t.about.Namespace] })
+	}
+	if oldest == nil {
+		oldest = r.oldest(corev1.EventTypeNormal, anyOf)
+	}
+	if oldest == nil && said.eventType == corev1.EventTypeWarning {
+		oldest = r.oldest(corev1.EventTypeWarning, anyOf)
+	}
+	if oldest == nil {
+		dropped(said.eventType, droppedFull)
+		return false
+	}
+	r.take(oldest)
+	dropped(oldest.eventType, droppedFull)
+	return true
+}
+
+func anyOf(*told) bool { return true }
+
+// failing are the namespaces of which an Event waits to be tried again.
+func (r *Recorder) failing() map[string]bool {
+	failing := map[string]bool{}
+	for said, t := range r.waiting {
+		if t.tries > 0 {
+			failing[said.about.Namespace] = true
 		}
+	}
+	return failing
+}
+
+// oldest is the first of a type that is wanted, or nil.
+func (r *Recorder) oldest(eventType string, wanted func(*told) bool) *told {
+	if i := slices.IndexFunc(r.queues[eventType], wanted); i >= 0 {
+		return r.queues[eventType][i]
 	}
 	return nil
 }
 
-func (r *Recorder) anything() bool {
+func (r *Recorder) take(t *told) {
+	queue := r.queues[t.eventType]
+	i := slices.Index(queue, t)
+	r.queues[t.eventType] = slices.Delete(queue, i, i+1)
+	delete(r.waiting, t.words)
+}
+
+// next takes what to write next, or returns nil and when there will be something, if that is
+// known: Warnings first, since somebody has to do something. Where a namespace takes no
+// Events, as behind a webhook that is down, one of them is tried now and then, once nothing
+// else waits.
+func (r *Recorder) next(now time.Time) (next *told, again time.Time) {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
-	return len(r.waiting) > 0
+	failing := r.failing()
+	for _, wanted := range []func(*told) bool{
+		func(t *told) bool { return !failing[t.about.Namespace] },
+		func(t *told) bool { return t.tries > 0 && !t.again.After(now) },
+	} {
+		for _, eventType := range []string{corev1.EventTypeWarning, corev1.EventTypeNormal} {
+			if next = r.oldest(eventType, wanted); next != nil {
+				r.take(next)
+				return next, time.Time{}
+			}
+		}
+	}
+	for _, t := range r.waiting {
+		if t.tries > 0 && (again.IsZero() || t.again.Before(again)) {
+			again = t.again
+		}
+	}
+	return nil, again
 }
 
 // NeedLeaderElection has it start before anything leads, and end after everything did.
@@ -198,18 +254,19 @@ const drainTime = 2 * time.Second
 // Start writes until ctx ends, and then, for a moment, what is left.
 func (r *Recorder) Start(ctx context.Context) error {
 	failing := false
-	for ctx.Err() == nil {
-		select {
-		case <-ctx.Done():
-		case <-r.wake:
+	for r.limiter.Wait(ctx) == nil {
+		next, again := r.next(time.Now())
+		for ; next == nil && ctx.Err() == nil; next, again = r.next(time.Now()) {
+			r.rest(ctx, again)
 		}
-		for r.anything() && r.limiter.Wait(ctx) == nil {
-			failing = r.write(ctx, r.next(), failing)
+		if next != nil {
+			failing = r.write(ctx, next, failing)
 		}
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
-	for left := r.next(); left != nil; left = r.next() {
+	everything := time.Now().Add(lastPause)
+	for left, _ := r.next(everything); left != nil; left, _ = r.next(everything) {
 		if ctx.Err() != nil || r.send(ctx, left) != nil {
 			dropped(left.eventType, droppedStopped)
 		}
@@ -217,31 +274,42 @@ func (r *Recorder) Start(ctx context.Context) error {
 	return nil
 }
 
-// Trying again to write an Event begins after a second and ends after some minutes at
-// most, so that one that nobody takes doesn't hold up the others for ever.
+// rest waits until something is said, or until again, unless that is zero.
+func (r *Recorder) rest(ctx context.Context, again time.Time) {
+	var due <-chan time.Time
+	if !again.IsZero() {
+		due = time.After(time.Until(again))
+	}
+	select {
+	case <-ctx.Done():
+	case <-r.wake:
+	case <-due:
+	}
+}
+
+// Trying again to write an Event begins after a second and ends after two minutes: so long an
+// API server may be away, and others of its namespace wait.
 const (
 	writeTime  = 10 * time.Second // for an answer
 	firstPause = time.Second
-	writeTries = 6
+	writeTries = 8
+	lastPause  = firstPause << (writeTries - 2)
 )
 
-// write writes an Event, and returns whether that failed. A row of failures is logged
-// once.
+// write writes an Event, or puts it back, and returns whether what was written or given up
+// last is given up. A row of failures is logged once.
 func (r *Recorder) write(ctx context.Context, t *told, failing bool) bool {
 	err := r.send(ctx, t)
-	for try := 1; passes(err) && try < writeTries; try++ {
-		select {
-		case <-ctx.Done():
-			dropped(t.eventType, droppedStopped)
-			return failing
-		case <-time.After(firstPause << (try - 1)):
-		}
-		err = r.send(ctx, t)
-	}
 	switch {
 	case err == nil:
 		return false
 	case isGoing(err):
+		return failing
+	}
+	t.tries++
+	if passes(err) && t.tries < writeTries {
+		t.again = time.Now().Add(firstPause << (t.tries - 1))
+		r.putBack(t)
 		return failing
 	}
 	reason := droppedRefused

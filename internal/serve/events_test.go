@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,13 +35,15 @@ type book struct {
 
 func (b *book) write(line string) error {
 	b.mutex.Lock()
-	defer b.mutex.Unlock()
 	b.writes++
+	b.mutex.Unlock()
 	if b.fails != nil {
 		if err := b.fails(line); err != nil {
 			return err
 		}
 	}
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
 	b.lines = append(b.lines, line)
 	return nil
 }
@@ -73,6 +76,13 @@ func about(name string) *corev1.ObjectReference {
 
 func say(r *Recorder, eventType, name, note string) {
 	r.Eventf(about(name), nil, eventType, "Reason", "Pin", "%s", note)
+}
+
+// sayIn says something in another namespace than say does.
+func sayIn(r *Recorder, namespace, eventType, name, note string) {
+	object := about(name)
+	object.Namespace = namespace
+	r.Eventf(object, nil, eventType, "Reason", "Pin", "%s", note)
 }
 
 // counted is how many Events were dropped for a reason since the test began.
@@ -234,8 +244,8 @@ func TestAnEventThatCannotBeWritten(t *testing.T) {
 				defer stop()
 				say(r, corev1.EventTypeNormal, "web", "moved")
 				say(r, corev1.EventTypeNormal, "other", "moved")
-				<-time.After(time.Minute)
-				assert.Equal(t, []string{"Normal other: moved"}, b.read(), "it holds up no other")
+				<-time.After(3 * time.Minute)
+				assert.Equal(t, []string{"Normal other: moved"}, b.read(), "it holds up no other for long")
 				assert.Equal(t, test.tries+1, b.writes)
 				if test.dropped != "" {
 					assert.Equal(t, 1, expected())
@@ -246,6 +256,109 @@ func TestAnEventThatCannotBeWritten(t *testing.T) {
 			})
 		})
 	}
+}
+
+// failsAbout has writes about objects whose names begin so fail for as long as it is true,
+// each after a while.
+func failsAbout(prefix string, failing *atomic.Bool, after time.Duration) func(string) error {
+	return func(line string) error {
+		if !failing.Load() || !strings.HasPrefix(line, "Warning "+prefix) && !strings.HasPrefix(line, "Normal "+prefix) {
+			return nil
+		}
+		<-time.After(after)
+		return apierrors.NewInternalError(errors.New("failed calling webhook"))
+	}
+}
+
+// TestANamespaceThatTakesNoEventsHoldsUpNoOther, whether it is refused at once, or nobody
+// answers.
+func TestANamespaceThatTakesNoEventsHoldsUpNoOther(t *testing.T) {
+	for name, after := range map[string]time.Duration{"refused": 0, "unanswered": writeTime} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				unanswered := counted(t, "Warning", droppedUnanswered)
+				var failing atomic.Bool
+				failing.Store(true)
+				b := &book{fails: failsAbout("bad", &failing, after)}
+				r, stop := started(t, b)
+				defer stop()
+				for i := range 100 {
+					sayIn(r, "bad", corev1.EventTypeWarning, fmt.Sprint("bad-", i), "news")
+				}
+				for i := range 60 {
+					<-time.After(time.Second)
+					sayIn(r, "good", corev1.EventTypeNormal, fmt.Sprint("good-", i), "news")
+				}
+				<-time.After(writeTime)
+				synctest.Wait()
+				assert.Len(t, b.read(), 60)
+				assert.Less(t, b.writes, 60+12, "what fails is tried later and later, one at a time")
+				failing.Store(false)
+				<-time.After(lastPause + writeTime + 10*time.Second)
+				synctest.Wait()
+				assert.Len(t, b.read(), 160)
+				assert.Zero(t, unanswered())
+			})
+		})
+	}
+}
+
+// TestWhatCannotBeWrittenIsDroppedFirst: it may be for hours, and others are to be read.
+func TestWhatCannotBeWrittenIsDroppedFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		full := counted(t, "Warning", droppedFull)
+		var failing atomic.Bool
+		failing.Store(true)
+		b := &book{fails: failsAbout("bad", &failing, 0)}
+		r, stop := started(t, b)
+		defer stop()
+		for i := range maxEvents {
+			sayIn(r, "bad", corev1.EventTypeWarning, fmt.Sprint("bad-", i), "news")
+		}
+		synctest.Wait()
+		sayIn(r, "good", corev1.EventTypeNormal, "good", "news")
+		<-time.After(time.Second)
+		assert.Equal(t, []string{"Normal good: news"}, b.read())
+		assert.Equal(t, 1, full())
+	})
+}
+
+// TestWhatIsSaidAgainWhileItCannotBeWrittenIsCounted: on the one that is tried again.
+func TestWhatIsSaidAgainWhileItCannotBeWrittenIsCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var failing atomic.Bool
+		failing.Store(true)
+		b := &book{fails: failsAbout("bad", &failing, time.Second)}
+		r, stop := started(t, b)
+		defer stop()
+		for range 3 { // before it is written, while it is, and while it waits
+			say(r, corev1.EventTypeWarning, "bad", "news")
+			<-time.After(700 * time.Millisecond)
+		}
+		failing.Store(false)
+		<-time.After(lastPause)
+		assert.Equal(t, []string{"Warning bad: news (3)"}, b.read())
+	})
+}
+
+// TestWhatCouldNotBeWrittenIsTriedAtTheEnd, after all others.
+func TestWhatCouldNotBeWrittenIsTriedAtTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stopped := counted(t, "Warning", droppedStopped)
+		var failing atomic.Bool
+		failing.Store(true)
+		b := &book{fails: failsAbout("bad", &failing, writeTime)}
+		r, stop := started(t, b)
+		for i := range 3 {
+			sayIn(r, "bad", corev1.EventTypeWarning, fmt.Sprint("bad-", i), "news")
+		}
+		<-time.After(writeTime + time.Millisecond)
+		failing.Store(false)
+		sayIn(r, "good", corev1.EventTypeNormal, "good", "news")
+		stop()
+		assert.Equal(t, []string{"Normal good: news", "Warning bad-0: news", "Warning bad-1: news", "Warning bad-2: news"}, b.read())
+		assert.Zero(t, stopped())
+	})
 }
 
 func TestWhatIsLeftAtTheEndIsWrittenForAMoment(t *testing.T) {

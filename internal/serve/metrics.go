@@ -25,7 +25,7 @@ var (
 
 	droppedEvents = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "configpin_events_dropped_total",
-		Help: "Events that were never written, by type and reason: `full` (too many waited), `refused` (by a missing right or a policy; see the log), `unanswered` (the API server was away for too long), `stopped` (so was the program).",
+		Help: "Events that were never written, by type and reason: `full` (too many waited), `refused` (by a missing right or a policy; see the log), `unanswered` (the API server, or a webhook that it asks, was away for too long), `stopped` (so was the program).",
 	}, []string{"type", "reason"})
 )
 
