@@ -60,14 +60,14 @@ type Handler struct {
 	// Hashes are annotations of templates that are hashes of config.
 	Hashes wellknown.Hashes
 
-	told *told
+	hidden *hidden
 }
 
 var errBusy = errors.New("too many requests at a time")
 
 // Mux serves both paths.
 func (h *Handler) Mux() *http.ServeMux {
-	h.told = &told{}
+	h.hidden = newHidden()
 	mux := http.NewServeMux()
 	bodies := room{small: semaphore.NewWeighted(maxSmallBytes), large: semaphore.NewWeighted(largeAtATime)}
 	mux.Handle("POST "+PathWorkload, h.at(false, bodies))

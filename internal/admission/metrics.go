@@ -21,7 +21,7 @@ var (
 	// See [RBAC](#rbac).
 	unreadableObjects = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "configpin_unreadable_total",
-		Help: "Objects that a written workload names and that may not be read, by resource and namespace: they aren't served there, and the rest of the workload is. The log says so, too, every ten minutes.",
+		Help: "Objects that a written workload names and that may not be read, by resource and namespace: they aren't served there, and the rest of the workload is. The log says so, too, every ten minutes. The 1,000 that were met last are counted.",
 	}, []string{"resource", "namespace"})
 )
 
