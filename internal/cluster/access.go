@@ -121,19 +121,19 @@ func secrets(client corev1client.SecretsGetter, key func() *hashing.Key) access 
 		list: plain.list,
 		create: func(ctx context.Context, object snapshot.Object) (snapshot.Object, error) {
 			created, err := plain.create(ctx, object)
-			return created, discreet(err)
+			return created, Discreet(err)
 		},
 		patch: func(ctx context.Context, namespace, name string, patch []byte) (snapshot.Object, error) {
 			patched, err := plain.patch(ctx, namespace, name, patch)
-			return patched, discreet(err)
+			return patched, Discreet(err)
 		},
-		remove: func(ctx context.Context, object snapshot.Object) error { return discreet(plain.remove(ctx, object)) },
+		remove: func(ctx context.Context, object snapshot.Object) error { return Discreet(plain.remove(ctx, object)) },
 	}
 }
 
-// discreet takes from an answer about a Secret what it may say of its content: a
+// Discreet takes from an answer about a Secret what it may say of its content: a
 // webhook or a policy that refuses it saw that, and may quote it or tell its size.
-func discreet(err error) error {
+func Discreet(err error) error {
 	var answer apierrors.APIStatus
 	if !errors.As(err, &answer) {
 		return err

@@ -2,12 +2,10 @@ package cluster
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"iter"
 	"net/http"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -21,35 +19,6 @@ import (
 	"github.com/configpin/configpin/internal/snapshot"
 	"github.com/configpin/configpin/internal/wellknown"
 )
-
-// ReferenceKinds are the kinds that can name a snapshot, those first from whose
-// templates controllers make the others: what is passed on while one after another
-// is listed is seen where it came from, or where it went.
-var ReferenceKinds = []schema.GroupVersionResource{
-	{Group: "batch", Version: "v1", Resource: "cronjobs"},
-	{Group: "apps", Version: "v1", Resource: "deployments"},
-	{Group: "apps", Version: "v1", Resource: "statefulsets"},
-	{Group: "apps", Version: "v1", Resource: "daemonsets"},
-	{Group: "batch", Version: "v1", Resource: "jobs"},
-	{Group: "apps", Version: "v1", Resource: "replicasets"},
-	{Version: "v1", Resource: "replicationcontrollers"},
-	{Group: "apps", Version: "v1", Resource: "controllerrevisions"},
-	{Version: "v1", Resource: "podtemplates"},
-	{Version: "v1", Resource: "pods"},
-}
-
-// ParseKind reads the name of a kind as in argoproj.io/v1alpha1/rollouts. The core group
-// has no name.
-func ParseKind(text string) (schema.GroupVersionResource, error) {
-	parts := strings.Split(text, "/")
-	if len(parts) == 2 {
-		parts = slices.Insert(parts, 0, "")
-	}
-	if len(parts) != 3 || parts[1] == "" || parts[2] == "" {
-		return schema.GroupVersionResource{}, fmt.Errorf("%q is not group/version/resource", text)
-	}
-	return schema.GroupVersionResource{Group: parts[0], Version: parts[1], Resource: parts[2]}, nil
-}
 
 // Census counts, live, which sources and snapshots there are, and what names
 // them. It asks the API server for lists of what is stored now, page by page, and
@@ -76,12 +45,9 @@ func NewCensus(config *rest.Config, scope Scope, beyond []schema.GroupVersionRes
 	}
 	config = rest.CopyConfig(config)
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return dating{next, &c.date} })
-	api, err := newLists(config)
-	if err != nil {
-		return nil, fmt.Errorf("connecting to the cluster: %w", err)
-	}
-	c.api = api
-	return c, nil
+	var err error
+	c.api, err = Dial(config)
+	return c, err
 }
 
 // Space is what there is in a namespace.
@@ -168,10 +134,10 @@ func (c *Census) count(ctx context.Context, p part) iter.Seq2[Space, error] {
 		var lists cursors
 		defer lists.stop()
 		for _, kind := range p.kinds {
-			lists.sources = append(lists.sources, newCursor(c.sources(kind, p.namespace).all(ctx)))
+			lists.sources = append(lists.sources, newCursor(c.sources(kind, p.namespace).All(ctx)))
 		}
 		for _, kind := range c.kinds {
-			lists.references = append(lists.references, newCursor(c.references(kind, p.namespace).all(ctx)))
+			lists.references = append(lists.references, newCursor(c.references(kind, p.namespace).All(ctx)))
 		}
 		for {
 			space, found, err := lists.next()
@@ -304,52 +270,44 @@ func (c *cursor) read(namespace string, f func(sighting)) error {
 	}
 }
 
-// counted is as much of an object's metadata as is counted. What manages which
-// field is most of the rest, and isn't decoded.
-type counted struct {
-	Metadata struct {
-		metav1.ObjectMeta
-		ManagedFields ignored `json:"managedFields"`
-	} `json:"metadata"`
-}
-
-type ignored struct{}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (ignored) UnmarshalJSON([]byte) error { return nil }
-
 // sources lists the metadata of sources and snapshots of a kind.
-func (c *Census) sources(kind wellknown.Kind, namespace string) list[sighting] {
-	return list[sighting]{api: c.api, kind: resourceOf(kind), namespace: namespace, accept: metadataOnly, limit: metadataPage, read: func(element []byte) (sighting, bool, error) {
-		object, err := metadataOf(kind, element)
-		if object.Labels == nil && pick(object.Annotations, wellknown.Versioned, wellknown.HistoryLimit) == nil {
-			return sighting{namespace: object.Namespace, object: snapshot.Object{Kind: kind, Name: object.Name}, other: true}, true, err
+func (c *Census) sources(kind wellknown.Kind, namespace string) List[sighting] {
+	return List[sighting]{API: c.api, Kind: SourceKind(kind), Namespace: namespace, Metadata: func(m *metav1.ObjectMeta) (sighting, bool) {
+		object := OfMetadata(kind, m)
+		_, versioned := object.Annotations[wellknown.Versioned]
+		_, limited := object.Annotations[wellknown.HistoryLimit]
+		if object.Labels == nil && !versioned && !limited {
+			return sighting{namespace: object.Namespace, object: snapshot.Object{Kind: kind, Name: object.Name}, other: true}, true
 		}
-		return sighting{namespace: object.Namespace, object: object}, true, err
+		return sighting{namespace: object.Namespace, object: object}, true
 	}}
 }
 
-// metadataOf reads the metadata of a source or snapshot. A page of it is held, and
-// annotations can have 256 KiB: only those that are ours are kept.
-func metadataOf(kind wellknown.Kind, element []byte) (snapshot.Object, error) {
-	var c counted
-	if err := json.Unmarshal(element, &c); err != nil {
-		return snapshot.Object{}, err
-	}
-	m := &c.Metadata.ObjectMeta
-	m.Labels = pick(m.Labels, wellknown.SnapshotOf)
-	m.Annotations = pick(m.Annotations, wellknown.Versioned, wellknown.HistoryLimit,
-		wellknown.Source, wellknown.Digest, wellknown.DigestKey, wellknown.Size, wellknown.Revision, wellknown.UnusedSince)
-	return snapshot.FromMetadata(kind, m), nil
-}
-
 // references lists what objects of a kind mention.
-func (c *Census) references(kind schema.GroupVersionResource, namespace string) list[sighting] {
-	return list[sighting]{api: c.api, kind: kind, namespace: namespace, accept: whole, limit: wholePage, read: func(element []byte) (sighting, bool, error) {
+func (c *Census) references(kind schema.GroupVersionResource, namespace string) List[sighting] {
+	return List[sighting]{API: c.api, Kind: kind, Namespace: namespace, Whole: func(element []byte) (sighting, bool, error) {
 		namespace := gjson.GetBytes(element, "metadata.namespace").Str
 		if namespace == "" {
 			return sighting{}, false, fmt.Errorf("%w: its objects are in no namespace", ErrPartial)
 		}
 		return sighting{namespace: namespace, mentions: retention.Mentions(element)}, true, nil
 	}}
+}
+
+// dating is a transport that notes the time at which answers were given.
+type dating struct {
+	next http.RoundTripper
+	date *atomic.Pointer[time.Time]
+}
+
+// RoundTrip implements http.RoundTripper.
+func (d dating) RoundTrip(request *http.Request) (*http.Response, error) {
+	response, err := d.next.RoundTrip(request)
+	if err != nil {
+		return response, err
+	}
+	if date, err := http.ParseTime(response.Header.Get("Date")); err == nil {
+		d.date.Store(&date)
+	}
+	return response, nil
 }

@@ -27,7 +27,7 @@ func (r *Reader) Changes(ctx context.Context, namespace string, others []schema.
 	}
 	kinds := slices.Clone(others)
 	for _, kind := range wellknown.Kinds {
-		kinds = append(kinds, resourceOf(kind))
+		kinds = append(kinds, SourceKind(kind))
 	}
 	for _, kind := range kinds {
 		informer := metadatainformer.NewFilteredMetadataInformer(r.metadata, kind, namespace, 0, nil, nil).Informer()
@@ -63,10 +63,9 @@ func onlyVersion(object any) (any, error) {
 	if !ok {
 		return object, nil // the tombstone of a deletion that was missed
 	}
-	return &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
-		Namespace: full.Namespace, Name: full.Name, UID: full.UID, ResourceVersion: full.ResourceVersion,
-		Generation: full.Generation, Labels: full.Labels, DeletionTimestamp: full.DeletionTimestamp,
-	}}, nil
+	version := Reduce(&full.ObjectMeta)
+	version.Labels = full.Labels
+	return &metav1.PartialObjectMetadata{ObjectMeta: version}, nil
 }
 
 // sameVersion says whether nothing but the status of an object changed, as it does all the

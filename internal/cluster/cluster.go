@@ -8,14 +8,38 @@
 package cluster
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes/scheme"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 
 	"github.com/configpin/configpin/internal/hashing"
+	"github.com/configpin/configpin/internal/refs"
+	"github.com/configpin/configpin/internal/workload"
 )
+
+// Key is an object of a namespace.
+type Key struct {
+	Namespace string
+	refs.Target
+}
+
+// String is the key as logs spell it: "configmap/shop/app".
+func (k Key) String() string { return string(k.Kind) + "/" + k.Namespace + "/" + k.Name }
+
+// Workload names a workload.
+type Workload struct {
+	Kind            *workload.Kind
+	Namespace, Name string
+}
+
+// String is the workload as logs spell it: "deployment/shop/web".
+func (w Workload) String() string { return w.Kind.Kind + "/" + w.Namespace + "/" + w.Name }
 
 // Connect returns the sources and snapshots of scope in the cluster at config.
 func Connect(config *rest.Config, scope Scope, key func() *hashing.Key) (*Objects, error) {
@@ -26,12 +50,37 @@ func Connect(config *rest.Config, scope Scope, key func() *hashing.Key) (*Object
 	return NewObjects(core, scope, key), nil
 }
 
-// annotationPatch is a merge patch that sets annotations, or takes those off
-// whose value is nil. It conflicts with every write since that resourceVersion,
-// also with a deletion after which something else got the name.
-func annotationPatch(resourceVersion string, annotations map[string]any) []byte {
-	patch, _ := json.Marshal(map[string]any{ // strings always marshal
-		"metadata": map[string]any{"resourceVersion": resourceVersion, "annotations": annotations},
-	})
-	return patch
+// Dial returns a client that is told the kind of objects with each request (At), and
+// hands out answers as they came (Send, List).
+func Dial(config *rest.Config) (rest.Interface, error) {
+	config = rest.CopyConfig(config)
+	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
+	client, err := rest.UnversionedRESTClientFor(config)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to the cluster: %w", err)
+	}
+	return client, nil
+}
+
+// Send sends a request of Dial's client, and returns the answer, in JSON, with the
+// warnings that came with it.
+func Send(ctx context.Context, request *rest.Request) (raw []byte, warnings []string, err error) {
+	result := request.SetHeader("Accept", whole).Do(ctx)
+	if raw, err = result.Raw(); err != nil {
+		return nil, nil, said(raw, err)
+	}
+	for _, warning := range result.Warnings() {
+		warnings = append(warnings, warning.Text)
+	}
+	return raw, warnings, nil
+}
+
+// said returns the error that the API server described. A client that decodes no
+// answers doesn't decode this one either.
+func said(raw []byte, err error) error {
+	var status metav1.Status
+	if json.Unmarshal(raw, &status) == nil && status.Kind == "Status" && status.Message != "" {
+		return &apierrors.StatusError{ErrStatus: status}
+	}
+	return err
 }

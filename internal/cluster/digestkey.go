@@ -87,11 +87,12 @@ const keyPoll = time.Second
 
 // Start watches until ctx ends.
 func (d *DigestKey) Start(ctx context.Context) error {
-	err := onEvents(d.informer, func(e event) {
-		if secret, ok := e.after.(*corev1.Secret); ok {
+	take := func(object any) {
+		if secret, ok := object.(*corev1.Secret); ok {
 			d.take(ctx, secret)
 		}
-	})
+	}
+	_, err := d.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{AddFunc: take, UpdateFunc: func(_, now any) { take(now) }})
 	if err != nil {
 		return fmt.Errorf("watching the key: %w", err)
 	}

@@ -18,11 +18,8 @@ type History struct{ api rest.Interface }
 
 // NewHistory returns the History of the cluster at config.
 func NewHistory(config *rest.Config) (*History, error) {
-	api, err := newLists(config)
-	if err != nil {
-		return nil, fmt.Errorf("connecting to the cluster: %w", err)
-	}
-	return &History{api}, nil
+	api, err := Dial(config)
+	return &History{api}, err
 }
 
 // Templates returns, in JSON, what the controller of a workload has kept of its
@@ -34,14 +31,12 @@ func (h *History) Templates(ctx context.Context, kind *workload.Kind, namespace,
 	if err := json.Unmarshal([]byte(root.Get("spec.selector").Raw), &selector); err != nil {
 		return nil, fmt.Errorf("reading the selector of %s %s/%s: %w", kind.Kind, namespace, root.Get("metadata.name").Str, err)
 	}
-	revisions := list[string]{
-		api:       h.api,
-		kind:      schema.GroupVersionResource{Group: kind.Group, Version: kind.Version, Resource: kind.Revisions},
-		namespace: namespace,
-		selector:  Selector{Labels: metav1.FormatLabelSelector(&selector)},
-		accept:    whole,
-		limit:     wholePage,
-		read: func(element []byte) (string, bool, error) {
+	revisions := List[string]{
+		API:       h.api,
+		Kind:      schema.GroupVersionResource{Group: kind.Group, Version: kind.Version, Resource: kind.Revisions},
+		Namespace: namespace,
+		Selector:  Selector{Labels: metav1.FormatLabelSelector(&selector)},
+		Whole: func(element []byte) (string, bool, error) {
 			revision := gjson.ParseBytes(element)
 			template := revision.Get("spec.template")
 			if !template.Exists() {
@@ -51,7 +46,7 @@ func (h *History) Templates(ctx context.Context, kind *workload.Kind, namespace,
 		},
 	}
 	var templates []string
-	for template, err := range revisions.all(ctx) {
+	for template, err := range revisions.All(ctx) {
 		if err != nil {
 			return nil, err
 		}

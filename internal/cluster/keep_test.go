@@ -312,9 +312,9 @@ func TestGoing(t *testing.T) {
 		err  error
 		want bool
 	}{
-		{"its namespace is being deleted", fmt.Errorf("keeping: %w", &RefusedError{Err: discreet(terminating)}), true},
-		{"it is gone", discreet(apierrors.NewNotFound(resource, "db-1")), true},
-		{"it is refused", discreet(other), false},
+		{"its namespace is being deleted", fmt.Errorf("keeping: %w", &RefusedError{Err: Discreet(terminating)}), true},
+		{"it is gone", Discreet(apierrors.NewNotFound(resource, "db-1")), true},
+		{"it is refused", Discreet(other), false},
 		{"nothing is wrong", nil, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -7,15 +7,12 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"net/http"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 )
 
@@ -36,44 +33,39 @@ const (
 // (k8s.io/apiserver/pkg/server/config.go, RequestTimeout).
 const pageTime = time.Minute
 
-// newLists returns a client for lists of any kind.
-func newLists(config *rest.Config) (rest.Interface, error) {
-	config = rest.CopyConfig(config)
-	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
-	return rest.UnversionedRESTClientFor(config)
-}
-
 // Selector says which objects are wanted, as kubectl's flags of these names do. The zero
 // Selector wants all.
 type Selector struct{ Labels, Fields string }
 
-// list is a list of all objects of a kind, in one namespace or in all of them. E is
-// what is kept of each.
-type list[E any] struct {
-	api       rest.Interface
-	kind      schema.GroupVersionResource
-	namespace string
-	selector  Selector
-	accept    string
-	limit     int
-	ahead     bool // read a page while somebody works with the one before it
+// List is a list of all objects of a kind, in one namespace or in all of them. E is
+// what is kept of each. One of Whole and Metadata makes that of an object, or says that
+// nothing is.
+type List[E any] struct {
+	API       rest.Interface
+	Kind      schema.GroupVersionResource
+	Namespace string
+	Selector  Selector
+	Ahead     bool // read a page while somebody works with the one before it
 
-	// read makes of an element what is kept of it, or says that it is nothing.
-	read func(element []byte) (e E, kept bool, err error)
+	// Whole has objects listed as they are. It must not hold on to the JSON.
+	Whole func(element []byte) (e E, kept bool, err error)
+
+	// Metadata has nothing but their metadata listed, without who manages which field.
+	Metadata func(*metav1.ObjectMeta) (e E, kept bool)
 }
 
-// all reads the list page by page, as it is asked for more, in the order of
+// All reads the list page by page, as it is asked for more, in the order of
 // namespaces. What is there all the time comes once. It says with an error when it
 // doesn't know of all: then nobody may conclude that something isn't there.
-func (l list[E]) all(ctx context.Context) iter.Seq2[E, error] {
+func (l List[E]) All(ctx context.Context) iter.Seq2[E, error] {
 	pages := l.pages
-	if l.ahead {
+	if l.Ahead {
 		pages = func(ctx context.Context) iter.Seq2[page[E], error] { return ahead(ctx, l.pages) }
 	}
 	return func(yield func(E, error) bool) {
 		for page, err := range pages(ctx) {
 			if err != nil {
-				yield(*new(E), fmt.Errorf("listing %s: %w", l.kind.GroupResource(), err))
+				yield(*new(E), fmt.Errorf("listing %s: %w", l.Kind.GroupResource(), err))
 				return
 			}
 			for _, e := range page.elements {
@@ -85,15 +77,36 @@ func (l list[E]) all(ctx context.Context) iter.Seq2[E, error] {
 	}
 }
 
-// pages reads page by page, as it is asked for more.
-func (l list[E]) pages(ctx context.Context) iter.Seq2[page[E], error] {
-	return func(yield func(page[E], error) bool) {
+// Count estimates how many objects there are, of which it asks for one.
+func (l List[E]) Count(ctx context.Context) (int, error) {
+	first, err := l.page(ctx, "", 1)
+	if err != nil {
+		return 0, fmt.Errorf("counting %s: %w", l.Kind.GroupResource(), err)
+	}
+	return first.size + first.remaining, nil
+}
+
+func (l List[E]) pages(ctx context.Context) iter.Seq2[page[E], error] {
+	limit := wholePage
+	if l.Metadata != nil {
+		limit = metadataPage
+	}
+	return paged(func(following string) (page[E], string, error) {
+		page, err := l.page(ctx, following, limit)
+		return page, page.following, err
+	})
+}
+
+// paged reads page by page, as it is asked for more. read is told where a page begins,
+// and says where the next one does.
+func paged[P any](read func(following string) (page P, next string, err error)) iter.Seq2[P, error] {
+	return func(yield func(P, error) bool) {
 		for at := (place{}); ; {
-			page, err := l.page(ctx, at.following)
+			page, next, err := read(at.following)
 			if at.outlives(err) {
 				continue
 			}
-			if !yield(page, err) || err != nil || !at.next(page.following) {
+			if !yield(page, err) || err != nil || !at.next(next) {
 				return
 			}
 		}
@@ -162,24 +175,28 @@ func ahead[E any](ctx context.Context, sequence func(context.Context) iter.Seq2[
 	}
 }
 
-// page is a part of a list, from where to go on, and how many elements come then, where
-// the API server says so.
+// page is a part of a list.
 type page[E any] struct {
-	elements  []E
+	elements  []E // that are kept
+	size      int // with those that aren't
 	following string
-	remaining int
+	remaining int // elements of the pages that follow, where the API server says so
 }
 
 // page reads one page. It is read to its end before anybody looks at it, since a
 // body that is read slowly is cut off.
-func (l list[E]) page(ctx context.Context, following string) (page[E], error) {
+func (l List[E]) page(ctx context.Context, following string, limit int) (page[E], error) {
 	ctx, cancel := context.WithTimeout(ctx, pageTime)
 	defer cancel()
-	request := l.api.Get().AbsPath(pathOf(l.kind, l.namespace)).
-		SetHeader("Accept", l.accept).
-		Param("limit", fmt.Sprint(l.limit)).
+	accept := whole
+	if l.Metadata != nil {
+		accept = metadataOnly
+	}
+	request := At(l.API.Get(), l.Kind, l.Namespace).
+		SetHeader("Accept", accept).
+		Param("limit", fmt.Sprint(limit)).
 		Param("continue", following)
-	for name, value := range map[string]string{"labelSelector": l.selector.Labels, "fieldSelector": l.selector.Fields} {
+	for name, value := range map[string]string{"labelSelector": l.Selector.Labels, "fieldSelector": l.Selector.Fields} {
 		if value != "" {
 			request = request.Param(name, value)
 		}
@@ -192,24 +209,12 @@ func (l list[E]) page(ctx context.Context, following string) (page[E], error) {
 	return l.decode(body)
 }
 
-// pathOf is where the objects of a kind are, in one namespace or in all.
-func pathOf(kind schema.GroupVersionResource, namespace string) string {
-	root := "/apis/" + kind.GroupVersion().String()
-	if kind.Group == "" {
-		root = "/api/" + kind.Version
-	}
-	if namespace != metav1.NamespaceAll {
-		root += "/namespaces/" + namespace
-	}
-	return root + "/" + kind.Resource
-}
-
 // ErrPartial says that an answer isn't a list, or not all of it, or not one that
 // can be understood.
 var ErrPartial = errors.New("the answer is not a complete list")
 
 // decode reads a list element by element: whole, some are large.
-func (l list[E]) decode(body io.Reader) (read page[E], err error) {
+func (l List[E]) decode(body io.Reader) (read page[E], err error) {
 	decoder := json.NewDecoder(body)
 	var kind string
 	var metadata struct {
@@ -225,8 +230,7 @@ func (l list[E]) decode(body io.Reader) (read page[E], err error) {
 			return decoder.Decode(&metadata)
 		case "items":
 			elements = true
-			read.elements, err = l.elements(decoder)
-			return err
+			return l.elements(decoder, &read)
 		default:
 			return decoder.Decode(&json.RawMessage{})
 		}
@@ -246,31 +250,53 @@ func (l list[E]) decode(body io.Reader) (read page[E], err error) {
 }
 
 // elements reads the elements of a list, or a null.
-func (l list[E]) elements(decoder *json.Decoder) ([]E, error) {
-	var read []E
+func (l List[E]) elements(decoder *json.Decoder, read *page[E]) error {
 	begin, err := decoder.Token()
 	if err != nil || begin == nil {
-		return nil, err
+		return err
 	}
 	if begin != json.Delim('[') {
-		return nil, fmt.Errorf("%w: its elements are %v", ErrPartial, begin)
+		return fmt.Errorf("%w: its elements are %v", ErrPartial, begin)
 	}
-	var element json.RawMessage
+	var raw json.RawMessage // whose room is used again
 	for decoder.More() {
-		if err := decoder.Decode(&element); err != nil {
-			return nil, err
-		}
-		e, kept, err := l.read(element)
+		e, kept, err := l.element(decoder, &raw)
 		if err != nil {
-			return nil, err
+			return err
 		}
+		read.size++
 		if kept {
-			read = append(read, e)
+			read.elements = append(read.elements, e)
 		}
 	}
 	_, err = decoder.Token()
-	return read, err
+	return err
 }
+
+func (l List[E]) element(decoder *json.Decoder, raw *json.RawMessage) (e E, kept bool, err error) {
+	if l.Metadata == nil {
+		if err := decoder.Decode(raw); err != nil {
+			return e, false, err
+		}
+		return l.Whole(*raw)
+	}
+	var element struct {
+		Metadata struct {
+			metav1.ObjectMeta
+			ManagedFields ignored `json:"managedFields"` // which are most of it
+		} `json:"metadata"`
+	}
+	if err := decoder.Decode(&element); err != nil {
+		return e, false, err
+	}
+	e, kept = l.Metadata(&element.Metadata.ObjectMeta)
+	return e, kept, nil
+}
+
+type ignored struct{}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (ignored) UnmarshalJSON([]byte) error { return nil }
 
 // eachField calls f with each field of an object, to read its value.
 func eachField(decoder *json.Decoder, f func(name string) error) error {
@@ -292,22 +318,4 @@ func eachField(decoder *json.Decoder, f func(name string) error) error {
 	}
 	_, err = decoder.Token()
 	return err
-}
-
-// dating is a transport that notes the time at which answers were given.
-type dating struct {
-	next http.RoundTripper
-	date *atomic.Pointer[time.Time]
-}
-
-// RoundTrip implements http.RoundTripper.
-func (d dating) RoundTrip(request *http.Request) (*http.Response, error) {
-	response, err := d.next.RoundTrip(request)
-	if err != nil {
-		return response, err
-	}
-	if date, err := http.ParseTime(response.Header.Get("Date")); err == nil {
-		d.date.Store(&date)
-	}
-	return response, nil
 }

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -24,7 +25,7 @@ import (
 type Objects struct {
 	kinds   map[wellknown.Kind]access
 	scope   Scope
-	reads   reads
+	shared  sharing             // reads that are under way
 	reading *semaphore.Weighted // of single objects; whoever has one waits for no other
 	keeping *semaphore.Weighted // of what a View read again; whoever has one may wait for one of reading
 	listing *semaphore.Weighted // of pages of snapshots with what they hold
@@ -77,7 +78,7 @@ func (o *Objects) Read(ctx context.Context, namespace string, target refs.Target
 	if !addressable(target.Name) {
 		return snapshot.Object{}, false, nil
 	}
-	return o.reads.do(ctx, Key{namespace, target}, func(ctx context.Context) (object snapshot.Object, found bool, err error) {
+	return o.shared.do(ctx, Key{namespace, target}, func(ctx context.Context) (object snapshot.Object, found bool, err error) {
 		if err := o.reading.Acquire(ctx, 1); err != nil {
 			return snapshot.Object{}, false, err
 		}
@@ -106,6 +107,16 @@ func (o *Objects) Annotate(ctx context.Context, object snapshot.Object, annotati
 		return snapshot.Object{}, fmt.Errorf("annotating %s %s/%s: %w", object.Kind, object.Namespace, object.Name, err)
 	}
 	return annotated, nil
+}
+
+// annotationPatch is a merge patch that sets annotations, or takes those off
+// whose value is nil. It conflicts with every write since that resourceVersion,
+// also with a deletion after which something else got the name.
+func annotationPatch(resourceVersion string, annotations map[string]any) []byte {
+	patch, _ := json.Marshal(map[string]any{ // strings always marshal
+		"metadata": map[string]any{"resourceVersion": resourceVersion, "annotations": annotations},
+	})
+	return patch
 }
 
 // contentPage is how many objects are read at a time with what they hold, which can be
@@ -144,17 +155,16 @@ const (
 // and at most most, is judged by the one before.
 func (o *Objects) eachContent(ctx context.Context, kind wellknown.Kind, namespace, selector string, most int64, f func(snapshot.Object)) error {
 	options := metav1.ListOptions{LabelSelector: selector, Limit: min(contentPage, most)}
-	for at := (place{}); ; {
-		options.Continue = at.following
-		size, following, err := o.contentPage(ctx, kind, namespace, options, f)
-		if at.outlives(err) {
-			continue
-		}
-		if err != nil || !at.next(following) {
+	for size, err := range paged(func(following string) (size int, next string, err error) {
+		options.Continue = following
+		return o.contentPage(ctx, kind, namespace, options, f)
+	}) {
+		if err != nil {
 			return err
 		}
 		options.Limit = min(most, 2*options.Limit, max(contentPage, options.Limit*pageBytes/int64(size+1)))
 	}
+	return nil
 }
 
 func (o *Objects) contentPage(ctx context.Context, kind wellknown.Kind, namespace string, options metav1.ListOptions, f func(snapshot.Object)) (size int, following string, err error) {

@@ -8,7 +8,6 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/metadata/metadatainformer"
 	"k8s.io/client-go/tools/cache"
@@ -24,16 +23,14 @@ type optedIn interface {
 	list(ctx context.Context) (found, unknown []string, err error)
 }
 
-var namespacesResource = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
-
 func newOptedIn(client metadata.Interface, namespaces []string) (optedIn, error) {
 	if !slices.Equal(namespaces, Everywhere) {
 		return askedNamespaces{client, namespaces}, nil
 	}
-	informer := metadatainformer.NewFilteredMetadataInformer(plainMetadata{client}, namespacesResource, "", 0, cache.Indexers{}, func(options *metav1.ListOptions) {
+	informer := metadatainformer.NewFilteredMetadataInformer(plainMetadata{client}, Namespaces, "", 0, cache.Indexers{}, func(options *metav1.ListOptions) {
 		options.LabelSelector = wellknown.Enabled + "=" + wellknown.True
 	}).Informer()
-	all, err := newWatch(informer, namespacesResource.Resource, metav1.NamespaceAll)
+	all, err := newWatch(informer, Namespaces.Resource, metav1.NamespaceAll)
 	return watchedNamespaces{all}, err
 }
 
@@ -75,7 +72,7 @@ func (askedNamespaces) watch() *watch { return nil }
 func (a askedNamespaces) list(ctx context.Context) (found, unknown []string, err error) {
 	var failed []error
 	for _, name := range a.namespaces {
-		namespace, err := a.client.Resource(namespacesResource).Get(ctx, name, metav1.GetOptions{})
+		namespace, err := a.client.Resource(Namespaces).Get(ctx, name, metav1.GetOptions{})
 		switch {
 		case apierrors.IsNotFound(err):
 		case apierrors.IsForbidden(err): // it was deleted with its Roles, most likely

@@ -4,15 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 
-	"github.com/tidwall/gjson"
 	"gomodules.xyz/jsonpatch/v2"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 
@@ -23,72 +18,13 @@ import (
 
 // Patches writes workloads and sources, by patches and never whole: whatever a patch
 // doesn't name stays as it is.
-type Patches struct {
-	manager string
-	rest    map[*workload.Kind]rest.Interface
-	core    rest.Interface
-}
+type Patches struct{ *Writer }
 
 // NewPatches returns the Patches of the cluster at config. manager is the name that they
 // carry in managedFields.
 func NewPatches(config *rest.Config, manager string) (*Patches, error) {
-	core, err := newLists(config)
-	if err != nil {
-		return nil, fmt.Errorf("connecting to the cluster: %w", err)
-	}
-	p := &Patches{manager, map[*workload.Kind]rest.Interface{}, core}
-	for _, kind := range workload.Kinds {
-		client, err := clientFor(config, kind)
-		if err != nil {
-			return nil, fmt.Errorf("connecting to the cluster for %s: %w", kind.Resource, err)
-		}
-		p.rest[kind] = client
-	}
-	return p, nil
-}
-
-// clientFor returns a client that hands out answers as they came.
-func clientFor(config *rest.Config, kind *workload.Kind) (rest.Interface, error) {
-	config = rest.CopyConfig(config)
-	config.GroupVersion = &schema.GroupVersion{Group: kind.Group, Version: kind.Version}
-	config.APIPath = "/apis"
-	config.ContentType, config.AcceptContentTypes = runtime.ContentTypeJSON, runtime.ContentTypeJSON
-	config.NegotiatedSerializer = serializer.NewCodecFactory(runtime.NewScheme()).WithoutConversion()
-	return rest.RESTClientFor(config)
-}
-
-// Touched is a workload as it is stored after a patch.
-type Touched struct {
-	Object          workload.Object
-	ResourceVersion string
-
-	// Warnings are those that came with the answer: what admission said it did.
-	Warnings []string
-}
-
-// Touch sends a workload through admission by a patch that changes nothing. An
-// empty patch leaves no entry in managedFields, so it takes nobody's ownership.
-func (p *Patches) Touch(ctx context.Context, of Workload, dryRun bool) (Touched, error) {
-	touched, err := p.patch(ctx, of, types.MergePatchType, []byte("{}"), dryRun)
-	if err != nil {
-		return Touched{}, fmt.Errorf("touching %s: %w", of, err)
-	}
-	return touched, nil
-}
-
-// released is a patch that labels what carries no such label: whoever opts it in again at
-// the same time wins.
-var released = fmt.Appendf(nil, `[{"op": "test", "path": "/metadata/labels/%[1]s", "value": null}, {"op": "add", "path": "/metadata/labels/%[1]s", "value": %[2]q}]`,
-	strings.ReplaceAll(wellknown.Enabled, "/", "~1"), wellknown.Released)
-
-// Release has admission opt out a workload that lost its label. Where admission doesn't see
-// it, the label stays on it.
-func (p *Patches) Release(ctx context.Context, of Workload, dryRun bool) (Touched, error) {
-	touched, err := p.patch(ctx, of, types.JSONPatchType, released, dryRun)
-	if err != nil {
-		return Touched{}, fmt.Errorf("releasing %s: %w", of, err)
-	}
-	return touched, nil
+	writer, err := NewWriter(config, manager)
+	return &Patches{writer}, err
 }
 
 // Apply writes operations to a workload. It fails with a conflict if the workload was
@@ -99,7 +35,7 @@ func (p *Patches) Apply(ctx context.Context, of Workload, resourceVersion string
 	if err != nil {
 		return Touched{}, fmt.Errorf("patching %s: %w", of, err)
 	}
-	touched, err := p.patch(ctx, of, types.JSONPatchType, patch, dryRun)
+	touched, err := p.Patch(ctx, of, types.JSONPatchType, patch, dryRun)
 	if err != nil {
 		return Touched{}, fmt.Errorf("patching %s: %w", of, err)
 	}
@@ -112,79 +48,36 @@ func (p *Patches) Label(ctx context.Context, of Workload, labels map[string]any,
 	if err != nil {
 		return Touched{}, fmt.Errorf("labelling %s: %w", of, err)
 	}
-	touched, err := p.patch(ctx, of, types.MergePatchType, patch, dryRun)
+	touched, err := p.Patch(ctx, of, types.MergePatchType, patch, dryRun)
 	if err != nil {
 		return Touched{}, fmt.Errorf("labelling %s: %w", of, err)
 	}
 	return touched, nil
 }
 
-func (p *Patches) patch(ctx context.Context, of Workload, kind types.PatchType, patch []byte, dryRun bool) (Touched, error) {
-	request := p.rest[of.Kind].Patch(kind).
-		Namespace(of.Namespace).Resource(of.Kind.Resource).Name(of.Name).
-		Body(patch)
-	return p.answer(of.Kind, p.signed(request, dryRun).Do(ctx))
-}
-
-// signed is a request to write with the name of whoever does.
-func (p *Patches) signed(request *rest.Request, dryRun bool) *rest.Request {
-	request = request.Param("fieldManager", p.manager)
-	if dryRun {
-		request = request.Param("dryRun", metav1.DryRunAll)
-	}
-	return request
-}
-
-func (p *Patches) answer(kind *workload.Kind, result rest.Result) (Touched, error) {
-	raw, err := result.Raw()
-	if err != nil {
-		return Touched{}, said(raw, err)
-	}
-	object, err := kind.Read(string(raw))
-	touched := Touched{Object: object, ResourceVersion: gjson.GetBytes(raw, "metadata.resourceVersion").Str}
-	for _, warning := range result.Warnings() {
-		touched.Warnings = append(touched.Warnings, warning.Text)
-	}
-	return touched, err
-}
-
-// said returns the error that the API server described. A client that decodes no
-// answers doesn't decode this one either.
-func said(raw []byte, err error) error {
-	var status metav1.Status
-	if json.Unmarshal(raw, &status) == nil && status.Kind == "Status" && status.Message != "" {
-		return &apierrors.StatusError{ErrStatus: status}
-	}
-	return err
-}
-
 // Probe has the API server say, by a dry run, what would become of a workload that is
 // created from JSON.
 func (p *Patches) Probe(ctx context.Context, kind *workload.Kind, namespace string, object []byte) (Touched, error) {
-	request := p.rest[kind].Post().Namespace(namespace).Resource(kind.Resource).Body(object)
-	touched, err := p.answer(kind, p.signed(request, true).Do(ctx))
+	touched, err := p.Workload(ctx, kind, p.post(WorkloadKind(kind), namespace, object), true)
 	if err != nil {
 		return Touched{}, fmt.Errorf("trying a %s in namespace %s: %w", kind.Kind, namespace, err)
 	}
 	return touched, nil
 }
 
+func (p *Patches) post(kind schema.GroupVersionResource, namespace string, object []byte) *rest.Request {
+	return At(p.API.Post(), kind, namespace).SetHeader("Content-Type", runtime.ContentTypeJSON).Body(object)
+}
+
 // Restore has a source hold what another object does, and keeps everything else of it.
 // It fails with a conflict if the source was written since it was read.
 func (p *Patches) Restore(ctx context.Context, source, content snapshot.Object, dryRun bool) error {
 	patch, err := json.Marshal(restoring(source, content))
-	if err != nil {
-		return fmt.Errorf("restoring %s %s/%s: %w", source.Kind, source.Namespace, source.Name, err)
+	if err == nil {
+		request := At(p.API.Patch(types.MergePatchType), SourceKind(source.Kind), source.Namespace).Name(source.Name)
+		err = p.source(ctx, source.Kind, request.Body(patch), dryRun)
 	}
-	request := p.core.Patch(types.MergePatchType).
-		AbsPath(pathOf(resourceOf(source.Kind), source.Namespace), source.Name).
-		SetHeader("Content-Type", string(types.MergePatchType)).
-		Body(patch)
-	raw, err := p.signed(request, dryRun).Do(ctx).Raw()
 	if err != nil {
-		if err = said(raw, err); source.Kind == wellknown.Secret {
-			err = discreet(err)
-		}
 		return fmt.Errorf("restoring %s %s/%s: %w", source.Kind, source.Namespace, source.Name, err)
 	}
 	return nil
@@ -199,18 +92,22 @@ func (p *Patches) Create(ctx context.Context, source snapshot.Object, dryRun boo
 		object = secret
 	}
 	body, err := json.Marshal(object)
-	if err != nil {
-		return fmt.Errorf("creating %s %s/%s: %w", source.Kind, source.Namespace, source.Name, err)
+	if err == nil {
+		err = p.source(ctx, source.Kind, p.post(SourceKind(source.Kind), source.Namespace, body), dryRun)
 	}
-	request := p.core.Post().AbsPath(pathOf(resourceOf(source.Kind), source.Namespace)).SetHeader("Content-Type", whole).SetHeader("Accept", whole).Body(body)
-	raw, err := p.signed(request, dryRun).Do(ctx).Raw()
 	if err != nil {
-		if err = said(raw, err); source.Kind == wellknown.Secret {
-			err = discreet(err)
-		}
 		return fmt.Errorf("creating %s %s/%s: %w", source.Kind, source.Namespace, source.Name, err)
 	}
 	return nil
+}
+
+// source sends a request to write a source.
+func (p *Patches) source(ctx context.Context, kind wellknown.Kind, request *rest.Request, dryRun bool) error {
+	_, _, err := Send(ctx, p.Signed(request, dryRun))
+	if kind == wellknown.Secret {
+		return Discreet(err)
+	}
+	return err
 }
 
 // restoring is a merge patch that makes of what a source holds another content.

@@ -10,6 +10,7 @@ import (
 	"github.com/tidwall/gjson"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
@@ -29,9 +30,9 @@ type Reader struct {
 
 // NewReader returns a Reader of the cluster at config.
 func NewReader(config *rest.Config) (*Reader, error) {
-	api, err := newLists(config)
+	api, err := Dial(config)
 	if err != nil {
-		return nil, fmt.Errorf("connecting to the cluster: %w", err)
+		return nil, err
 	}
 	client, err := metadata.NewForConfig(config)
 	if err != nil {
@@ -42,16 +43,16 @@ func NewReader(config *rest.Config) (*Reader, error) {
 
 // Workload returns the JSON of a workload. It fails with NotFound where there is none.
 func (r *Reader) Workload(ctx context.Context, of Workload) (string, error) {
-	raw, err := r.One(ctx, resource(of.Kind), of.Namespace, of.Name)
+	raw, err := r.One(ctx, WorkloadKind(of.Kind), of.Namespace, of.Name)
 	return string(raw), err
 }
 
 // One returns the JSON of an object; in no namespace if that is empty. It fails with
 // NotFound where there is none.
 func (r *Reader) One(ctx context.Context, kind schema.GroupVersionResource, namespace, name string) ([]byte, error) {
-	raw, err := r.api.Get().AbsPath(pathOf(kind, namespace), name).SetHeader("Accept", whole).Do(ctx).Raw()
+	raw, _, err := Send(ctx, At(r.api.Get(), kind, namespace).Name(name))
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", kind.GroupResource(), said(raw, err))
+		return nil, fmt.Errorf("reading %s: %w", kind.GroupResource(), err)
 	}
 	return raw, nil
 }
@@ -72,10 +73,10 @@ func (r *Reader) May(ctx context.Context, namespace, account string, what author
 	if err != nil {
 		return false, fmt.Errorf("asking for the rights of %s: %w", user, err)
 	}
-	raw, err := r.api.Post().AbsPath("/apis/"+authorizationv1.SchemeGroupVersion.String()+"/subjectaccessreviews").
-		SetHeader("Content-Type", whole).SetHeader("Accept", whole).Body(body).Do(ctx).Raw()
+	raw, _, err := Send(ctx, At(r.api.Post(), authorizationv1.SchemeGroupVersion.WithResource("subjectaccessreviews"), metav1.NamespaceAll).
+		SetHeader("Content-Type", runtime.ContentTypeJSON).Body(body))
 	if err != nil {
-		return false, fmt.Errorf("asking for the rights of %s: %w", user, said(raw, err))
+		return false, fmt.Errorf("asking for the rights of %s: %w", user, err)
 	}
 	status := gjson.GetBytes(raw, "status")
 	if wrong := status.Get("evaluationError").Str; wrong != "" && !status.Get("allowed").Bool() {
@@ -87,47 +88,37 @@ func (r *Reader) May(ctx context.Context, namespace, account string, what author
 // Every returns the JSON of each object of a resource, in one namespace or in all. No
 // more than two pages of them are held. An error is the last that comes.
 func (r *Reader) Every(ctx context.Context, kind schema.GroupVersionResource, namespace string, wanted Selector) iter.Seq2[[]byte, error] {
-	return list[[]byte]{
-		api: r.api, kind: kind, namespace: namespace, selector: wanted, accept: whole, limit: wholePage, ahead: true,
-		read: func(element []byte) ([]byte, bool, error) { return bytes.Clone(element), true, nil },
-	}.all(ctx)
+	return List[[]byte]{
+		API: r.api, Kind: kind, Namespace: namespace, Selector: wanted, Ahead: true,
+		Whole: func(element []byte) ([]byte, bool, error) { return bytes.Clone(element), true, nil },
+	}.All(ctx)
 }
 
 // Workloads returns the JSON of each workload of a kind.
 func (r *Reader) Workloads(ctx context.Context, kind *workload.Kind, namespace string, wanted Selector) iter.Seq2[[]byte, error] {
-	return r.Every(ctx, resource(kind), namespace, wanted)
+	return r.Every(ctx, WorkloadKind(kind), namespace, wanted)
 }
 
 // Metadata returns the metadata of each source or snapshot of a kind, as far as it is
 // ours.
 func (r *Reader) Metadata(ctx context.Context, kind wellknown.Kind, namespace string, wanted Selector) iter.Seq2[snapshot.Object, error] {
-	return list[snapshot.Object]{
-		api: r.api, kind: resourceOf(kind), namespace: namespace, selector: wanted, accept: metadataOnly, limit: metadataPage, ahead: true,
-		read: func(element []byte) (snapshot.Object, bool, error) {
-			object, err := metadataOf(kind, element)
-			return object, err == nil, err
-		},
-	}.all(ctx)
+	return List[snapshot.Object]{
+		API: r.api, Kind: SourceKind(kind), Namespace: namespace, Selector: wanted, Ahead: true,
+		Metadata: func(m *metav1.ObjectMeta) (snapshot.Object, bool) { return OfMetadata(kind, m), true },
+	}.All(ctx)
 }
 
 // Count estimates how many objects of a kind there are, sources and snapshots and all
 // others.
 func (r *Reader) Count(ctx context.Context, kind wellknown.Kind, namespace string) (int, error) {
-	one := list[struct{}]{
-		api: r.api, kind: resourceOf(kind), namespace: namespace, accept: metadataOnly, limit: 1,
-		read: func([]byte) (struct{}, bool, error) { return struct{}{}, true, nil },
-	}
-	first, err := one.page(ctx, "")
-	if err != nil {
-		return 0, fmt.Errorf("counting %s: %w", kind.Resource(), err)
-	}
-	return len(first.elements) + first.remaining, nil
+	nothing := func(*metav1.ObjectMeta) (struct{}, bool) { return struct{}{}, false }
+	return List[struct{}]{API: r.api, Kind: SourceKind(kind), Namespace: namespace, Metadata: nothing}.Count(ctx)
 }
 
 // Namespaces are the names of those that a selector fits: not nil where there are none.
 func (r *Reader) Namespaces(ctx context.Context, wanted Selector) ([]string, error) {
 	names := []string{}
-	for element, err := range r.Every(ctx, namespacesResource, metav1.NamespaceAll, wanted) {
+	for element, err := range r.Every(ctx, Namespaces, metav1.NamespaceAll, wanted) {
 		if err != nil {
 			return nil, err
 		}
@@ -138,7 +129,7 @@ func (r *Reader) Namespaces(ctx context.Context, wanted Selector) ([]string, err
 
 // NamespaceEnabled says whether a namespace opts in what is written in it.
 func (r *Reader) NamespaceEnabled(ctx context.Context, name string) (bool, error) {
-	raw, err := r.One(ctx, namespacesResource, metav1.NamespaceAll, name)
+	raw, err := r.One(ctx, Namespaces, metav1.NamespaceAll, name)
 	if err != nil {
 		return false, err
 	}

@@ -10,7 +10,6 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/metadata/metadatainformer"
 	"k8s.io/client-go/rest"
@@ -23,20 +22,12 @@ import (
 	"github.com/configpin/configpin/internal/wellknown"
 )
 
-// Key is an object of a namespace.
-type Key struct {
-	Namespace string
-	refs.Target
-}
-
-// String is the key as logs spell it: "configmap/shop/app".
-func (k Key) String() string { return string(k.Kind) + "/" + k.Namespace + "/" + k.Name }
-
 // Sources knows, from watches of metadata only, which sources and snapshots
 // there are, and from whoever reads the sources, what they hold now. Its memory
 // doesn't depend on the size of contents. It is safe for concurrent use.
 type Sources struct {
 	client    metadata.Interface
+	api       rest.Interface
 	informers map[wellknown.Kind]watches
 	key       func() *hashing.Key
 
@@ -59,8 +50,13 @@ func NewSources(config *rest.Config, scope Scope, key func() *hashing.Key) (*Sou
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the cluster: %w", err)
 	}
+	api, err := Dial(config)
+	if err != nil {
+		return nil, err
+	}
 	s := &Sources{
 		client:    client,
+		api:       api,
 		informers: map[wellknown.Kind]watches{},
 		key:       key,
 		currents:  map[Key]Current{},
@@ -68,7 +64,7 @@ func NewSources(config *rest.Config, scope Scope, key func() *hashing.Key) (*Sou
 	for _, kind := range wellknown.Kinds {
 		s.informers[kind] = watches{}
 		for _, namespace := range scope.Of(kind) {
-			informer := metadatainformer.NewFilteredMetadataInformer(client, resourceOf(kind), namespace, 0,
+			informer := metadatainformer.NewFilteredMetadataInformer(client, SourceKind(kind), namespace, 0,
 				cache.Indexers{bySource: snapshotsOf(kind)}, nil).Informer()
 			if err := informer.SetTransform(onlyOurs); err != nil {
 				return nil, fmt.Errorf("watching %s: %w", kind.Resource(), err)
@@ -81,40 +77,13 @@ func NewSources(config *rest.Config, scope Scope, key func() *hashing.Key) (*Sou
 	return s, nil
 }
 
-func resourceOf(kind wellknown.Kind) schema.GroupVersionResource {
-	return schema.GroupVersionResource{Version: "v1", Resource: kind.Resource()}
-}
-
-// onlyOurs drops from an object's metadata what nobody here reads. An object
-// that is none of our business keeps nothing but its name.
+// onlyOurs drops from an object's metadata what nobody here reads.
 func onlyOurs(object any) (any, error) {
 	full, ok := object.(*metav1.PartialObjectMetadata)
 	if !ok {
 		return object, nil // the tombstone of a deletion that was missed
 	}
-	least := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
-		Namespace:       full.Namespace,
-		Name:            full.Name,
-		UID:             full.UID,
-		ResourceVersion: full.ResourceVersion,
-	}}
-	least.Labels = pick(full.Labels, wellknown.SnapshotOf)
-	least.Annotations = pick(full.Annotations,
-		wellknown.Versioned, wellknown.Source, wellknown.Digest, wellknown.DigestKey, wellknown.Revision, wellknown.UnusedSince)
-	return least, nil
-}
-
-func pick(entries map[string]string, keys ...string) map[string]string {
-	var picked map[string]string
-	for _, key := range keys {
-		if value, found := entries[key]; found {
-			if picked == nil {
-				picked = map[string]string{}
-			}
-			picked[key] = value
-		}
-	}
-	return picked
+	return &metav1.PartialObjectMetadata{ObjectMeta: Reduce(&full.ObjectMeta)}, nil
 }
 
 // snapshotsOf is the index of snapshots by their source.
@@ -234,7 +203,7 @@ func (s *Sources) Exists(ctx context.Context, key Key) (bool, error) {
 	if !addressable(key.Name) {
 		return false, nil
 	}
-	_, err := s.client.Resource(resourceOf(key.Kind)).Namespace(key.Namespace).Get(ctx, key.Name, metav1.GetOptions{})
+	_, err := s.client.Resource(SourceKind(key.Kind)).Namespace(key.Namespace).Get(ctx, key.Name, metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
 		return false, nil
@@ -265,16 +234,23 @@ func (s *Sources) KnownSnapshots(source Key) []snapshot.Object {
 // Snapshots lists, live, the metadata of what claims to be a snapshot of a
 // source.
 func (s *Sources) Snapshots(ctx context.Context, source Key) ([]snapshot.Object, error) {
-	selector := wellknown.SnapshotOf + "=" + snapshot.LabelValue(source.Name)
+	claiming := List[snapshot.Object]{
+		API:       s.api,
+		Kind:      SourceKind(source.Kind),
+		Namespace: source.Namespace,
+		Selector:  Selector{Labels: wellknown.SnapshotOf + "=" + snapshot.LabelValue(source.Name)},
+		Metadata: func(m *metav1.ObjectMeta) (snapshot.Object, bool) {
+			object := OfMetadata(source.Kind, m)
+			of, _, claimed := snapshot.Claimed(object)
+			return object, claimed && of == source.Name
+		},
+	}
 	var found []snapshot.Object
-	err := eachPage(ctx, s.client.Resource(resourceOf(source.Kind)).Namespace(source.Namespace), selector, func(m *metav1.PartialObjectMetadata) {
-		object := snapshot.FromMetadata(source.Kind, m)
-		if of, _, claimed := snapshot.Claimed(object); claimed && of == source.Name {
-			found = append(found, object)
+	for object, err := range claiming.All(ctx) {
+		if err != nil {
+			return nil, fmt.Errorf("listing the snapshots of %s: %w", source, err)
 		}
-	})
-	if err != nil {
-		return nil, fmt.Errorf("listing the snapshots of %s: %w", source, err)
+		found = append(found, object)
 	}
 	return found, nil
 }

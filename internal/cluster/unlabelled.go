@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -32,14 +31,14 @@ func untouched(namespace string) bool {
 // their own: they were written while admission was away, or before their namespace opted
 // in. With an error they are all that could be listed.
 func (w *Workloads) Unstamped(ctx context.Context, namespace string) ([]Workload, error) {
-	return w.unlabelled(ctx, namespace, func(*metav1.PartialObjectMetadata) bool { return true })
+	return w.unlabelled(ctx, namespace, func(*metav1.ObjectMeta) bool { return true })
 }
 
 // LeftPinned lists, live, the workloads of a namespace, or of all, that carry no label but
 // what admission writes on those that do: the label was taken away while admission was
 // away. With an error they are all that could be listed.
 func (w *Workloads) LeftPinned(ctx context.Context, namespace string) ([]Workload, error) {
-	return w.unlabelled(ctx, namespace, func(m *metav1.PartialObjectMetadata) bool {
+	return w.unlabelled(ctx, namespace, func(m *metav1.ObjectMeta) bool {
 		return !untouched(m.Namespace) && Offered(m.Labels)
 	})
 }
@@ -57,22 +56,28 @@ func Offered(labels map[string]string) bool {
 
 // unlabelled lists kind by kind. One that can't be listed is no reason to leave the others
 // as they are.
-func (w *Workloads) unlabelled(ctx context.Context, namespace string, wanted func(*metav1.PartialObjectMetadata) bool) ([]Workload, error) {
+func (w *Workloads) unlabelled(ctx context.Context, namespace string, wanted func(*metav1.ObjectMeta) bool) ([]Workload, error) {
 	var found []Workload
 	var failed []error
 	for kind := range w.informers {
-		resource := w.metadata.Resource(resource(kind)).Namespace(namespace)
-		err := eachPage(ctx, resource, "!"+wellknown.Enabled, func(m *metav1.PartialObjectMetadata) {
-			if m.DeletionTimestamp == nil && wanted(m) {
-				found = append(found, Workload{kind, m.Namespace, m.Name})
+		unlabelled := List[Workload]{
+			API:       w.writer.API,
+			Kind:      WorkloadKind(kind),
+			Namespace: namespace,
+			Selector:  Selector{Labels: "!" + wellknown.Enabled},
+			Metadata: func(m *metav1.ObjectMeta) (Workload, bool) {
+				return Workload{kind, m.Namespace, m.Name}, m.DeletionTimestamp == nil && wanted(m)
+			},
+		}
+		for of, err := range unlabelled.All(ctx) {
+			switch {
+			case err == nil:
+				found = append(found, of)
+			case apierrors.IsForbidden(err) && namespace != metav1.NamespaceAll && !slices.Equal(w.scope, Everywhere):
+				// One of many namespaces was deleted with its Roles: then nothing is served there.
+			default:
+				failed = append(failed, err)
 			}
-		})
-		switch {
-		case err == nil:
-		case apierrors.IsForbidden(err) && namespace != metav1.NamespaceAll && !slices.Equal(w.scope, Everywhere):
-			// One of many namespaces was deleted with its Roles: then nothing is served there.
-		default:
-			failed = append(failed, fmt.Errorf("listing %s: %w", kind.Resource, err))
 		}
 	}
 	slices.SortFunc(found, func(a, b Workload) int { return strings.Compare(a.String(), b.String()) })

@@ -10,11 +10,8 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/client-go/tools/pager"
 )
 
 // bySource is the index by what an object is a snapshot of, or refers to.
@@ -143,17 +140,6 @@ func metaOf(object any) (metav1.Object, bool) {
 	}
 	m, ok := object.(metav1.Object)
 	return m, ok
-}
-
-// eachPage lists the metadata of what selector selects, page by page.
-func eachPage(ctx context.Context, resource metadata.ResourceInterface, selector string, f func(*metav1.PartialObjectMetadata)) error {
-	list := pager.New(func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-		return resource.List(ctx, options)
-	})
-	return list.EachListItem(ctx, metav1.ListOptions{LabelSelector: selector}, func(object runtime.Object) error {
-		f(object.(*metav1.PartialObjectMetadata))
-		return nil
-	})
 }
 
 // syncPoll is how often a watch is asked whether it is complete; the watches

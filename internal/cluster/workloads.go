@@ -10,7 +10,6 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
@@ -25,23 +24,13 @@ import (
 	"github.com/configpin/configpin/internal/workload"
 )
 
-// Workload names a workload.
-type Workload struct {
-	Kind            *workload.Kind
-	Namespace, Name string
-}
-
-// String is the workload as logs spell it: "deployment/shop/web".
-func (w Workload) String() string { return w.Kind.Kind + "/" + w.Namespace + "/" + w.Name }
-
 // Workloads knows, from watches, the opted-in workloads whose template can
 // change, and touches them. It is safe for concurrent use.
 type Workloads struct {
 	scope     []string
 	informers map[*workload.Kind]watches
 	optedIn   optedIn
-	metadata  metadata.Interface
-	patches   *Patches
+	writer    *Writer
 	hashes    wellknown.Hashes
 }
 
@@ -66,13 +55,12 @@ func NewWorkloads(config *rest.Config, scope Scope, hashes wellknown.Hashes) (*W
 	w := &Workloads{
 		scope:     scope.Namespaces,
 		informers: map[*workload.Kind]watches{},
-		metadata:  metadataReader,
 		hashes:    hashes,
 	}
 	if w.optedIn, err = newOptedIn(metadataReader, scope.Namespaces); err != nil {
 		return nil, fmt.Errorf("watching namespaces: %w", err)
 	}
-	if w.patches, err = NewPatches(config, wellknown.FieldManager); err != nil {
+	if w.writer, err = NewWriter(config, wellknown.FieldManager); err != nil {
 		return nil, err
 	}
 	for _, kind := range workload.Kinds {
@@ -91,7 +79,7 @@ func NewWorkloads(config *rest.Config, scope Scope, hashes wellknown.Hashes) (*W
 
 func watchWorkloads(client kubernetes.Interface, kind *workload.Kind, namespace string, hashes wellknown.Hashes) (*watch, error) {
 	factory := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithNamespace(namespace), informers.WithTweakListOptions(onlyLabelled))
-	generic, err := factory.ForResource(resource(kind))
+	generic, err := factory.ForResource(WorkloadKind(kind))
 	if err != nil {
 		return nil, err
 	}
@@ -114,19 +102,6 @@ func onlyLabelled(options *metav1.ListOptions) {
 		elsewhere = append(elsewhere, fields.OneTermNotEqualSelector("metadata.namespace", namespace))
 	}
 	options.FieldSelector = fields.AndSelectors(elsewhere...).String()
-}
-
-// WorkloadKinds are the kinds that are served, as lists and watches call them.
-func WorkloadKinds() []schema.GroupVersionResource {
-	var all []schema.GroupVersionResource
-	for _, kind := range workload.Kinds {
-		all = append(all, resource(kind))
-	}
-	return all
-}
-
-func resource(kind *workload.Kind) schema.GroupVersionResource {
-	return schema.GroupVersionResource{Group: kind.Group, Version: kind.Version, Resource: kind.Resource}
 }
 
 // toEntry reduces a workload to its entry. It comes as the type that our version
@@ -402,14 +377,24 @@ func (w *Workloads) Sources(of Workload) []Key {
 	return keys
 }
 
-// Release has admission opt out a workload that lost its label.
+// released is a patch that labels what carries no such label: whoever opts it in again at
+// the same time wins.
+var released = fmt.Appendf(nil, `[{"op": "test", "path": "/metadata/labels/%[1]s", "value": null}, {"op": "add", "path": "/metadata/labels/%[1]s", "value": %[2]q}]`,
+	strings.ReplaceAll(wellknown.Enabled, "/", "~1"), wellknown.Released)
+
+// Release has admission opt out a workload that lost its label. Where admission doesn't see
+// it, the label stays on it.
 func (w *Workloads) Release(ctx context.Context, of Workload, dryRun bool) (Touched, error) {
-	return w.patches.Release(ctx, of, dryRun)
+	touched, err := w.writer.Patch(ctx, of, types.JSONPatchType, released, dryRun)
+	if err != nil {
+		return Touched{}, fmt.Errorf("releasing %s: %w", of, err)
+	}
+	return touched, nil
 }
 
 // Touch sends a workload through admission.
 func (w *Workloads) Touch(ctx context.Context, of Workload) (Touched, error) {
-	touched, err := w.patches.Touch(ctx, of, false)
+	touched, err := w.writer.Touch(ctx, of, false)
 	if err != nil {
 		return Touched{}, err
 	}

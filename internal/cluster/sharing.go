@@ -9,12 +9,12 @@ import (
 	"github.com/configpin/configpin/internal/snapshot"
 )
 
-// reads lets those who ask for one object at the same time share a read of it:
+// sharing lets those who ask for one object at the same time share a read of it:
 // when a source changes, all its workloads come through admission at once, and
 // ask for the same few objects. It is no cache: nobody gets the answer of a read
 // that began before they asked. Who asks while a read is on its way shares the
 // next one.
-type reads struct {
+type sharing struct {
 	mutex sync.Mutex
 
 	// next holds, for each object that is being read, the read after that. It is
@@ -38,10 +38,10 @@ const readTime = 30 * time.Second
 
 // do reads an object, or shares the next read of it. What it returns may be
 // shared too, and must not be changed.
-func (r *reads) do(ctx context.Context, key Key, read readFunc) (object snapshot.Object, found bool, err error) {
-	shared := r.join(key)
+func (s *sharing) do(ctx context.Context, key Key, read readFunc) (object snapshot.Object, found bool, err error) {
+	shared := s.join(key)
 	if shared == nil { // nobody shares this one: who comes now is too late for it
-		defer r.after(ctx, key, read)
+		defer s.after(ctx, key, read)
 		return read(ctx)
 	}
 	select {
@@ -53,44 +53,44 @@ func (r *reads) do(ctx context.Context, key Key, read readFunc) (object snapshot
 }
 
 // join returns the read that comes after the one on its way, or nil if none is.
-func (r *reads) join(key Key) *sharedRead {
-	r.mutex.Lock()
-	defer r.mutex.Unlock()
-	if r.next == nil {
-		r.next = map[Key]*sharedRead{}
+func (s *sharing) join(key Key) *sharedRead {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	if s.next == nil {
+		s.next = map[Key]*sharedRead{}
 	}
-	next, busy := r.next[key]
+	next, busy := s.next[key]
 	if busy && next == nil {
 		next = &sharedRead{done: make(chan struct{})}
 	}
-	r.next[key] = next
+	s.next[key] = next
 	return next
 }
 
 // after has those who wait for the next read get it.
-func (r *reads) after(ctx context.Context, key Key, read readFunc) {
-	shared := r.advance(key)
+func (s *sharing) after(ctx context.Context, key Key, read readFunc) {
+	shared := s.advance(key)
 	if shared == nil {
 		return
 	}
 	ctx = context.WithoutCancel(ctx)
 	go func() {
-		for ; shared != nil; shared = r.advance(key) {
+		for ; shared != nil; shared = s.advance(key) {
 			shared.run(ctx, read)
 		}
 	}()
 }
 
 // advance returns the next read, if anybody waits for it.
-func (r *reads) advance(key Key) *sharedRead {
-	r.mutex.Lock()
-	defer r.mutex.Unlock()
-	next := r.next[key]
+func (s *sharing) advance(key Key) *sharedRead {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	next := s.next[key]
 	if next == nil {
-		delete(r.next, key)
+		delete(s.next, key)
 		return nil
 	}
-	r.next[key] = nil
+	s.next[key] = nil
 	return next
 }
 

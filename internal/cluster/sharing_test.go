@@ -20,7 +20,7 @@ var appKey = Key{"shop", refs.Target{Kind: wellknown.ConfigMap, Name: "app"}}
 
 func TestReadsAreShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var r reads
+		var s sharing
 		var begun atomic.Int64
 		answer := make(chan struct{})
 		read := func(context.Context) (snapshot.Object, bool, error) {
@@ -29,7 +29,7 @@ func TestReadsAreShared(t *testing.T) {
 			return snapshot.Object{ResourceVersion: strconv.FormatInt(n, 10)}, true, nil
 		}
 		ask := func(want string) {
-			object, found, err := r.do(t.Context(), appKey, read)
+			object, found, err := s.do(t.Context(), appKey, read)
 			assert.NoError(t, err)
 			assert.True(t, found)
 			assert.Equal(t, want, object.ResourceVersion)
@@ -50,18 +50,18 @@ func TestReadsAreShared(t *testing.T) {
 		asking.Wait()
 		synctest.Wait()
 		assert.Equal(t, int64(3), begun.Load())
-		assert.Empty(t, r.next, "nothing is kept of objects that nobody reads")
+		assert.Empty(t, s.next, "nothing is kept of objects that nobody reads")
 	})
 }
 
 func TestReadsOfDifferentObjectsAreNotShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var r reads
+		var s sharing
 		name := func(name string) readFunc {
 			return func(context.Context) (snapshot.Object, bool, error) { return snapshot.Object{Name: name}, true, nil }
 		}
-		a, _, _ := r.do(t.Context(), appKey, name("a"))
-		b, _, _ := r.do(t.Context(), Key{"other", appKey.Target}, name("b"))
+		a, _, _ := s.do(t.Context(), appKey, name("a"))
+		b, _, _ := s.do(t.Context(), Key{"other", appKey.Target}, name("b"))
 		assert.Equal(t, "a", a.Name)
 		assert.Equal(t, "b", b.Name)
 	})
@@ -70,7 +70,7 @@ func TestReadsOfDifferentObjectsAreNotShared(t *testing.T) {
 // TestReadsAreNeverOld has many readers of a number that rises: nobody may see
 // less than what it was when they asked.
 func TestReadsAreNeverOld(t *testing.T) {
-	var r reads
+	var s sharing
 	var stored atomic.Int64
 	read := func(context.Context) (snapshot.Object, bool, error) {
 		return snapshot.Object{ResourceVersion: strconv.FormatInt(stored.Load(), 10)}, true, nil
@@ -80,7 +80,7 @@ func TestReadsAreNeverOld(t *testing.T) {
 		asking.Go(func() {
 			for range 1000 {
 				least := stored.Add(1)
-				object, _, err := r.do(t.Context(), appKey, read)
+				object, _, err := s.do(t.Context(), appKey, read)
 				got, _ := strconv.ParseInt(object.ResourceVersion, 10, 64)
 				if !assert.NoError(t, err) || !assert.GreaterOrEqual(t, got, least) {
 					return
@@ -93,7 +93,7 @@ func TestReadsAreNeverOld(t *testing.T) {
 
 func TestWhoHangsUpTakesNobodyAlong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var r reads
+		var s sharing
 		answer := make(chan struct{})
 		read := func(ctx context.Context) (snapshot.Object, bool, error) {
 			select {
@@ -106,17 +106,17 @@ func TestWhoHangsUpTakesNobodyAlong(t *testing.T) {
 		first, hangUp := context.WithCancel(t.Context())
 		var asking sync.WaitGroup
 		asking.Go(func() {
-			_, _, err := r.do(first, appKey, read)
+			_, _, err := s.do(first, appKey, read)
 			assert.ErrorIs(t, err, context.Canceled)
 		})
 		synctest.Wait()
 		second, hangUpToo := context.WithCancel(t.Context())
 		asking.Go(func() {
-			_, _, err := r.do(second, appKey, read)
+			_, _, err := s.do(second, appKey, read)
 			assert.ErrorIs(t, err, context.Canceled)
 		})
 		asking.Go(func() {
-			_, found, err := r.do(t.Context(), appKey, read)
+			_, found, err := s.do(t.Context(), appKey, read)
 			assert.NoError(t, err)
 			assert.True(t, found)
 		})
@@ -136,7 +136,7 @@ func TestSharedReadsFailForAll(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				var r reads
+				var s sharing
 				answer := make(chan struct{})
 				var begun atomic.Int64
 				read := func(context.Context) (snapshot.Object, bool, error) {
@@ -148,13 +148,13 @@ func TestSharedReadsFailForAll(t *testing.T) {
 				}
 				var asking sync.WaitGroup
 				asking.Go(func() {
-					_, _, err := r.do(t.Context(), appKey, read)
+					_, _, err := s.do(t.Context(), appKey, read)
 					assert.NoError(t, err)
 				})
 				synctest.Wait()
 				for range 2 {
 					asking.Go(func() {
-						_, _, err := r.do(t.Context(), appKey, read)
+						_, _, err := s.do(t.Context(), appKey, read)
 						assert.ErrorContains(t, err, "no")
 					})
 				}
@@ -163,18 +163,18 @@ func TestSharedReadsFailForAll(t *testing.T) {
 				asking.Wait()
 				synctest.Wait()
 				assert.Equal(t, int64(2), begun.Load())
-				assert.Empty(t, r.next)
+				assert.Empty(t, s.next)
 			})
 		})
 	}
 }
 
 func TestAReadThatPanicsHoldsUpNobody(t *testing.T) {
-	var r reads
+	var s sharing
 	assert.Panics(t, func() {
-		_, _, _ = r.do(t.Context(), appKey, func(context.Context) (snapshot.Object, bool, error) { panic("no") })
+		_, _, _ = s.do(t.Context(), appKey, func(context.Context) (snapshot.Object, bool, error) { panic("no") })
 	})
-	_, found, err := r.do(t.Context(), appKey, func(context.Context) (snapshot.Object, bool, error) { return snapshot.Object{}, true, nil })
+	_, found, err := s.do(t.Context(), appKey, func(context.Context) (snapshot.Object, bool, error) { return snapshot.Object{}, true, nil })
 	assert.NoError(t, err)
 	assert.True(t, found)
 }
