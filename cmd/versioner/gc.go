@@ -6,6 +6,7 @@ import (
 	"k8s.io/client-go/util/flowcontrol"
 
 	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/cluster/census"
 	"github.com/configpin/configpin/internal/gc"
 	"github.com/configpin/configpin/internal/hashing"
 )
@@ -26,14 +27,14 @@ func newCollector(config *rest.Config, o *options, key func() *hashing.Key, reco
 	if err != nil {
 		return nil, err
 	}
-	census, err := cluster.NewCensus(config, o.scope, o.referenceKinds)
+	taker, err := census.New(config, o.scope, o.referenceKinds)
 	if err != nil {
 		return nil, err
 	}
 	options := o.gc
 	options.DryRun = o.gcMode == gcDryRun
 	return &gc.Collector{
-		Census:  census,
+		Census:  taker,
 		Objects: objects,
 		Events:  recorder,
 		Options: options,

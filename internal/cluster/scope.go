@@ -43,8 +43,8 @@ func covers(namespaces []string, namespace string) bool {
 	return slices.Contains(namespaces, metav1.NamespaceAll) || slices.Contains(namespaces, namespace)
 }
 
-// kindsIn are the kinds of sources that are served in a namespace, or in all.
-func (s Scope) kindsIn(namespace string) []wellknown.Kind {
+// KindsIn are the kinds of sources that are served in a namespace, or in all.
+func (s Scope) KindsIn(namespace string) []wellknown.Kind {
 	var served []wellknown.Kind
 	for _, kind := range wellknown.Kinds {
 		if s.Serves(kind, namespace) {

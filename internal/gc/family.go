@@ -2,6 +2,7 @@ package gc
 
 import (
 	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/cluster/census"
 	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/retention"
 	"github.com/configpin/configpin/internal/snapshot"
@@ -27,7 +28,7 @@ type kept struct {
 // familiesOf sorts what was counted in a namespace into families. What a source
 // holds isn't known from its metadata: its snapshot of the highest revision is
 // taken for current.
-func familiesOf(counted cluster.Space) map[cluster.Key]*family {
+func familiesOf(counted census.Space) map[cluster.Key]*family {
 	families := map[cluster.Key]*family{}
 	of := func(target refs.Target) *family {
 		key := cluster.Key{Namespace: counted.Namespace, Target: target}
@@ -101,7 +102,7 @@ func (c *Collector) decide(f *family, used map[string]bool) []retention.Verdict 
 
 // usedIn returns those of the names of snapshots that something in the namespace
 // mentions.
-func usedIn(counted cluster.Space) map[string]bool {
+func usedIn(counted census.Space) map[string]bool {
 	names := retention.Names{}
 	for _, object := range counted.Objects {
 		if _, _, claimed := snapshot.Claimed(object); claimed {

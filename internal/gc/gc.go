@@ -19,6 +19,7 @@ import (
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/cluster/census"
 	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/retention"
 	"github.com/configpin/configpin/internal/snapshot"
@@ -44,7 +45,7 @@ type Options struct {
 
 // Collector is the garbage collector.
 type Collector struct {
-	Census  census
+	Census  counts
 	Objects objects
 	Events  events.EventRecorder
 	Options Options
@@ -68,9 +69,10 @@ func SystemClock() Clock {
 	return Clock{Now: time.Now, Elapsed: func() time.Duration { return time.Since(started) }}
 }
 
-type census interface {
-	Spaces(ctx context.Context) iter.Seq2[cluster.Space, error]
-	Space(ctx context.Context, namespace string) (cluster.Space, error)
+// counts are what is there, and what names it.
+type counts interface {
+	Spaces(ctx context.Context) iter.Seq2[census.Space, error]
+	Space(ctx context.Context, namespace string) (census.Space, error)
 	Date() time.Time
 }
 

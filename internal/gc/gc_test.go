@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/tools/events"
 
 	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/cluster/census"
 	"github.com/configpin/configpin/internal/hashing"
 	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/retention"
@@ -84,8 +85,8 @@ func (w *world) source(namespace, name string, contents ...string) []string {
 	return names
 }
 
-func (w *world) Spaces(ctx context.Context) iter.Seq2[cluster.Space, error] {
-	return func(yield func(cluster.Space, error) bool) {
+func (w *world) Spaces(ctx context.Context) iter.Seq2[census.Space, error] {
+	return func(yield func(census.Space, error) bool) {
 		seen := map[string]bool{}
 		for _, namespace := range []string{"a", "b", "c", "d", "e"} {
 			for key := range w.objects {
@@ -93,7 +94,7 @@ func (w *world) Spaces(ctx context.Context) iter.Seq2[cluster.Space, error] {
 					seen[namespace] = true
 					space, err := w.count(namespace)
 					if w.hidden[namespace] != nil {
-						space, err = cluster.Space{Namespace: namespace}, w.hidden[namespace]
+						space, err = census.Space{Namespace: namespace}, w.hidden[namespace]
 					}
 					if !yield(space, err) {
 						return
@@ -102,13 +103,13 @@ func (w *world) Spaces(ctx context.Context) iter.Seq2[cluster.Space, error] {
 			}
 		}
 		if w.broken != nil {
-			yield(cluster.Space{}, w.broken)
+			yield(census.Space{}, w.broken)
 		}
 	}
 }
 
-func (w *world) count(namespace string) (cluster.Space, error) {
-	space := cluster.Space{Namespace: namespace, Mentions: w.used[namespace]}
+func (w *world) count(namespace string) (census.Space, error) {
+	space := census.Space{Namespace: namespace, Mentions: w.used[namespace]}
 	for key, o := range w.objects {
 		switch {
 		case key.Namespace != namespace:
@@ -122,9 +123,9 @@ func (w *world) count(namespace string) (cluster.Space, error) {
 	return space, nil
 }
 
-func (w *world) Space(_ context.Context, namespace string) (cluster.Space, error) {
+func (w *world) Space(_ context.Context, namespace string) (census.Space, error) {
 	if err := w.fails[namespace]; err != nil {
-		return cluster.Space{}, err
+		return census.Space{}, err
 	}
 	defer func() { w.now = w.now.Add(w.takes) }()
 	return w.count(namespace)

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/cluster/census"
 	"github.com/configpin/configpin/internal/gc"
 	"github.com/configpin/configpin/internal/retention"
 )
@@ -63,17 +63,17 @@ func (c *clock) forCollector() gc.Clock {
 
 // oneSpace is the census of a single namespace: others race in the other ones.
 type oneSpace struct {
-	*cluster.Census
+	*census.Taker
 	namespace string
 	clock     *clock
 }
 
-func (o oneSpace) Spaces(ctx context.Context) iter.Seq2[cluster.Space, error] {
-	return func(yield func(cluster.Space, error) bool) { yield(o.Space(ctx, o.namespace)) }
+func (o oneSpace) Spaces(ctx context.Context) iter.Seq2[census.Space, error] {
+	return func(yield func(census.Space, error) bool) { yield(o.Space(ctx, o.namespace)) }
 }
 
 func (o oneSpace) Date() time.Time {
 	o.clock.mutex.Lock()
 	defer o.clock.mutex.Unlock()
-	return o.Census.Date().Add(o.clock.server)
+	return o.Taker.Date().Add(o.clock.server)
 }

@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/tools/events"
 
 	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/cluster/census"
 	"github.com/configpin/configpin/internal/gc"
 	"github.com/configpin/configpin/test/controlplane"
 )
@@ -82,12 +83,12 @@ func (l *lab) collector(t *testing.T, namespace string, c *clock, through ...fun
 	for _, transport := range through {
 		config.Wrap(transport)
 	}
-	census, err := cluster.NewCensus(config, everything, nil)
+	taker, err := census.New(config, everything, nil)
 	require.NoError(t, err)
 	objects, err := cluster.Connect(config, everything, nil)
 	require.NoError(t, err)
 	return &gc.Collector{
-		Census:  oneSpace{census, namespace, c},
+		Census:  oneSpace{taker, namespace, c},
 		Objects: objects,
 		Events:  &events.FakeRecorder{},
 		Options: gc.Options{Rules: rules},

@@ -1,4 +1,10 @@
-package cluster
+// Package census counts, live, which sources and snapshots there are, and what names them,
+// for the garbage collector. It is apart from what the other programs read because nothing
+// may be concluded from a part of it: it reads lists side by side, says of each namespace
+// when all of them are past it, and has an error for whatever it isn't sure of.
+//
+// It deliberately doesn't judge: what may go is for packages retention and gc to say.
+package census
 
 import (
 	"context"
@@ -14,40 +20,40 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 
+	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/retention"
 	"github.com/configpin/configpin/internal/snapshot"
 	"github.com/configpin/configpin/internal/wellknown"
 )
 
-// Census counts, live, which sources and snapshots there are, and what names
-// them. It asks the API server for lists of what is stored now, page by page, and
+// Taker takes the census. It asks the API server for lists of what is stored now, page by page, and
 // keeps nothing.
-type Census struct {
+type Taker struct {
 	api   rest.Interface
-	scope Scope
+	scope cluster.Scope
 	kinds []schema.GroupVersionResource
 	date  atomic.Pointer[time.Time]
 }
 
-// NewCensus returns the Census of scope in the cluster at config. Kinds beyond the
+// New returns the Taker of the census of scope in the cluster at config. Kinds beyond the
 // ReferenceKinds are searched before those.
-func NewCensus(config *rest.Config, scope Scope, beyond []schema.GroupVersionResource) (*Census, error) {
-	c := &Census{scope: scope}
+func New(config *rest.Config, scope cluster.Scope, beyond []schema.GroupVersionResource) (*Taker, error) {
+	t := &Taker{scope: scope}
 	seen := map[schema.GroupVersionResource]bool{}
-	for _, kinds := range [][]schema.GroupVersionResource{beyond, ReferenceKinds} {
+	for _, kinds := range [][]schema.GroupVersionResource{beyond, cluster.ReferenceKinds} {
 		for _, kind := range kinds {
 			if !seen[kind] {
 				seen[kind] = true
-				c.kinds = append(c.kinds, kind)
+				t.kinds = append(t.kinds, kind)
 			}
 		}
 	}
 	config = rest.CopyConfig(config)
-	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return dating{next, &c.date} })
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return dating{next, &t.date} })
 	var err error
-	c.api, err = Dial(config)
-	return c, err
+	t.api, err = cluster.Dial(config)
+	return t, err
 }
 
 // Space is what there is in a namespace.
@@ -74,10 +80,10 @@ type Space struct {
 // It may have been deleted, with the Roles by which we read it: the others come all the
 // same. An error without a namespace is the last that comes: nothing is known of the
 // namespaces that haven't come.
-func (c *Census) Spaces(ctx context.Context) iter.Seq2[Space, error] {
+func (t *Taker) Spaces(ctx context.Context) iter.Seq2[Space, error] {
 	return func(yield func(Space, error) bool) {
-		for _, p := range c.parts() {
-			for space, err := range c.count(ctx, p) {
+		for _, p := range t.parts() {
+			for space, err := range t.count(ctx, p) {
 				if err != nil {
 					space = Space{Namespace: p.namespace}
 				}
@@ -90,8 +96,8 @@ func (c *Census) Spaces(ctx context.Context) iter.Seq2[Space, error] {
 }
 
 // Space counts one namespace.
-func (c *Census) Space(ctx context.Context, namespace string) (Space, error) {
-	for space, err := range c.count(ctx, part{namespace, c.scope.kindsIn(namespace)}) {
+func (t *Taker) Space(ctx context.Context, namespace string) (Space, error) {
+	for space, err := range t.count(ctx, part{namespace, t.scope.KindsIn(namespace)}) {
 		return space, err
 	}
 	return Space{Namespace: namespace}, nil
@@ -103,13 +109,13 @@ type part struct {
 	kinds     []wellknown.Kind
 }
 
-func (c *Census) parts() []part {
+func (t *Taker) parts() []part {
 	var all []part
-	for _, namespace := range c.scope.Namespaces {
-		all = append(all, part{namespace, c.scope.kindsIn(namespace)})
+	for _, namespace := range t.scope.Namespaces {
+		all = append(all, part{namespace, t.scope.KindsIn(namespace)})
 	}
-	if slices.Equal(c.scope.Namespaces, Everywhere) && !slices.Equal(c.scope.Secrets, Everywhere) {
-		for _, namespace := range c.scope.Secrets {
+	if slices.Equal(t.scope.Namespaces, cluster.Everywhere) && !slices.Equal(t.scope.Secrets, cluster.Everywhere) {
+		for _, namespace := range t.scope.Secrets {
 			all = append(all, part{namespace, []wellknown.Kind{wellknown.Secret}})
 		}
 	}
@@ -118,8 +124,8 @@ func (c *Census) parts() []part {
 
 // Date is the time of the API server when it answered last, or zero if it never
 // did. Creation times are by the same clock.
-func (c *Census) Date() time.Time {
-	if date := c.date.Load(); date != nil {
+func (t *Taker) Date() time.Time {
+	if date := t.date.Load(); date != nil {
 		return *date
 	}
 	return time.Time{}
@@ -127,17 +133,17 @@ func (c *Census) Date() time.Time {
 
 // count reads all lists side by side. A namespace is complete when each of them
 // is past it.
-func (c *Census) count(ctx context.Context, p part) iter.Seq2[Space, error] {
+func (t *Taker) count(ctx context.Context, p part) iter.Seq2[Space, error] {
 	return func(yield func(Space, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		var lists cursors
 		defer lists.stop()
 		for _, kind := range p.kinds {
-			lists.sources = append(lists.sources, newCursor(c.sources(kind, p.namespace).All(ctx)))
+			lists.sources = append(lists.sources, newCursor(t.sources(kind, p.namespace).All(ctx)))
 		}
-		for _, kind := range c.kinds {
-			lists.references = append(lists.references, newCursor(c.references(kind, p.namespace).All(ctx)))
+		for _, kind := range t.kinds {
+			lists.references = append(lists.references, newCursor(t.references(kind, p.namespace).All(ctx)))
 		}
 		for {
 			space, found, err := lists.next()
@@ -238,7 +244,7 @@ func (c *cursor) advance() {
 	before := c.head.namespace
 	c.head, c.err, c.more = c.pull()
 	if c.more && c.err == nil && c.begun && order(c.head.namespace) < order(before) {
-		c.err = fmt.Errorf("%w: namespace %q comes after %q", ErrPartial, c.head.namespace, before)
+		c.err = fmt.Errorf("%w: namespace %q comes after %q", cluster.ErrPartial, c.head.namespace, before)
 	}
 	c.begun = true
 }
@@ -271,9 +277,9 @@ func (c *cursor) read(namespace string, f func(sighting)) error {
 }
 
 // sources lists the metadata of sources and snapshots of a kind.
-func (c *Census) sources(kind wellknown.Kind, namespace string) List[sighting] {
-	return List[sighting]{API: c.api, Kind: SourceKind(kind), Namespace: namespace, Metadata: func(m *metav1.ObjectMeta) (sighting, bool) {
-		object := OfMetadata(kind, m)
+func (t *Taker) sources(kind wellknown.Kind, namespace string) cluster.List[sighting] {
+	return cluster.List[sighting]{API: t.api, Kind: cluster.SourceKind(kind), Namespace: namespace, Metadata: func(m *metav1.ObjectMeta) (sighting, bool) {
+		object := cluster.OfMetadata(kind, m)
 		_, versioned := object.Annotations[wellknown.Versioned]
 		_, limited := object.Annotations[wellknown.HistoryLimit]
 		if object.Labels == nil && !versioned && !limited {
@@ -284,11 +290,11 @@ func (c *Census) sources(kind wellknown.Kind, namespace string) List[sighting] {
 }
 
 // references lists what objects of a kind mention.
-func (c *Census) references(kind schema.GroupVersionResource, namespace string) List[sighting] {
-	return List[sighting]{API: c.api, Kind: kind, Namespace: namespace, Whole: func(element []byte) (sighting, bool, error) {
+func (t *Taker) references(kind schema.GroupVersionResource, namespace string) cluster.List[sighting] {
+	return cluster.List[sighting]{API: t.api, Kind: kind, Namespace: namespace, Whole: func(element []byte) (sighting, bool, error) {
 		namespace := gjson.GetBytes(element, "metadata.namespace").Str
 		if namespace == "" {
-			return sighting{}, false, fmt.Errorf("%w: its objects are in no namespace", ErrPartial)
+			return sighting{}, false, fmt.Errorf("%w: its objects are in no namespace", cluster.ErrPartial)
 		}
 		return sighting{namespace: namespace, mentions: retention.Mentions(element)}, true, nil
 	}}

@@ -1,4 +1,4 @@
-package cluster
+package census
 
 import (
 	"fmt"
@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 
+	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/wellknown"
 )
@@ -72,16 +73,16 @@ const (
 	mention         = "app-0123456789ab"
 )
 
-func (l *lister) census(t *testing.T, beyond ...schema.GroupVersionResource) *Census {
+func (l *lister) census(t *testing.T, beyond ...schema.GroupVersionResource) *Taker {
 	t.Helper()
 	server := httptest.NewServer(l)
 	t.Cleanup(server.Close)
-	c, err := NewCensus(&rest.Config{Host: server.URL, QPS: -1}, Scope{Namespaces: Everywhere}, beyond)
+	c, err := New(&rest.Config{Host: server.URL, QPS: -1}, cluster.Scope{Namespaces: cluster.Everywhere}, beyond)
 	require.NoError(t, err)
 	return c
 }
 
-func spaces(t *testing.T, c *Census) (found []string, err error) {
+func spaces(t *testing.T, c *Taker) (found []string, err error) {
 	t.Helper()
 	for space, err := range c.Spaces(t.Context()) {
 		if err != nil {
@@ -131,11 +132,11 @@ func TestAListThatOutlivesItsBeginning(t *testing.T) {
 
 func TestKindsBeyondComeFirst(t *testing.T) {
 	l := &lister{pages: map[string][]string{configMapsPath: {pageOf("", source("a", "one"))}}}
-	c := l.census(t, schema.GroupVersionResource{Group: "example.com", Version: "v1", Resource: "things"}, ReferenceKinds[1])
+	c := l.census(t, schema.GroupVersionResource{Group: "example.com", Version: "v1", Resource: "things"}, cluster.ReferenceKinds[1])
 	_, err := spaces(t, c)
 	require.NoError(t, err)
 	assert.Equal(t, []string{configMapsPath + " 0", "/apis/example.com/v1/things 0", deploymentsPath + " 0"}, l.asked[:3])
-	assert.Len(t, l.asked, 2+len(ReferenceKinds), "each kind once")
+	assert.Len(t, l.asked, 2+len(cluster.ReferenceKinds), "each kind once")
 }
 
 func TestOneSpace(t *testing.T) {
@@ -157,9 +158,9 @@ func TestOneSpace(t *testing.T) {
 // counted.
 func TestANamespaceWithoutRights(t *testing.T) {
 	const there = "/api/v1/namespaces/b/"
-	for name, scope := range map[string]Scope{
+	for name, scope := range map[string]cluster.Scope{
 		"of some":              {Namespaces: []string{"a", "b"}, Secrets: []string{"a", "b"}},
-		"of some with Secrets": {Namespaces: Everywhere, Secrets: []string{"a", "b"}},
+		"of some with Secrets": {Namespaces: cluster.Everywhere, Secrets: []string{"a", "b"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := &lister{pages: map[string][]string{there + "secrets": {pageOf("", source("b", "one"))}}}
@@ -216,7 +217,7 @@ func TestNothingIsConcludedFromAPartOfAList(t *testing.T) {
 				require.Error(t, err)
 				assert.Empty(t, found)
 				if test.partial {
-					assert.ErrorIs(t, err, ErrPartial)
+					assert.ErrorIs(t, err, cluster.ErrPartial)
 				}
 			}
 		})
