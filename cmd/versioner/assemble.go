@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/cluster/watch"
 	"github.com/configpin/configpin/internal/gc"
 	"github.com/configpin/configpin/internal/hashing"
 	"github.com/configpin/configpin/internal/rollout"
@@ -97,8 +98,8 @@ func assemble(config *rest.Config, o *options) (*program, error) {
 type connection struct {
 	key       *cluster.DigestKey // nil where no Secrets are served
 	objects   *cluster.Objects
-	sources   *cluster.Sources
-	workloads *cluster.Workloads
+	sources   *watch.Sources
+	workloads *watch.Workloads
 }
 
 func connect(config *rest.Config, o *options) (*connection, error) {
@@ -113,10 +114,10 @@ func connect(config *rest.Config, o *options) (*connection, error) {
 	if r.objects, err = cluster.Connect(config, o.scope, r.digestKey); err != nil {
 		return nil, err
 	}
-	if r.sources, err = cluster.NewSources(config, o.scope, r.digestKey); err != nil {
+	if r.sources, err = watch.NewSources(config, o.scope, r.digestKey); err != nil {
 		return nil, err
 	}
-	if r.workloads, err = cluster.NewWorkloads(config, o.scope, o.hashes); err != nil {
+	if r.workloads, err = watch.NewWorkloads(config, o.scope, o.hashes); err != nil {
 		return nil, err
 	}
 	return r, nil
@@ -189,7 +190,7 @@ func (impatient) NeedLeaderElection() bool { return false }
 // collectorOf starts the collector once everything is known that it judges by.
 func collectorOf(collector *gc.Collector, synced func() bool) manager.Runnable {
 	return manager.RunnableFunc(func(ctx context.Context) error {
-		if err := cluster.WaitSynced(ctx, synced); err != nil {
+		if err := watch.WaitSynced(ctx, synced); err != nil {
 			return nil //nolint:nilerr // it was told to stop
 		}
 		return collector.Start(ctx)
@@ -227,7 +228,7 @@ func controlOptions[K comparable](concurrency int, reconciler reconcile.TypedRec
 		CacheSyncTimeout:        forever,
 		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[K](firstRetry, lastRetry),
 		NewQueue: func(name string, limiter workqueue.TypedRateLimiter[K]) workqueue.TypedRateLimitingInterface[K] {
-			return cluster.NewQueue(name, limiter, namespace)
+			return watch.NewQueue(name, limiter, namespace)
 		},
 	}
 }

@@ -17,7 +17,7 @@ import (
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
-	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/cluster/watch"
 )
 
 // TestAControllerWaitsForAsLongAsItTakes: by default it gives up after two minutes, and
@@ -25,8 +25,8 @@ import (
 func TestAControllerWaitsForAsLongAsItTakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var synced atomic.Bool
-		feed := &cluster.Feed[string]{Begin: func(ctx context.Context, add func(string)) error {
-			if err := cluster.WaitSynced(ctx, synced.Load); err != nil {
+		feed := &watch.Feed[string]{Begin: func(ctx context.Context, add func(string)) error {
+			if err := watch.WaitSynced(ctx, synced.Load); err != nil {
 				return err
 			}
 			add("app")

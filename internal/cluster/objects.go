@@ -75,7 +75,7 @@ func (o *Objects) Serves(kind wellknown.Kind, namespace string) bool {
 // Read returns an object, or false if there is none. Its maps may be shared with
 // others who read it at the same time.
 func (o *Objects) Read(ctx context.Context, namespace string, target refs.Target) (object snapshot.Object, found bool, err error) {
-	if !addressable(target.Name) {
+	if !Addressable(target.Name) {
 		return snapshot.Object{}, false, nil
 	}
 	return o.shared.do(ctx, Key{namespace, target}, func(ctx context.Context) (object snapshot.Object, found bool, err error) {
@@ -94,9 +94,9 @@ func (o *Objects) Read(ctx context.Context, namespace string, target refs.Target
 	})
 }
 
-// addressable says whether anything can be called so. A template may name what
+// Addressable says whether anything can be called so. A template may name what
 // can't, and a client may take the name for a path to somewhere else.
-func addressable(name string) bool { return name != "" && len(content.IsPathSegmentName(name)) == 0 }
+func Addressable(name string) bool { return name != "" && len(content.IsPathSegmentName(name)) == 0 }
 
 // Annotate sets annotations of a snapshot, and takes those off whose value is
 // nil. It returns the snapshot as it is stored then, and fails with a conflict if

@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/util/workqueue"
 
 	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/cluster/watch"
 	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/snapshot"
 	"github.com/configpin/configpin/internal/wellknown"
@@ -69,7 +70,7 @@ func TestACrowdIsToldInOneEvent(t *testing.T) {
 				before, after := (&deployment{t: t, names: test.from}).object(), (&deployment{t: t, names: "app-2"}).object()
 				for range test.count {
 					<-time.After(test.every)
-					r.WorkloadChanged(cluster.Change{Workload: web, Before: &before, After: &after, UID: "1", ResourceVersion: "2"})
+					r.WorkloadChanged(watch.Change{Workload: web, Before: &before, After: &after, UID: "1", ResourceVersion: "2"})
 				}
 				<-time.After(test.after)
 				synctest.Wait()
@@ -112,7 +113,7 @@ func TestRollbacksAreNoCrowd(t *testing.T) {
 	before, after := (&deployment{t: t, names: "app-2"}).object(), (&deployment{t: t, names: "app-1"}).object()
 	after.Labels = before.Labels
 	for range 50 {
-		r.WorkloadChanged(cluster.Change{Workload: web, Before: &before, After: &after, UID: "1", ResourceVersion: "2"})
+		r.WorkloadChanged(watch.Change{Workload: web, Before: &before, After: &after, UID: "1", ResourceVersion: "2"})
 	}
 	told := drain(recorder)
 	require.Len(t, told, 50)

@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/cluster/watch"
 	"github.com/configpin/configpin/internal/pin"
 	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/snapshot"
@@ -53,7 +54,7 @@ type Rollout struct {
 	sources   sources
 	events    events.EventRecorder
 
-	feed   cluster.Feed[cluster.Workload]
+	feed   watch.Feed[cluster.Workload]
 	quiet  *quiet
 	swept  sweep
 	crowds *crowds
@@ -111,9 +112,9 @@ func New(options Options, workloads workloads, sources sources, recorder events.
 }
 
 // Feed is where the workloads to reconcile come from.
-func (r *Rollout) Feed() *cluster.Feed[cluster.Workload] {
+func (r *Rollout) Feed() *watch.Feed[cluster.Workload] {
 	r.feed.Begin = func(ctx context.Context, add func(cluster.Workload)) error {
-		if err := cluster.WaitSynced(ctx, r.sources.Synced, r.workloads.Synced); err != nil {
+		if err := watch.WaitSynced(ctx, r.sources.Synced, r.workloads.Synced); err != nil {
 			return err
 		}
 		for _, of := range r.workloads.All() {
@@ -161,7 +162,7 @@ func (r *Rollout) SnapshotChanged(object snapshot.Object) {
 }
 
 // WorkloadChanged takes note of a workload that came, changed or went.
-func (r *Rollout) WorkloadChanged(change cluster.Change) {
+func (r *Rollout) WorkloadChanged(change watch.Change) {
 	r.tell(change)
 	r.departed(change)
 	r.feed.AddAfter(change.Workload, 0)

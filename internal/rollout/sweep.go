@@ -13,6 +13,7 @@ import (
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/cluster/watch"
 	"github.com/configpin/configpin/internal/wellknown"
 	"github.com/configpin/configpin/internal/workload"
 )
@@ -65,7 +66,7 @@ func release(w workloads, ctx context.Context, of cluster.Workload) (cluster.Tou
 	return w.Release(ctx, of, false)
 }
 
-func isReleased(o workload.Object) bool { return !cluster.Offered(o.Labels) }
+func isReleased(o workload.Object) bool { return !watch.Offered(o.Labels) }
 
 // Start looks now and then, until ctx ends, for what was written while admission was away
 // and what no watch of labelled workloads sees: workloads without a label that their
@@ -73,7 +74,7 @@ func isReleased(o workload.Object) bool { return !cluster.Offered(o.Labels) }
 // these it looks everywhere at first, and then where some left the watch.
 func (r *Rollout) Start(ctx context.Context) error {
 	defer r.crowds.end()
-	if err := cluster.WaitSynced(ctx, r.workloads.Synced); err != nil {
+	if err := watch.WaitSynced(ctx, r.workloads.Synced); err != nil {
 		return nil // it was told to stop
 	}
 	r.leaveAll()
@@ -102,8 +103,8 @@ func (r *Rollout) leave(namespace string) {
 }
 
 // departed notes that a workload left the watch: it was deleted, or lost its label.
-func (r *Rollout) departed(change cluster.Change) {
-	if change.After == nil && (change.Before == nil || cluster.Offered(change.Before.Labels)) {
+func (r *Rollout) departed(change watch.Change) {
+	if change.After == nil && (change.Before == nil || watch.Offered(change.Before.Labels)) {
 		r.leave(change.Namespace)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/tools/events"
 
 	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/cluster/watch"
 	"github.com/configpin/configpin/internal/wellknown"
 	"github.com/configpin/configpin/internal/workload"
 )
@@ -180,7 +181,7 @@ func TestNothingIsNotedBeforeItSweeps(t *testing.T) {
 		f := newFleet()
 		r := f.rollout()
 		depart := func(namespace string) {
-			r.WorkloadChanged(cluster.Change{Workload: cluster.Workload{Kind: web.Kind, Namespace: namespace, Name: "web"}})
+			r.WorkloadChanged(watch.Change{Workload: cluster.Workload{Kind: web.Kind, Namespace: namespace, Name: "web"}})
 		}
 		for i := range 100 {
 			depart(fmt.Sprint("shop-", i))
@@ -239,7 +240,7 @@ func TestSweepReleasesWhatLostItsLabel(t *testing.T) {
 	assert.Empty(t, looked, "nothing is listed while nothing happens")
 
 	pinned, plain := workload.Object{Labels: map[string]string{wellknown.ObservedPrefix + "configmap.app": "1"}}, workload.Object{}
-	for namespace, change := range map[string]cluster.Change{
+	for namespace, change := range map[string]watch.Change{
 		"gone":    {Before: &pinned},
 		"missed":  {},
 		"changed": {Before: &pinned, After: &pinned},

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/cluster/watch"
 	"github.com/configpin/configpin/internal/pin"
 	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/wellknown"
@@ -33,7 +34,7 @@ func reference(of cluster.Workload, uid types.UID) *corev1.ObjectReference {
 // tell tells what a write did to the pins of a workload, whoever wrote it. What
 // was there when the watch began is no news, and only a leader who knows the
 // sources speaks.
-func (r *Rollout) tell(change cluster.Change) {
+func (r *Rollout) tell(change watch.Change) {
 	if change.After == nil || change.Initial || !r.feed.Running() || !r.sources.Synced() {
 		return
 	}

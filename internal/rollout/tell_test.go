@@ -9,12 +9,13 @@ import (
 	"k8s.io/client-go/util/workqueue"
 
 	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/cluster/watch"
 )
 
 func TestTell(t *testing.T) {
-	change := func(from, to string) cluster.Change {
+	change := func(from, to string) watch.Change {
 		after := (&deployment{t: t, names: to}).object()
-		change := cluster.Change{Workload: web, After: &after, UID: "1", ResourceVersion: "2"}
+		change := watch.Change{Workload: web, After: &after, UID: "1", ResourceVersion: "2"}
 		if from != "" {
 			before := (&deployment{t: t, names: from}).object()
 			change.Before = &before
@@ -25,7 +26,7 @@ func TestTell(t *testing.T) {
 	initial.Initial, gone.After = true, nil
 	for _, test := range []struct {
 		name    string
-		change  cluster.Change
+		change  watch.Change
 		live    current
 		follows bool
 		events  []string

@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/util/workqueue"
 
 	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/cluster/watch"
 	"github.com/configpin/configpin/internal/snapshot"
 	"github.com/configpin/configpin/internal/versioner"
 	"github.com/configpin/configpin/internal/wellknown"
@@ -42,7 +43,7 @@ func TestWhatIsLookedAt(t *testing.T) {
 			t.Cleanup(queue.ShutDown)
 			require.NoError(t, v.Feed().Start(t.Context(), queue))
 			if test.known {
-				w.current[app] = cluster.Current{Name: "app-1"}
+				w.current[app] = watch.Current{Name: "app-1"}
 			}
 			v.Observe(*test.seen)
 			assert.Equal(t, test.want, queue.Len())
@@ -54,7 +55,7 @@ func TestWhatIsLookedAt(t *testing.T) {
 func TestWhatOutnumbersNothing(t *testing.T) {
 	for name, change := range map[string]func(*world){
 		"nothing is known of the source":    func(w *world) { delete(w.current, app) },
-		"the source can't be kept":          func(w *world) { w.current[app] = cluster.Current{Digest: "x"} },
+		"the source can't be kept":          func(w *world) { w.current[app] = watch.Current{Digest: "x"} },
 		"the current one isn't there":       func(w *world) { delete(w.snapshots, w.current[app].Name) },
 		"the current one has no number yet": func(w *world) { delete(w.snapshots[w.current[app].Name].Annotations, wellknown.Revision) },
 	} {

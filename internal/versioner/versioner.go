@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/cluster/watch"
 	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/retention"
 	"github.com/configpin/configpin/internal/snapshot"
@@ -45,7 +46,7 @@ type Versioner struct {
 
 	Options Options
 
-	feed cluster.Feed[cluster.Key]
+	feed watch.Feed[cluster.Key]
 	pace pace
 
 	mutex    sync.Mutex
@@ -66,8 +67,8 @@ type sources interface {
 	Metadata(key cluster.Key) (snapshot.Object, bool)
 	KnownSnapshots(source cluster.Key) []snapshot.Object
 	Snapshots(ctx context.Context, source cluster.Key) ([]snapshot.Object, error)
-	SetCurrent(source cluster.Key, current cluster.Current) (news bool)
-	Current(source cluster.Key) (cluster.Current, bool)
+	SetCurrent(source cluster.Key, current watch.Current) (news bool)
+	Current(source cluster.Key) (watch.Current, bool)
 	Forget(source cluster.Key) (news bool)
 	ForgetDigests()
 	Unread(object snapshot.Object) bool
@@ -75,9 +76,9 @@ type sources interface {
 }
 
 // Feed is where the keys to reconcile come from.
-func (v *Versioner) Feed() *cluster.Feed[cluster.Key] {
+func (v *Versioner) Feed() *watch.Feed[cluster.Key] {
 	v.feed.Begin = func(ctx context.Context, add func(cluster.Key)) error {
-		if err := cluster.WaitSynced(ctx, v.Sources.Synced); err != nil {
+		if err := watch.WaitSynced(ctx, v.Sources.Synced); err != nil {
 			return err
 		}
 		for _, object := range v.Sources.All() {
@@ -199,7 +200,7 @@ func (v *Versioner) Reconcile(ctx context.Context, key cluster.Key) (reconcile.R
 	if kept.Created {
 		v.pace.spend(v.Options, key, time.Now())
 	}
-	v.setCurrent(key, cluster.Current{Name: kept.Snapshot.Name, Digest: source.Digest(source.Name).String()})
+	v.setCurrent(key, watch.Current{Name: kept.Snapshot.Name, Digest: source.Digest(source.Name).String()})
 	err = v.number(ctx, key, source, kept)
 	if cluster.Going(err) { // the watch tells that it went, and then it is made again
 		return reconcile.Result{}, nil
@@ -218,7 +219,7 @@ func (v *Versioner) wait(key cluster.Key, source snapshot.Object) time.Duration 
 	if _, there := v.Sources.Metadata(keyOf(would)); there {
 		return 0
 	}
-	v.setCurrent(key, cluster.Current{Name: would.Name, Digest: would.Annotations[wellknown.Digest]})
+	v.setCurrent(key, watch.Current{Name: would.Name, Digest: would.Annotations[wellknown.Digest]})
 	if news {
 		v.event(source, corev1.EventTypeWarning, wellknown.ReasonSnapshotsDamped,
 			"It changes faster than its contents are kept: at most one per %s from now on", v.Options.Every)
@@ -226,7 +227,7 @@ func (v *Versioner) wait(key cluster.Key, source snapshot.Object) time.Duration 
 	return wait
 }
 
-func (v *Versioner) setCurrent(source cluster.Key, current cluster.Current) {
+func (v *Versioner) setCurrent(source cluster.Key, current watch.Current) {
 	if v.Sources.SetCurrent(source, current) {
 		v.Changed(source)
 	}
@@ -244,7 +245,7 @@ func (v *Versioner) forget(key cluster.Key) {
 func (v *Versioner) keep(ctx context.Context, key cluster.Key, source snapshot.Object) (cluster.Kept, error) {
 	kept, err := v.Objects.Keep(ctx, source, false)
 	if cluster.Going(err) {
-		v.setCurrent(key, cluster.Current{})
+		v.setCurrent(key, watch.Current{})
 		return kept, err
 	}
 	if refused := (*cluster.RefusedError)(nil); errors.As(err, &refused) {
@@ -253,7 +254,7 @@ func (v *Versioner) keep(ctx context.Context, key cluster.Key, source snapshot.O
 			why = refused
 		}
 		v.event(source, corev1.EventTypeWarning, wellknown.ReasonSnapshotFailed, "Nothing is pinned to what it holds now: %v", why)
-		v.setCurrent(key, cluster.Current{})
+		v.setCurrent(key, watch.Current{})
 	}
 	if err != nil {
 		return kept, err

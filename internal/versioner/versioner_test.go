@@ -21,6 +21,7 @@ import (
 	"k8s.io/client-go/util/workqueue"
 
 	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/cluster/watch"
 	"github.com/configpin/configpin/internal/hashing"
 	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/snapshot"
@@ -39,7 +40,7 @@ type world struct {
 	source    *snapshot.Object
 	unseen    bool // the watch hasn't got it
 	snapshots map[string]snapshot.Object
-	current   map[cluster.Key]cluster.Current
+	current   map[cluster.Key]watch.Current
 	read      map[string]bool // by UID
 	stale     bool            // the watch has seen no snapshot
 	refuses   error
@@ -137,14 +138,14 @@ func (w *world) KnownSnapshots(source cluster.Key) []snapshot.Object {
 	return all
 }
 
-func (w *world) SetCurrent(source cluster.Key, current cluster.Current) bool {
+func (w *world) SetCurrent(source cluster.Key, current watch.Current) bool {
 	have, known := w.current[source]
 	news := !known || have != current
 	w.current[source] = current
 	return news
 }
 
-func (w *world) Current(source cluster.Key) (cluster.Current, bool) {
+func (w *world) Current(source cluster.Key) (watch.Current, bool) {
 	current, known := w.current[source]
 	return current, known
 }
@@ -165,12 +166,12 @@ func (w *world) revision(colour string) int {
 }
 
 func newWorld() *world {
-	return &world{read: map[string]bool{}, snapshots: map[string]snapshot.Object{}, current: map[cluster.Key]cluster.Current{}}
+	return &world{read: map[string]bool{}, snapshots: map[string]snapshot.Object{}, current: map[cluster.Key]watch.Current{}}
 }
 
 // start returns a versioner of the world, as a new process would be.
 func (w *world) start(recorder *events.FakeRecorder) *versioner.Versioner {
-	w.current = map[cluster.Key]cluster.Current{}
+	w.current = map[cluster.Key]watch.Current{}
 	return &versioner.Versioner{
 		Objects: w, Sources: w, Events: recorder,
 		Changed:   func(cluster.Key) { w.changed++ },
@@ -534,7 +535,7 @@ func TestASourceThatChangesTooFast(t *testing.T) {
 		}
 		assert.Len(t, w.snapshots, 3)
 		last := snapshot.Of(*holding("99"), 12)
-		assert.Equal(t, cluster.Current{Name: last.Name, Digest: last.Annotations[wellknown.Digest]}, w.current[app], "who uses it needn't wait")
+		assert.Equal(t, watch.Current{Name: last.Name, Digest: last.Annotations[wellknown.Digest]}, w.current[app], "who uses it needn't wait")
 		for {
 			result, err := v.Reconcile(t.Context(), app)
 			require.NoError(t, err)

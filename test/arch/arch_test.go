@@ -49,13 +49,14 @@ var layers = []layer{
 
 	{name: "inspect", pure: true, may: core},
 
-	{name: "cluster", may: append([]string{"ownership"}, core...)},
+	{name: "cluster", may: core},
 
 	{name: "cluster/census", may: belowEdges},
+	{name: "cluster/watch", may: append([]string{"ownership"}, belowEdges...)},
 
 	{name: "admission", may: append([]string{"ownership"}, belowEdges...)},
-	{name: "versioner", may: belowEdges},
-	{name: "rollout", may: belowEdges},
+	{name: "versioner", may: append([]string{"cluster/watch"}, belowEdges...)},
+	{name: "rollout", may: append([]string{"cluster/watch"}, belowEdges...)},
 	{name: "gc", may: append([]string{"cluster/census"}, belowEdges...)},
 	{name: "cli", may: append([]string{"inspect"}, belowEdges...)},
 
@@ -410,7 +411,7 @@ func TestCheck(t *testing.T) {
 		"edges don't reach each other": {
 			pkg: with(in("internal/gc", "internal/cluster"), func(p *pkg) { p.Deps = append(slices.Clone(p.Deps), module+"/internal/cli") }),
 			want: []string{"internal/gc reaches internal/cli through what it imports: gc may reach only " +
-				"cluster, cluster/census, hashing, ownership, pin, refs, retention, snapshot, wellknown and workload"},
+				"cluster, cluster/census, hashing, pin, refs, retention, snapshot, wellknown and workload"},
 		},
 		"a layer doesn't import what is outside internal": {
 			pkg:  in("internal/refs", "test/local"),

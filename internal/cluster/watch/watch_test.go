@@ -1,4 +1,4 @@
-package cluster
+package watch
 
 import (
 	"bytes"
@@ -24,6 +24,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/hashing"
 	"github.com/configpin/configpin/internal/pin"
 	"github.com/configpin/configpin/internal/refs"
@@ -117,23 +118,23 @@ func TestOfManagedFieldsOnlyIsKeptWhetherTheyAreRight(t *testing.T) {
 // listed whole.
 func TestInformers(t *testing.T) {
 	for name, test := range map[string]struct {
-		scope      Scope
+		scope      cluster.Scope
 		workloads  []string
 		configMaps []string
 		secrets    []string
 		optedIn    any
 	}{
 		"everywhere": {
-			Scope{Namespaces: Everywhere}, Everywhere, Everywhere, nil, watchedNamespaces{},
+			cluster.Scope{Namespaces: cluster.Everywhere}, cluster.Everywhere, cluster.Everywhere, nil, watchedNamespaces{},
 		},
 		"everywhere, with Secrets": {
-			Scope{Namespaces: Everywhere, Secrets: Everywhere}, Everywhere, Everywhere, Everywhere, watchedNamespaces{},
+			cluster.Scope{Namespaces: cluster.Everywhere, Secrets: cluster.Everywhere}, cluster.Everywhere, cluster.Everywhere, cluster.Everywhere, watchedNamespaces{},
 		},
 		"everywhere, with Secrets of some": {
-			Scope{Namespaces: Everywhere, Secrets: []string{"bank", "shop"}}, Everywhere, Everywhere, []string{"bank", "shop"}, watchedNamespaces{},
+			cluster.Scope{Namespaces: cluster.Everywhere, Secrets: []string{"bank", "shop"}}, cluster.Everywhere, cluster.Everywhere, []string{"bank", "shop"}, watchedNamespaces{},
 		},
 		"some": {
-			Scope{Namespaces: []string{"bank", "shop"}, Secrets: []string{"shop"}}, []string{"bank", "shop"}, []string{"bank", "shop"}, []string{"shop"}, askedNamespaces{},
+			cluster.Scope{Namespaces: []string{"bank", "shop"}, Secrets: []string{"shop"}}, []string{"bank", "shop"}, []string{"bank", "shop"}, []string{"shop"}, askedNamespaces{},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -160,7 +161,7 @@ func TestInformers(t *testing.T) {
 func TestFactsOfSecrets(t *testing.T) {
 	lost, present := testKey(t, 1), testKey(t, 2)
 	now := present
-	s, err := NewSources(&rest.Config{Host: "localhost"}, Scope{Namespaces: Everywhere, Secrets: Everywhere}, func() *hashing.Key { return now })
+	s, err := NewSources(&rest.Config{Host: "localhost"}, cluster.Scope{Namespaces: cluster.Everywhere, Secrets: cluster.Everywhere}, func() *hashing.Key { return now })
 	require.NoError(t, err)
 	source := snapshot.Object{
 		Kind: wellknown.Secret, Namespace: "shop", Name: "db", Type: "Opaque", Key: present,
@@ -170,7 +171,9 @@ func TestFactsOfSecrets(t *testing.T) {
 	old.Key = lost
 	made := snapshot.Of(old, 12)
 	made.UID, made.Key = "old", present
-	key := func(name string) Key { return Key{"shop", refs.Target{Kind: wellknown.Secret, Name: name}} }
+	key := func(name string) cluster.Key {
+		return cluster.Key{Namespace: "shop", Target: refs.Target{Kind: wellknown.Secret, Name: name}}
+	}
 	store := s.informers[wellknown.Secret].of("shop").GetStore()
 	require.NoError(t, store.Add(&metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
 		Namespace: "shop", Name: made.Name, UID: "old", Labels: made.Labels, Annotations: made.Annotations,
@@ -242,7 +245,7 @@ func TestAWatchThatIsRefused(t *testing.T) {
 		_, _ = w.Write([]byte(`{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1","metadata":{"resourceVersion":"1"},"items":[]}`))
 	}))
 	t.Cleanup(refusing.Close)
-	s, err := NewSources(&rest.Config{Host: refusing.URL}, Scope{Namespaces: []string{"bank", "shop"}}, nil)
+	s, err := NewSources(&rest.Config{Host: refusing.URL}, cluster.Scope{Namespaces: []string{"bank", "shop"}}, nil)
 	require.NoError(t, err)
 	var said atomic.Int64
 	log := funcr.New(func(_, line string) {
@@ -255,7 +258,7 @@ func TestAWatchThatIsRefused(t *testing.T) {
 	go func() { ended <- s.Start(ctx) }()
 	require.NoError(t, WaitSynced(ctx, s.Synced))
 	for namespace, want := range map[string]pin.Fact{"bank": {Role: pin.Unserved, Hidden: true}, "shop": {Role: pin.Absent}} {
-		fact, ready := s.fact(Key{namespace, refs.Target{Kind: wellknown.ConfigMap, Name: "app"}})
+		fact, ready := s.fact(cluster.Key{Namespace: namespace, Target: refs.Target{Kind: wellknown.ConfigMap, Name: "app"}})
 		assert.True(t, ready, namespace)
 		assert.Equal(t, want, fact, namespace)
 	}
@@ -280,7 +283,7 @@ func TestWhatIsWaitedForIsTold(t *testing.T) {
 		_, _ = w.Write([]byte(`{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1","metadata":{"resourceVersion":"1"},"items":[]}`))
 	}))
 	t.Cleanup(server.Close)
-	scope := Scope{Namespaces: Everywhere, Secrets: []string{"bank", "shop"}}
+	scope := cluster.Scope{Namespaces: cluster.Everywhere, Secrets: []string{"bank", "shop"}}
 	key := testKey(t, 1)
 	s, err := NewSources(&rest.Config{Host: server.URL}, scope, func() *hashing.Key { return key })
 	require.NoError(t, err)
@@ -318,42 +321,4 @@ func testKey(t *testing.T, fill byte) *hashing.Key {
 	key, err := hashing.NewKey(bytes.Repeat([]byte{fill}, hashing.KeySize))
 	require.NoError(t, err)
 	return key
-}
-
-func TestScope(t *testing.T) {
-	some := Scope{Namespaces: []string{"bank", "shop"}, Secrets: []string{"shop"}}
-	for _, test := range []struct {
-		scope     Scope
-		kind      wellknown.Kind
-		namespace string
-		want      bool
-	}{
-		{Scope{Namespaces: Everywhere}, wellknown.ConfigMap, "shop", true},
-		{Scope{Namespaces: Everywhere}, wellknown.Secret, "shop", false},
-		{some, wellknown.ConfigMap, "bank", true},
-		{some, wellknown.ConfigMap, "zoo", false},
-		{some, wellknown.Secret, "bank", false},
-		{some, wellknown.Secret, "shop", true},
-		{some, "volume", "shop", false},
-	} {
-		assert.Equal(t, test.want, test.scope.Serves(test.kind, test.namespace), "%v", test)
-	}
-}
-
-// TestWhatCantBeAddressed: a name that a client could take for a path is never sent.
-func TestWhatCantBeAddressed(t *testing.T) {
-	for _, name := range []string{"", ".", "..", "../../other/configmaps/app", "other/app", "a%2Fb"} {
-		assert.False(t, addressable(name), name)
-	}
-	assert.True(t, addressable("app-0123456789ab"))
-	sources, err := NewSources(&rest.Config{Host: "nowhere.invalid"}, Scope{Namespaces: Everywhere}, nil)
-	require.NoError(t, err)
-	exists, err := sources.Exists(t.Context(), Key{"shop", refs.Target{Kind: wellknown.ConfigMap, Name: "../../other/configmaps/app"}})
-	require.NoError(t, err)
-	assert.False(t, exists)
-}
-
-func TestKeyString(t *testing.T) {
-	key := Key{Namespace: "shop", Target: refs.Target{Kind: wellknown.ConfigMap, Name: "app"}}
-	assert.Equal(t, "configmap/shop/app", key.String())
 }

@@ -1,4 +1,11 @@
-package cluster
+// Package watch knows, from watches, what there is: sources and snapshots by their metadata
+// (sources.go), the opted-in workloads by their refs (workloads.go), and the namespaces that
+// opt in (optedin.go). It carries what changes to the queues of controllers (feed.go,
+// turns.go). The versioner is its consumer: who decides about a single request has to read
+// what is stored now, and is in package live.
+//
+// It deliberately knows no content: its memory doesn't depend on what sources hold.
+package watch
 
 import (
 	"context"

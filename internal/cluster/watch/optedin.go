@@ -1,4 +1,4 @@
-package cluster
+package watch
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/metadata/metadatainformer"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/wellknown"
 )
 
@@ -24,13 +25,13 @@ type optedIn interface {
 }
 
 func newOptedIn(client metadata.Interface, namespaces []string) (optedIn, error) {
-	if !slices.Equal(namespaces, Everywhere) {
+	if !slices.Equal(namespaces, cluster.Everywhere) {
 		return askedNamespaces{client, namespaces}, nil
 	}
-	informer := metadatainformer.NewFilteredMetadataInformer(plainMetadata{client}, Namespaces, "", 0, cache.Indexers{}, func(options *metav1.ListOptions) {
+	informer := metadatainformer.NewFilteredMetadataInformer(plainMetadata{client}, cluster.Namespaces, "", 0, cache.Indexers{}, func(options *metav1.ListOptions) {
 		options.LabelSelector = wellknown.Enabled + "=" + wellknown.True
 	}).Informer()
-	all, err := newWatch(informer, Namespaces.Resource, metav1.NamespaceAll)
+	all, err := newWatch(informer, cluster.Namespaces.Resource, metav1.NamespaceAll)
 	return watchedNamespaces{all}, err
 }
 
@@ -72,7 +73,7 @@ func (askedNamespaces) watch() *watch { return nil }
 func (a askedNamespaces) list(ctx context.Context) (found, unknown []string, err error) {
 	var failed []error
 	for _, name := range a.namespaces {
-		namespace, err := a.client.Resource(Namespaces).Get(ctx, name, metav1.GetOptions{})
+		namespace, err := a.client.Resource(cluster.Namespaces).Get(ctx, name, metav1.GetOptions{})
 		switch {
 		case apierrors.IsNotFound(err):
 		case apierrors.IsForbidden(err): // it was deleted with its Roles, most likely

@@ -1,4 +1,4 @@
-package cluster
+package watch
 
 import (
 	"errors"
@@ -11,6 +11,7 @@ import (
 	metadatafake "k8s.io/client-go/metadata/fake"
 	clienttesting "k8s.io/client-go/testing"
 
+	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/wellknown"
 )
@@ -25,7 +26,9 @@ func TestExists(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "app"},
 	})
 	s := &Sources{client: client}
-	key := func(name string) Key { return Key{"shop", refs.Target{Kind: wellknown.ConfigMap, Name: name}} }
+	key := func(name string) cluster.Key {
+		return cluster.Key{Namespace: "shop", Target: refs.Target{Kind: wellknown.ConfigMap, Name: name}}
+	}
 	for name, want := range map[string]bool{"app": true, "other": false, "": false, "..": false, "a/b": false} {
 		exists, err := s.Exists(t.Context(), key(name))
 		require.NoError(t, err)
@@ -34,4 +37,9 @@ func TestExists(t *testing.T) {
 	client.PrependReactor("get", "*", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, errors.New("trouble") })
 	_, err := s.Exists(t.Context(), key("app"))
 	assert.EqualError(t, err, "reading configmap/shop/app: trouble")
+	for _, name := range []string{"", "..", "../../other/configmaps/app"} {
+		exists, err := s.Exists(t.Context(), key(name))
+		require.NoError(t, err, "it isn't asked for")
+		assert.False(t, exists)
+	}
 }

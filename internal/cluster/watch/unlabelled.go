@@ -1,4 +1,4 @@
-package cluster
+package watch
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/wellknown"
 )
 
@@ -30,14 +31,14 @@ func untouched(namespace string) bool {
 // Unstamped lists, live, the workloads of a namespace that opts in which carry no label of
 // their own: they were written while admission was away, or before their namespace opted
 // in. With an error they are all that could be listed.
-func (w *Workloads) Unstamped(ctx context.Context, namespace string) ([]Workload, error) {
+func (w *Workloads) Unstamped(ctx context.Context, namespace string) ([]cluster.Workload, error) {
 	return w.unlabelled(ctx, namespace, func(*metav1.ObjectMeta) bool { return true })
 }
 
 // LeftPinned lists, live, the workloads of a namespace, or of all, that carry no label but
 // what admission writes on those that do: the label was taken away while admission was
 // away. With an error they are all that could be listed.
-func (w *Workloads) LeftPinned(ctx context.Context, namespace string) ([]Workload, error) {
+func (w *Workloads) LeftPinned(ctx context.Context, namespace string) ([]cluster.Workload, error) {
 	return w.unlabelled(ctx, namespace, func(m *metav1.ObjectMeta) bool {
 		return !untouched(m.Namespace) && Offered(m.Labels)
 	})
@@ -56,30 +57,30 @@ func Offered(labels map[string]string) bool {
 
 // unlabelled lists kind by kind. One that can't be listed is no reason to leave the others
 // as they are.
-func (w *Workloads) unlabelled(ctx context.Context, namespace string, wanted func(*metav1.ObjectMeta) bool) ([]Workload, error) {
-	var found []Workload
+func (w *Workloads) unlabelled(ctx context.Context, namespace string, wanted func(*metav1.ObjectMeta) bool) ([]cluster.Workload, error) {
+	var found []cluster.Workload
 	var failed []error
 	for kind := range w.informers {
-		unlabelled := List[Workload]{
+		unlabelled := cluster.List[cluster.Workload]{
 			API:       w.writer.API,
-			Kind:      WorkloadKind(kind),
+			Kind:      cluster.WorkloadKind(kind),
 			Namespace: namespace,
-			Selector:  Selector{Labels: "!" + wellknown.Enabled},
-			Metadata: func(m *metav1.ObjectMeta) (Workload, bool) {
-				return Workload{kind, m.Namespace, m.Name}, m.DeletionTimestamp == nil && wanted(m)
+			Selector:  cluster.Selector{Labels: "!" + wellknown.Enabled},
+			Metadata: func(m *metav1.ObjectMeta) (cluster.Workload, bool) {
+				return cluster.Workload{Kind: kind, Namespace: m.Namespace, Name: m.Name}, m.DeletionTimestamp == nil && wanted(m)
 			},
 		}
 		for of, err := range unlabelled.All(ctx) {
 			switch {
 			case err == nil:
 				found = append(found, of)
-			case apierrors.IsForbidden(err) && namespace != metav1.NamespaceAll && !slices.Equal(w.scope, Everywhere):
+			case apierrors.IsForbidden(err) && namespace != metav1.NamespaceAll && !slices.Equal(w.scope, cluster.Everywhere):
 				// One of many namespaces was deleted with its Roles: then nothing is served there.
 			default:
 				failed = append(failed, err)
 			}
 		}
 	}
-	slices.SortFunc(found, func(a, b Workload) int { return strings.Compare(a.String(), b.String()) })
+	slices.SortFunc(found, func(a, b cluster.Workload) int { return strings.Compare(a.String(), b.String()) })
 	return found, errors.Join(failed...)
 }

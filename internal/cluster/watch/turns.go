@@ -1,4 +1,4 @@
-package cluster
+package watch
 
 import "k8s.io/client-go/util/workqueue"
 

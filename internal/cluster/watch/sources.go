@@ -1,4 +1,4 @@
-package cluster
+package watch
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/hashing"
 	"github.com/configpin/configpin/internal/pin"
 	"github.com/configpin/configpin/internal/refs"
@@ -31,10 +32,10 @@ type Sources struct {
 	informers map[wellknown.Kind]watches
 	key       func() *hashing.Key
 
-	readings readings // of snapshots that were made with another key
+	redigests redigests
 
 	mutex    sync.RWMutex
-	currents map[Key]Current
+	currents map[cluster.Key]Current
 }
 
 // Current is what a source holds now.
@@ -45,12 +46,12 @@ type Current struct {
 
 // NewSources returns the Sources of scope in the cluster at config, not watching
 // yet. key is as of NewObjects.
-func NewSources(config *rest.Config, scope Scope, key func() *hashing.Key) (*Sources, error) {
+func NewSources(config *rest.Config, scope cluster.Scope, key func() *hashing.Key) (*Sources, error) {
 	client, err := metadata.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the cluster: %w", err)
 	}
-	api, err := Dial(config)
+	api, err := cluster.Dial(config)
 	if err != nil {
 		return nil, err
 	}
@@ -59,12 +60,12 @@ func NewSources(config *rest.Config, scope Scope, key func() *hashing.Key) (*Sou
 		api:       api,
 		informers: map[wellknown.Kind]watches{},
 		key:       key,
-		currents:  map[Key]Current{},
+		currents:  map[cluster.Key]Current{},
 	}
 	for _, kind := range wellknown.Kinds {
 		s.informers[kind] = watches{}
 		for _, namespace := range scope.Of(kind) {
-			informer := metadatainformer.NewFilteredMetadataInformer(client, SourceKind(kind), namespace, 0,
+			informer := metadatainformer.NewFilteredMetadataInformer(client, cluster.SourceKind(kind), namespace, 0,
 				cache.Indexers{bySource: snapshotsOf(kind)}, nil).Informer()
 			if err := informer.SetTransform(onlyOurs); err != nil {
 				return nil, fmt.Errorf("watching %s: %w", kind.Resource(), err)
@@ -83,7 +84,7 @@ func onlyOurs(object any) (any, error) {
 	if !ok {
 		return object, nil // the tombstone of a deletion that was missed
 	}
-	return &metav1.PartialObjectMetadata{ObjectMeta: Reduce(&full.ObjectMeta)}, nil
+	return &metav1.PartialObjectMetadata{ObjectMeta: cluster.Reduce(&full.ObjectMeta)}, nil
 }
 
 // snapshotsOf is the index of snapshots by their source.
@@ -97,7 +98,7 @@ func snapshotsOf(kind wellknown.Kind) cache.IndexFunc {
 		if !claimed {
 			return nil, nil
 		}
-		return []string{Key{m.GetNamespace(), refs.Target{Kind: kind, Name: source}}.String()}, nil
+		return []string{cluster.Key{Namespace: m.GetNamespace(), Target: refs.Target{Kind: kind, Name: source}}.String()}, nil
 	}
 }
 
@@ -111,7 +112,7 @@ func (s *Sources) OnChange(f func(snapshot.Object)) error {
 				return
 			}
 			if e.after == nil {
-				s.readings.forget(string(m.GetUID()))
+				s.redigests.forget(string(m.GetUID()))
 			}
 			f(snapshot.FromMetadata(kind, m))
 		}
@@ -186,7 +187,7 @@ func (s *Sources) All() []snapshot.Object {
 
 // Metadata returns what is known of an object: its metadata, as far as it is
 // ours. It may be behind what is stored.
-func (s *Sources) Metadata(key Key) (snapshot.Object, bool) {
+func (s *Sources) Metadata(key cluster.Key) (snapshot.Object, bool) {
 	informer := s.informers[key.Kind].of(key.Namespace)
 	if informer == nil {
 		return snapshot.Object{}, false
@@ -199,11 +200,11 @@ func (s *Sources) Metadata(key Key) (snapshot.Object, bool) {
 }
 
 // Exists says, live, whether there is an object.
-func (s *Sources) Exists(ctx context.Context, key Key) (bool, error) {
-	if !addressable(key.Name) {
+func (s *Sources) Exists(ctx context.Context, key cluster.Key) (bool, error) {
+	if !cluster.Addressable(key.Name) {
 		return false, nil
 	}
-	_, err := s.client.Resource(SourceKind(key.Kind)).Namespace(key.Namespace).Get(ctx, key.Name, metav1.GetOptions{})
+	_, err := s.client.Resource(cluster.SourceKind(key.Kind)).Namespace(key.Namespace).Get(ctx, key.Name, metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
 		return false, nil
@@ -215,7 +216,7 @@ func (s *Sources) Exists(ctx context.Context, key Key) (bool, error) {
 
 // KnownSnapshots returns the metadata of what claims to be a snapshot of a
 // source, as far as the watch has seen.
-func (s *Sources) KnownSnapshots(source Key) []snapshot.Object {
+func (s *Sources) KnownSnapshots(source cluster.Key) []snapshot.Object {
 	informer := s.informers[source.Kind].of(source.Namespace)
 	if informer == nil {
 		return nil
@@ -233,14 +234,14 @@ func (s *Sources) KnownSnapshots(source Key) []snapshot.Object {
 
 // Snapshots lists, live, the metadata of what claims to be a snapshot of a
 // source.
-func (s *Sources) Snapshots(ctx context.Context, source Key) ([]snapshot.Object, error) {
-	claiming := List[snapshot.Object]{
+func (s *Sources) Snapshots(ctx context.Context, source cluster.Key) ([]snapshot.Object, error) {
+	claiming := cluster.List[snapshot.Object]{
 		API:       s.api,
-		Kind:      SourceKind(source.Kind),
+		Kind:      cluster.SourceKind(source.Kind),
 		Namespace: source.Namespace,
-		Selector:  Selector{Labels: wellknown.SnapshotOf + "=" + snapshot.LabelValue(source.Name)},
+		Selector:  cluster.Selector{Labels: wellknown.SnapshotOf + "=" + snapshot.LabelValue(source.Name)},
 		Metadata: func(m *metav1.ObjectMeta) (snapshot.Object, bool) {
-			object := OfMetadata(source.Kind, m)
+			object := cluster.OfMetadata(source.Kind, m)
 			of, _, claimed := snapshot.Claimed(object)
 			return object, claimed && of == source.Name
 		},
@@ -257,7 +258,7 @@ func (s *Sources) Snapshots(ctx context.Context, source Key) ([]snapshot.Object,
 
 // SetCurrent says what a source holds now, and returns whether that is news. The
 // zero Current says that it holds something that can't be pinned.
-func (s *Sources) SetCurrent(source Key, current Current) (news bool) {
+func (s *Sources) SetCurrent(source cluster.Key, current Current) (news bool) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	if have, known := s.currents[source]; known && have == current {
@@ -272,12 +273,12 @@ func (s *Sources) SetCurrent(source Key, current Current) (news bool) {
 func (s *Sources) ForgetDigests() {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	maps.DeleteFunc(s.currents, func(source Key, _ Current) bool { return source.Kind == wellknown.Secret })
+	maps.DeleteFunc(s.currents, func(source cluster.Key, _ Current) bool { return source.Kind == wellknown.Secret })
 }
 
 // Forget says that a source holds nothing that can be pinned. It returns
 // whether it did before.
-func (s *Sources) Forget(source Key) (news bool) {
+func (s *Sources) Forget(source cluster.Key) (news bool) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	_, news = s.currents[source]
@@ -286,7 +287,7 @@ func (s *Sources) Forget(source Key) (news bool) {
 }
 
 // Current returns what a source holds now.
-func (s *Sources) Current(source Key) (Current, bool) {
+func (s *Sources) Current(source cluster.Key) (Current, bool) {
 	s.mutex.RLock()
 	defer s.mutex.RUnlock()
 	current, known := s.currents[source]
@@ -296,7 +297,7 @@ func (s *Sources) Current(source Key) (Current, bool) {
 // Holds says whether what a source holds now has a suffix: in the name of its snapshot
 // or, if the key was another one then, of an earlier snapshot of the same. Where nothing
 // is known that can be pinned, it doesn't.
-func (s *Sources) Holds(source Key, suffix string) bool {
+func (s *Sources) Holds(source cluster.Key, suffix string) bool {
 	current, known := s.Current(source)
 	if !known || current.Digest == "" {
 		return false
@@ -304,7 +305,7 @@ func (s *Sources) Holds(source Key, suffix string) bool {
 	if strings.HasPrefix(current.Digest, suffix) {
 		return true
 	}
-	named := Key{source.Namespace, refs.Target{Kind: source.Kind, Name: snapshot.Name(source.Name, suffix)}}
+	named := cluster.Key{Namespace: source.Namespace, Target: refs.Target{Kind: source.Kind, Name: snapshot.Name(source.Name, suffix)}}
 	fact, ready := s.fact(named)
 	return ready && fact.Role == pin.Snapshot && fact.Of == source.Name && fact.Digest == current.Digest
 }
@@ -318,7 +319,7 @@ func (s *Sources) Tell(namespace string, of *pin.Case) (unknown map[refs.Target]
 	_ = of.Ask(func(targets []refs.Target) (pin.Facts, error) { // what is remembered can always be told
 		facts := pin.Facts{}
 		for _, target := range targets {
-			fact, ready := s.fact(Key{namespace, target})
+			fact, ready := s.fact(cluster.Key{Namespace: namespace, Target: target})
 			facts[target] = fact
 			switch {
 			case ready:
@@ -340,7 +341,7 @@ func (s *Sources) Tell(namespace string, of *pin.Case) (unknown map[refs.Target]
 
 // fact is what is known of an object. It isn't ready while something has to be read
 // before it can be told what a source holds, or whether a snapshot is that.
-func (s *Sources) fact(key Key) (fact pin.Fact, ready bool) {
+func (s *Sources) fact(key cluster.Key) (fact pin.Fact, ready bool) {
 	switch watch := s.informers[key.Kind].of(key.Namespace); {
 	case watch == nil:
 		return pin.Fact{Role: pin.Unserved}, true
@@ -379,10 +380,10 @@ func (s *Sources) Unread(object snapshot.Object) bool {
 		return true
 	}
 	of, _, claimed := snapshot.Claimed(object)
-	if !claimed || !snapshot.Rekeyed(object, key) || s.readings.of(object.UID).key == key.ID() {
+	if !claimed || !snapshot.Rekeyed(object, key) || s.redigests.of(object.UID).key == key.ID() {
 		return false
 	}
-	source, found := s.Metadata(Key{object.Namespace, refs.Target{Kind: object.Kind, Name: of}})
+	source, found := s.Metadata(cluster.Key{Namespace: object.Namespace, Target: refs.Target{Kind: object.Kind, Name: of}})
 	versioned, _ := snapshot.Versioned(source)
 	return found && versioned
 }
@@ -393,15 +394,15 @@ func (s *Sources) digest(object snapshot.Object, claimed string) (digest string,
 	if object.Kind != wellknown.Secret || !snapshot.Rekeyed(object, s.key()) {
 		return claimed, true
 	}
-	found := s.readings.of(object.UID)
-	return found.digest, found == reading{} || found.digest != ""
+	found := s.redigests.of(object.UID)
+	return found.digest, found == redigest{} || found.digest != ""
 }
 
 // SetRead says what was found when a snapshot was read.
 func (s *Sources) SetRead(object snapshot.Object) {
-	found := reading{key: object.Key.ID()}
+	found := redigest{key: object.Key.ID()}
 	if _, digest, verified := snapshot.Verified(object); verified {
 		found.digest = digest
 	}
-	s.readings.set(object.UID, found)
+	s.redigests.set(object.UID, found)
 }

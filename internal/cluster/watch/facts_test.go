@@ -1,4 +1,4 @@
-package cluster
+package watch
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
+	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/pin"
 	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/snapshot"
@@ -19,7 +20,7 @@ import (
 // TestFactsOfWhatIsNotKnownYet: it is decided about the sources that are known. The other
 // one stays as it is: held or not, and whatever it may hold.
 func TestFactsOfWhatIsNotKnownYet(t *testing.T) {
-	s, err := NewSources(&rest.Config{Host: "localhost"}, Scope{Namespaces: Everywhere}, nil)
+	s, err := NewSources(&rest.Config{Host: "localhost"}, cluster.Scope{Namespaces: cluster.Everywhere}, nil)
 	require.NoError(t, err)
 	store := s.informers[wellknown.ConfigMap].of("shop").GetStore()
 	target := func(name string) refs.Target { return refs.Target{Kind: wellknown.ConfigMap, Name: name} }
@@ -35,7 +36,7 @@ func TestFactsOfWhatIsNotKnownYet(t *testing.T) {
 		return made
 	}
 	known, unread, green := kept("known", "blue"), kept("unread", "blue"), kept("known", "green")
-	s.SetCurrent(Key{"shop", target("known")}, Current{Name: green.Name, Digest: green.Annotations[wellknown.Digest]})
+	s.SetCurrent(cluster.Key{Namespace: "shop", Target: target("known")}, Current{Name: green.Name, Digest: green.Annotations[wellknown.Digest]})
 
 	for name, offered := range map[string]string{"it may be behind": snapshot.Suffix(unread.Name), "it may be held": "0123456789ab"} {
 		t.Run(name, func(t *testing.T) {
@@ -59,8 +60,8 @@ func TestFactsOfWhatIsNotKnownYet(t *testing.T) {
 			}
 			assert.Equal(t, map[string]string{"known": green.Name, "unread": unread.Name}, named)
 
-			s.SetCurrent(Key{"shop", target("known")}, Current{Name: known.Name, Digest: known.Annotations[wellknown.Digest]})
-			defer s.SetCurrent(Key{"shop", target("known")}, Current{Name: green.Name, Digest: green.Annotations[wellknown.Digest]})
+			s.SetCurrent(cluster.Key{Namespace: "shop", Target: target("known")}, Current{Name: known.Name, Digest: known.Annotations[wellknown.Digest]})
+			defer s.SetCurrent(cluster.Key{Namespace: "shop", Target: target("known")}, Current{Name: green.Name, Digest: green.Annotations[wellknown.Digest]})
 			touch = pin.NewCase(touch.Request())
 			s.Tell("shop", touch)
 			assert.Empty(t, touch.Decide().Patch, "what isn't known makes nothing behind")

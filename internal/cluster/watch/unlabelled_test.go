@@ -1,4 +1,4 @@
-package cluster
+package watch
 
 import (
 	"net/http"
@@ -9,6 +9,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"k8s.io/client-go/rest"
+
+	"github.com/configpin/configpin/internal/cluster"
 )
 
 // TestUnlabelledAreListedAsFarAsTheyCanBe: a kind that can't be listed hides no other, and a
@@ -46,9 +48,9 @@ func TestUnlabelledAreListedAsFarAsTheyCanBe(t *testing.T) {
 		}
 	}))
 	t.Cleanup(server.Close)
-	w, err := NewWorkloads(&rest.Config{Host: server.URL}, Scope{Namespaces: []string{"bank", "gone", "hidden", "shop"}}, nil)
+	w, err := NewWorkloads(&rest.Config{Host: server.URL}, cluster.Scope{Namespaces: []string{"bank", "gone", "hidden", "shop"}}, nil)
 	require.NoError(t, err)
-	names := func(found []Workload) (names []string) {
+	names := func(found []cluster.Workload) (names []string) {
 		for _, of := range found {
 			names = append(names, of.String())
 		}

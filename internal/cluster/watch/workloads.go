@@ -1,4 +1,4 @@
-package cluster
+package watch
 
 import (
 	"context"
@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/ownership"
 	"github.com/configpin/configpin/internal/pin"
 	"github.com/configpin/configpin/internal/refs"
@@ -30,7 +31,7 @@ type Workloads struct {
 	scope     []string
 	informers map[*workload.Kind]watches
 	optedIn   optedIn
-	writer    *Writer
+	writer    *cluster.Writer
 	hashes    wellknown.Hashes
 }
 
@@ -43,7 +44,7 @@ type entry struct {
 
 // NewWorkloads returns the Workloads of scope in the cluster at config, not watching
 // yet. hashes are annotations of templates that are hashes of config.
-func NewWorkloads(config *rest.Config, scope Scope, hashes wellknown.Hashes) (*Workloads, error) {
+func NewWorkloads(config *rest.Config, scope cluster.Scope, hashes wellknown.Hashes) (*Workloads, error) {
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the cluster: %w", err)
@@ -60,7 +61,7 @@ func NewWorkloads(config *rest.Config, scope Scope, hashes wellknown.Hashes) (*W
 	if w.optedIn, err = newOptedIn(metadataReader, scope.Namespaces); err != nil {
 		return nil, fmt.Errorf("watching namespaces: %w", err)
 	}
-	if w.writer, err = NewWriter(config, wellknown.FieldManager); err != nil {
+	if w.writer, err = cluster.NewWriter(config, wellknown.FieldManager); err != nil {
 		return nil, err
 	}
 	for _, kind := range workload.Kinds {
@@ -79,7 +80,7 @@ func NewWorkloads(config *rest.Config, scope Scope, hashes wellknown.Hashes) (*W
 
 func watchWorkloads(client kubernetes.Interface, kind *workload.Kind, namespace string, hashes wellknown.Hashes) (*watch, error) {
 	factory := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithNamespace(namespace), informers.WithTweakListOptions(onlyLabelled))
-	generic, err := factory.ForResource(WorkloadKind(kind))
+	generic, err := factory.ForResource(cluster.WorkloadKind(kind))
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +166,7 @@ func sourcesOf(object any) ([]string, error) {
 	}
 	var keys []string
 	for _, target := range targetsOf(e.object) {
-		keys = append(keys, Key{e.Namespace, target}.String())
+		keys = append(keys, cluster.Key{Namespace: e.Namespace, Target: target}.String())
 	}
 	return keys, nil
 }
@@ -185,7 +186,7 @@ func targetsOf(object workload.Object) []refs.Target {
 
 // Change is what a watch saw of a workload.
 type Change struct {
-	Workload
+	cluster.Workload
 
 	// Before and After are what is known of it: Before is nil when it came, After
 	// when it went.
@@ -211,7 +212,7 @@ func (w *Workloads) OnChange(f func(Change)) error {
 				return
 			}
 			f(Change{
-				Workload:        Workload{kind, m.GetNamespace(), m.GetName()},
+				Workload:        cluster.Workload{Kind: kind, Namespace: m.GetNamespace(), Name: m.GetName()},
 				Before:          objectOf(e.before),
 				After:           objectOf(e.after),
 				Initial:         e.initial,
@@ -292,20 +293,20 @@ func (w *Workloads) Waiting() []string {
 }
 
 // All returns the workloads that are known.
-func (w *Workloads) All() []Workload {
-	var all []Workload
+func (w *Workloads) All() []cluster.Workload {
+	var all []cluster.Workload
 	for kind, informer := range w.all() {
 		for _, object := range informer.GetStore().List() {
 			e := object.(*entry)
-			all = append(all, Workload{kind, e.Namespace, e.Name})
+			all = append(all, cluster.Workload{Kind: kind, Namespace: e.Namespace, Name: e.Name})
 		}
 	}
 	return all
 }
 
 // UsedBy returns the workloads that refer to a source or are pinned for it.
-func (w *Workloads) UsedBy(source Key) []Workload {
-	var users []Workload
+func (w *Workloads) UsedBy(source cluster.Key) []cluster.Workload {
+	var users []cluster.Workload
 	for kind, watches := range w.informers {
 		informer := watches.of(source.Namespace)
 		if informer == nil {
@@ -317,7 +318,7 @@ func (w *Workloads) UsedBy(source Key) []Workload {
 		}
 		for _, object := range found {
 			e := object.(*entry)
-			users = append(users, Workload{kind, e.Namespace, e.Name})
+			users = append(users, cluster.Workload{Kind: kind, Namespace: e.Namespace, Name: e.Name})
 		}
 	}
 	return users
@@ -325,7 +326,7 @@ func (w *Workloads) UsedBy(source Key) []Workload {
 
 // PinnedFor returns how many workloads are pinned for a source. It isn't known before all
 // workloads are.
-func (w *Workloads) PinnedFor(source Key) (count int, known bool) {
+func (w *Workloads) PinnedFor(source cluster.Key) (count int, known bool) {
 	for _, of := range w.UsedBy(source) {
 		object, _, _ := w.Object(of)
 		if _, pinned := pin.ParsePins(object.Template.Annotations[wellknown.Pins])[source.Target]; pinned {
@@ -338,7 +339,7 @@ func (w *Workloads) PinnedFor(source Key) (count int, known bool) {
 // Object returns what is known of a workload. Of its template that is nothing
 // but the targets of its refs, and our annotations; it may be behind what is
 // stored.
-func (w *Workloads) Object(of Workload) (object workload.Object, uid types.UID, found bool) {
+func (w *Workloads) Object(of cluster.Workload) (object workload.Object, uid types.UID, found bool) {
 	informer := w.informers[of.Kind].of(of.Namespace)
 	if informer == nil {
 		return workload.Object{}, "", false
@@ -352,7 +353,7 @@ func (w *Workloads) Object(of Workload) (object workload.Object, uid types.UID, 
 }
 
 // ResourceVersion is that of what is known of a workload, or empty.
-func (w *Workloads) ResourceVersion(of Workload) string {
+func (w *Workloads) ResourceVersion(of cluster.Workload) string {
 	informer := w.informers[of.Kind].of(of.Namespace)
 	if informer == nil {
 		return ""
@@ -365,14 +366,14 @@ func (w *Workloads) ResourceVersion(of Workload) string {
 }
 
 // Sources returns the objects that a workload has to do with.
-func (w *Workloads) Sources(of Workload) []Key {
+func (w *Workloads) Sources(of cluster.Workload) []cluster.Key {
 	object, _, found := w.Object(of)
 	if !found {
 		return nil
 	}
-	var keys []Key
+	var keys []cluster.Key
 	for _, target := range targetsOf(object) {
-		keys = append(keys, Key{of.Namespace, target})
+		keys = append(keys, cluster.Key{Namespace: of.Namespace, Target: target})
 	}
 	return keys
 }
@@ -384,19 +385,19 @@ var released = fmt.Appendf(nil, `[{"op": "test", "path": "/metadata/labels/%[1]s
 
 // Release has admission opt out a workload that lost its label. Where admission doesn't see
 // it, the label stays on it.
-func (w *Workloads) Release(ctx context.Context, of Workload, dryRun bool) (Touched, error) {
+func (w *Workloads) Release(ctx context.Context, of cluster.Workload, dryRun bool) (cluster.Touched, error) {
 	touched, err := w.writer.Patch(ctx, of, types.JSONPatchType, released, dryRun)
 	if err != nil {
-		return Touched{}, fmt.Errorf("releasing %s: %w", of, err)
+		return cluster.Touched{}, fmt.Errorf("releasing %s: %w", of, err)
 	}
 	return touched, nil
 }
 
 // Touch sends a workload through admission.
-func (w *Workloads) Touch(ctx context.Context, of Workload) (Touched, error) {
+func (w *Workloads) Touch(ctx context.Context, of cluster.Workload) (cluster.Touched, error) {
 	touched, err := w.writer.Touch(ctx, of, false)
 	if err != nil {
-		return Touched{}, err
+		return cluster.Touched{}, err
 	}
 	touched.Object.Misowned = ownership.Amiss(touched.Object, ownership.Entries(touched.Object.ManagedFields), w.hashes)
 	return touched, nil
