@@ -5,6 +5,7 @@ import (
 
 	"github.com/configpin/configpin/internal/admission"
 	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/cluster/live"
 	"github.com/configpin/configpin/internal/hashing"
 	"github.com/configpin/configpin/internal/serve"
 )
@@ -32,9 +33,9 @@ func connect(flags *serve.Flags, config *rest.Config) (*admission.Handler, *clus
 	if err != nil {
 		return nil, nil, err
 	}
-	history, err := cluster.NewHistory(config)
+	history, err := live.NewHistory(config)
 	if err != nil {
 		return nil, nil, err
 	}
-	return &admission.Handler{Objects: objects, History: history, Hashes: flags.HashAnnotations}, key, nil
+	return &admission.Handler{Objects: live.NewViews(objects), History: history, Hashes: flags.HashAnnotations}, key, nil
 }

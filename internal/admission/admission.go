@@ -21,7 +21,7 @@ import (
 	"k8s.io/klog/v2"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
-	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/cluster/live"
 	"github.com/configpin/configpin/internal/pin"
 	"github.com/configpin/configpin/internal/wellknown"
 	"github.com/configpin/configpin/internal/workload"
@@ -30,7 +30,7 @@ import (
 // objects is where sources and snapshots are read and kept.
 type objects interface {
 	Serves(kind wellknown.Kind, namespace string) bool
-	View(ctx context.Context, namespace string, of *pin.Case) (*cluster.View, error)
+	View(ctx context.Context, namespace string, of *pin.Case) (*live.View, error)
 }
 
 // history is where the templates are read that a workload had.

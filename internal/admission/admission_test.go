@@ -28,6 +28,7 @@ import (
 
 	"github.com/configpin/configpin/internal/admission"
 	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/cluster/live"
 	"github.com/configpin/configpin/internal/hashing"
 	"github.com/configpin/configpin/internal/snapshot"
 	"github.com/configpin/configpin/internal/wellknown"
@@ -115,7 +116,7 @@ func answer(t *testing.T, clusterYAML, requestYAML []byte) []byte {
 	client := fake.NewClientset(objects...)
 	scope := cluster.Scope{Namespaces: cluster.Everywhere, Secrets: []string{"shop"}}
 	served := cluster.NewObjects(client.CoreV1(), scope, func() *hashing.Key { return testKey(t, 1) })
-	handler := admission.Handler{Objects: served, Slots: semaphore.NewWeighted(1)}
+	handler := admission.Handler{Objects: live.NewViews(served), Slots: semaphore.NewWeighted(1)}
 
 	var request admissionv1.AdmissionRequest
 	require.NoError(t, yaml.Unmarshal(expand(t, sources, requestYAML), &request))

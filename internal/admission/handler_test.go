@@ -14,17 +14,17 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/configpin/configpin/internal/admission"
-	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/cluster/live"
 	"github.com/configpin/configpin/internal/pin"
 	"github.com/configpin/configpin/internal/wellknown"
 )
 
 // objects is a cluster that does what a test says.
-type objects func(ctx context.Context) (*cluster.View, error)
+type objects func(ctx context.Context) (*live.View, error)
 
 func (f objects) Serves(_ wellknown.Kind, namespace string) bool { return namespace != "zoo" }
 
-func (f objects) View(ctx context.Context, _ string, _ *pin.Case) (*cluster.View, error) {
+func (f objects) View(ctx context.Context, _ string, _ *pin.Case) (*live.View, error) {
 	return f(ctx)
 }
 
@@ -45,7 +45,7 @@ func send(t *testing.T, handler admission.Handler, method, path, body string) *h
 // TestStatus: what isn't a decision is never answered as one, because any
 // "not allowed" rejects the person's request.
 func TestStatus(t *testing.T) {
-	empty := objects(func(context.Context) (*cluster.View, error) { return &cluster.View{}, nil })
+	empty := objects(func(context.Context) (*live.View, error) { return &live.View{}, nil })
 	for name, test := range map[string]struct {
 		objects      objects
 		method, path string
@@ -64,10 +64,10 @@ func TestStatus(t *testing.T) {
 		"another method":  {method: http.MethodGet, status: http.StatusMethodNotAllowed},
 		"another path":    {path: "/", status: http.StatusNotFound},
 		"no template":     {body: strings.Replace(body, `"spec": {"template": {"spec": {}}}`, `"spec": {}`, 1), status: http.StatusInternalServerError, answer: `reading Deployment "web"`},
-		"trouble":         {objects: func(context.Context) (*cluster.View, error) { return nil, errors.New("trouble") }, body: body, status: http.StatusInternalServerError, answer: "configpin: trouble"},
-		"a panic":         {objects: func(context.Context) (*cluster.View, error) { panic("trouble") }, body: body, status: http.StatusInternalServerError, answer: "configpin: internal error\n"},
+		"trouble":         {objects: func(context.Context) (*live.View, error) { return nil, errors.New("trouble") }, body: body, status: http.StatusInternalServerError, answer: "configpin: trouble"},
+		"a panic":         {objects: func(context.Context) (*live.View, error) { panic("trouble") }, body: body, status: http.StatusInternalServerError, answer: "configpin: internal error\n"},
 		"of a namespace that isn't served": {
-			objects: func(context.Context) (*cluster.View, error) { panic("it isn't read") },
+			objects: func(context.Context) (*live.View, error) { panic("it isn't read") },
 			body:    strings.Replace(body, `"shop"`, `"zoo"`, 1), status: http.StatusOK, answer: `"allowed":true`,
 		},
 		"a delete":         {body: strings.Replace(body, "CREATE", "DELETE", 1), status: http.StatusOK, answer: `"allowed":true`},
@@ -92,14 +92,14 @@ func TestStatus(t *testing.T) {
 
 func TestNamespaceOptsIn(t *testing.T) {
 	unlabelled := strings.Replace(body, `"configpin.io/enabled": "true"`, "", 1)
-	handler := admission.Handler{Objects: objects(func(context.Context) (*cluster.View, error) { return &cluster.View{}, nil })}
+	handler := admission.Handler{Objects: objects(func(context.Context) (*live.View, error) { return &live.View{}, nil })}
 	assert.Contains(t, send(t, handler, http.MethodPost, admission.PathNamespace, unlabelled).Body.String(), `"patch":`, "stamped")
 	assert.NotContains(t, send(t, handler, http.MethodPost, admission.PathWorkload, unlabelled).Body.String(), `"patch":`)
 }
 
 func TestReviewsBeyondTheSlotsWait(t *testing.T) {
 	handler := admission.Handler{
-		Objects: objects(func(context.Context) (*cluster.View, error) { return &cluster.View{}, nil }),
+		Objects: objects(func(context.Context) (*live.View, error) { return &live.View{}, nil }),
 		Slots:   semaphore.NewWeighted(1),
 	}
 	require.True(t, handler.Slots.TryAcquire(1))
@@ -118,10 +118,10 @@ func TestTheCallerSaysHowLongItWaits(t *testing.T) {
 		"":            30 * time.Second,
 	} {
 		var left time.Duration
-		handler := admission.Handler{Objects: objects(func(ctx context.Context) (*cluster.View, error) {
+		handler := admission.Handler{Objects: objects(func(ctx context.Context) (*live.View, error) {
 			deadline, _ := ctx.Deadline()
 			left = time.Until(deadline)
-			return &cluster.View{}, nil
+			return &live.View{}, nil
 		})}
 		send(t, handler, http.MethodPost, admission.PathWorkload+query, body)
 		assert.LessOrEqual(t, left, want, query)

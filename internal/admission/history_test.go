@@ -17,6 +17,7 @@ import (
 
 	"github.com/configpin/configpin/internal/admission"
 	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/cluster/live"
 	"github.com/configpin/configpin/internal/hashing"
 	"github.com/configpin/configpin/internal/snapshot"
 	"github.com/configpin/configpin/internal/wellknown"
@@ -63,7 +64,7 @@ func TestAnUndoOfAnImage(t *testing.T) {
 			client := fake.NewClientset(source("green").ConfigMap(), blue.ConfigMap()) // whose current snapshot is to be made
 			objects := cluster.NewObjects(client.CoreV1(), cluster.Scope{Namespaces: cluster.Everywhere}, func() *hashing.Key { return nil })
 			handler := admission.Handler{
-				Objects: objects,
+				Objects: live.NewViews(objects),
 				History: history(func(ctx context.Context) ([]string, error) {
 					if test.slow {
 						<-ctx.Done()

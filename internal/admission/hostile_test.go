@@ -24,6 +24,7 @@ import (
 
 	"github.com/configpin/configpin/internal/admission"
 	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/cluster/live"
 )
 
 // What no API server sends, but whoever reaches the port can.
@@ -34,7 +35,7 @@ func shop(slots int64) *admission.Handler {
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "app", Annotations: map[string]string{"configpin.io/versioned": "true"}},
 		Data:       map[string]string{"colour": "green"},
 	})
-	return &admission.Handler{Objects: cluster.NewObjects(client.CoreV1(), cluster.Scope{Namespaces: cluster.Everywhere}, nil), Slots: semaphore.NewWeighted(slots)}
+	return &admission.Handler{Objects: live.NewViews(cluster.NewObjects(client.CoreV1(), cluster.Scope{Namespaces: cluster.Everywhere}, nil)), Slots: semaphore.NewWeighted(slots)}
 }
 
 // reviewOf is a review of a Deployment that is created.
@@ -240,11 +241,11 @@ func TestLargeBodiesBeyondTheRoomWait(t *testing.T) {
 func TestNoMoreThanTheSlotsAreAnsweredAtATime(t *testing.T) {
 	const slots, many = 2, 40
 	var now, most atomic.Int64
-	mux := (&admission.Handler{Slots: semaphore.NewWeighted(slots), Objects: objects(func(context.Context) (*cluster.View, error) {
+	mux := (&admission.Handler{Slots: semaphore.NewWeighted(slots), Objects: objects(func(context.Context) (*live.View, error) {
 		most.Store(max(most.Load(), now.Add(1)))
 		runtime.Gosched()
 		now.Add(-1)
-		return &cluster.View{}, nil
+		return &live.View{}, nil
 	})}).Mux()
 	var all sync.WaitGroup
 	var answered atomic.Int64

@@ -26,6 +26,7 @@ import (
 
 	"github.com/configpin/configpin/internal/admission"
 	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/cluster/live"
 	"github.com/configpin/configpin/internal/hashing"
 )
 
@@ -51,7 +52,7 @@ func (c *troubled) start(t *testing.T, sources ...string) {
 	c.client.PrependReactor(c.verb, c.resource, func(clienttesting.Action) (bool, runtime.Object, error) { return c.err != nil, nil, c.err })
 	served := cluster.NewObjects(c.client.CoreV1(), cluster.Scope{Namespaces: cluster.Everywhere, Secrets: cluster.Everywhere},
 		func() *hashing.Key { return testKey(t, 1) })
-	handler := admission.Handler{Objects: served, Slots: semaphore.NewWeighted(1)}
+	handler := admission.Handler{Objects: live.NewViews(served), Slots: semaphore.NewWeighted(1)}
 	c.mux = handler.Mux()
 }
 

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -18,6 +21,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/configpin/configpin/internal/hashing"
+	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/snapshot"
 	"github.com/configpin/configpin/internal/wellknown"
 )
@@ -324,4 +328,33 @@ func TestGoing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestFewContentsAreReadAtATime: each can be a MiB, and all who ask at the same time wait
+// for their turn.
+func TestFewContentsAreReadAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var now, highest atomic.Int64
+		answer := make(chan struct{})
+		s := &store{before: func(string, string) error {
+			highest.Store(max(highest.Load(), now.Add(1)))
+			defer now.Add(-1)
+			<-answer
+			return nil
+		}}
+		objects := s.reach()
+		var asking sync.WaitGroup
+		for i := range 2 * maxReading {
+			asking.Go(func() {
+				_, found, err := objects.Read(t.Context(), "shop", refs.Target{Kind: wellknown.ConfigMap, Name: fmt.Sprint("app-", i)})
+				assert.NoError(t, err)
+				assert.False(t, found)
+			})
+		}
+		synctest.Wait()
+		assert.EqualValues(t, maxReading, now.Load())
+		close(answer)
+		asking.Wait()
+		assert.EqualValues(t, maxReading, highest.Load())
+	})
 }

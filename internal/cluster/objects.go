@@ -27,7 +27,6 @@ type Objects struct {
 	scope   Scope
 	shared  sharing             // reads that are under way
 	reading *semaphore.Weighted // of single objects; whoever has one waits for no other
-	keeping *semaphore.Weighted // of what a View read again; whoever has one may wait for one of reading
 	listing *semaphore.Weighted // of pages of snapshots with what they hold
 }
 
@@ -36,9 +35,6 @@ const (
 	// maxReading is so many that thousands of small objects are read in a second,
 	// since each takes milliseconds.
 	maxReading = 32
-
-	// maxKeeping is half of that: making a snapshot is two reads and a write.
-	maxKeeping = 16
 
 	// maxListing is small: a page of contentPage of them is for the collector, and for
 	// those that another key was lost with.
@@ -56,7 +52,6 @@ func NewObjects(client contents, scope Scope, key func() *hashing.Key) *Objects 
 		},
 		scope:   scope,
 		reading: semaphore.NewWeighted(maxReading),
-		keeping: semaphore.NewWeighted(maxKeeping),
 		listing: semaphore.NewWeighted(maxListing),
 	}
 }

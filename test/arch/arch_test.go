@@ -52,9 +52,10 @@ var layers = []layer{
 	{name: "cluster", may: core},
 
 	{name: "cluster/census", may: belowEdges},
+	{name: "cluster/live", may: belowEdges},
 	{name: "cluster/watch", may: append([]string{"ownership"}, belowEdges...)},
 
-	{name: "admission", may: append([]string{"ownership"}, belowEdges...)},
+	{name: "admission", may: append([]string{"cluster/live", "ownership"}, belowEdges...)},
 	{name: "versioner", may: append([]string{"cluster/watch"}, belowEdges...)},
 	{name: "rollout", may: append([]string{"cluster/watch"}, belowEdges...)},
 	{name: "gc", may: append([]string{"cluster/census"}, belowEdges...)},
@@ -406,7 +407,7 @@ func TestCheck(t *testing.T) {
 		"edges don't import each other": {
 			pkg: in("internal/admission", "internal/cluster", "internal/pin", "internal/gc"),
 			want: []string{"internal/admission imports internal/gc: admission may import only " +
-				"ownership, cluster, hashing, pin, refs, retention, snapshot, wellknown and workload"},
+				"cluster/live, ownership, cluster, hashing, pin, refs, retention, snapshot, wellknown and workload"},
 		},
 		"edges don't reach each other": {
 			pkg: with(in("internal/gc", "internal/cluster"), func(p *pkg) { p.Deps = append(slices.Clone(p.Deps), module+"/internal/cli") }),

@@ -20,6 +20,7 @@ import (
 
 	"github.com/configpin/configpin/internal/admission"
 	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/cluster/live"
 	"github.com/configpin/configpin/internal/wellknown"
 )
 
@@ -44,7 +45,7 @@ func (b *bench) handler(ctx context.Context) ([]row, error) {
 		source := configMap(sourceName(i), strings.Repeat("x", handlerSourceSize))
 		store.known[source.Name] = versioned(source)
 	}
-	ours := (&admission.Handler{Objects: cluster.NewObjects(store, cluster.Scope{Namespaces: cluster.Everywhere}, nil), Slots: semaphore.NewWeighted(256)}).Mux()
+	ours := (&admission.Handler{Objects: live.NewViews(cluster.NewObjects(store, cluster.Scope{Namespaces: cluster.Everywhere}, nil)), Slots: semaphore.NewWeighted(256)}).Mux()
 	cases, err := reviews(ctx, ours)
 	if err != nil {
 		return nil, err

@@ -25,6 +25,7 @@ import (
 
 	"github.com/configpin/configpin/internal/admission"
 	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/cluster/live"
 	"github.com/configpin/configpin/manifests"
 )
 
@@ -60,7 +61,7 @@ func serveWebhook(t *testing.T, l *lab) *webhook {
 }
 
 func handler(objects *cluster.Objects) http.Handler {
-	return (&admission.Handler{Objects: objects, Slots: semaphore.NewWeighted(64)}).Mux()
+	return (&admission.Handler{Objects: live.NewViews(objects), Slots: semaphore.NewWeighted(64)}).Mux()
 }
 
 // guard has the requests of a workload pass through a gate until the test ends.

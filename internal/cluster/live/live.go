@@ -1,4 +1,11 @@
-package cluster
+// Package live reads what stands in the way of an answer to a request: the sources and
+// snapshots that it has to do with (live.go), and the templates that its workload had
+// (history.go). The webhook is its consumer. It asks the API server each time for what is
+// stored now, with everybody's requests at once, and a bound on what they hold.
+//
+// It deliberately remembers nothing from one request to the next; who waits for changes is
+// in package watch.
+package live
 
 import (
 	"context"
@@ -7,8 +14,10 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/hashing"
 	"github.com/configpin/configpin/internal/pin"
 	"github.com/configpin/configpin/internal/refs"
@@ -30,7 +39,7 @@ const maxHeld = 1 << 20
 // workloads the content before the one that they were deployed with.
 type View struct {
 	of        *pin.Case
-	objects   *Objects
+	views     *Views
 	namespace string
 	read      map[refs.Target]snapshot.Object
 	emptied   map[refs.Target]bool // what is in read without its content
@@ -41,12 +50,27 @@ type View struct {
 	key atomic.Pointer[hashing.Key]
 }
 
+// maxKeeping is half of what is read at a time: making a snapshot is two reads and a
+// write, of what can be a MiB.
+const maxKeeping = 16
+
+// Views are those of all requests.
+type Views struct {
+	*cluster.Objects
+	keeping *semaphore.Weighted // of what was read again; whoever has one may wait for a read
+}
+
+// NewViews returns the Views of objects.
+func NewViews(objects *cluster.Objects) *Views {
+	return &Views{objects, semaphore.NewWeighted(maxKeeping)}
+}
+
 // View has a case learn what a decision about it needs to know of namespace. Distinct
 // objects are read once and in parallel.
-func (o *Objects) View(ctx context.Context, namespace string, of *pin.Case) (*View, error) {
+func (v *Views) View(ctx context.Context, namespace string, of *pin.Case) (*View, error) {
 	view := &View{
 		of:        of,
-		objects:   o,
+		views:     v,
 		namespace: namespace,
 		read:      map[refs.Target]snapshot.Object{},
 		emptied:   map[refs.Target]bool{},
@@ -82,7 +106,7 @@ type learned struct {
 }
 
 func (v *View) learn(ctx context.Context, target refs.Target) (learned, error) {
-	if !v.objects.Serves(target.Kind, v.namespace) {
+	if !v.views.Serves(target.Kind, v.namespace) {
 		return learned{fact: pin.Fact{Role: pin.Unserved}}, nil
 	}
 	object, found, err := v.readObject(ctx, target)
@@ -104,7 +128,7 @@ func (v *View) learn(ctx context.Context, target refs.Target) (learned, error) {
 }
 
 func (v *View) readObject(ctx context.Context, target refs.Target) (object snapshot.Object, found bool, err error) {
-	object, found, err = v.objects.Read(ctx, v.namespace, target)
+	object, found, err = v.views.Read(ctx, v.namespace, target)
 	if object.Key != nil {
 		v.key.CompareAndSwap(nil, object.Key)
 		object.Key = v.key.Load()
@@ -164,7 +188,7 @@ func (v *View) keep(ctx context.Context, outcome pin.Outcome, dryRun bool) (pin.
 		return pin.Facts{outcome.Source: now}, nil // it changed since it was read
 	}
 	kept, err := v.make(ctx, source, dryRun)
-	if refused := (*RefusedError)(nil); errors.As(err, &refused) {
+	if refused := (*cluster.RefusedError)(nil); errors.As(err, &refused) {
 		fact.Current, fact.Problem = "", refused.Error()
 		return pin.Facts{outcome.Source: fact}, nil
 	}
@@ -186,16 +210,16 @@ var errSlow = errors.New("it takes too long, as behind a webhook that doesn't an
 
 // make makes a snapshot. A webhook that hangs is down as well: whoever waits for us is
 // answered before they give up. It may be made all the same, and does no harm then.
-func (v *View) make(ctx context.Context, source snapshot.Object, dryRun bool) (Kept, error) {
+func (v *View) make(ctx context.Context, source snapshot.Object, dryRun bool) (cluster.Kept, error) {
 	deadline, bounded := ctx.Deadline()
 	if !bounded {
-		return v.objects.Keep(ctx, source, dryRun)
+		return v.views.Keep(ctx, source, dryRun)
 	}
 	making, cancel := context.WithDeadline(ctx, deadline.Add(-answering))
 	defer cancel()
-	kept, err := v.objects.Keep(making, source, dryRun)
+	kept, err := v.views.Keep(making, source, dryRun)
 	if err != nil && making.Err() != nil && ctx.Err() == nil {
-		return Kept{}, &RefusedError{Err: errSlow}
+		return cluster.Kept{}, &cluster.RefusedError{Err: errSlow}
 	}
 	return kept, err
 }
@@ -213,7 +237,7 @@ func (v *View) unmark(ctx context.Context, named refs.Target, dryRun bool) (pin.
 		}
 		object = whole
 	}
-	there, err := v.objects.Unmark(ctx, object, dryRun)
+	there, err := v.views.Unmark(ctx, object, dryRun)
 	if err != nil || there {
 		return nil, err
 	}
@@ -226,10 +250,10 @@ func (v *View) whole(ctx context.Context, target refs.Target) (object snapshot.O
 	if !v.emptied[target] {
 		return v.read[target], v.of.Facts()[target], func() {}, nil
 	}
-	if err := v.objects.keeping.Acquire(ctx, 1); err != nil {
+	if err := v.views.keeping.Acquire(ctx, 1); err != nil {
 		return snapshot.Object{}, pin.Fact{}, nil, err
 	}
-	done = func() { v.objects.keeping.Release(1) }
+	done = func() { v.views.keeping.Release(1) }
 	object, found, err := v.readObject(ctx, target)
 	if err != nil {
 		done()

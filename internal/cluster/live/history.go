@@ -1,4 +1,4 @@
-package cluster
+package live
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 
+	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/workload"
 )
 
@@ -18,7 +19,7 @@ type History struct{ api rest.Interface }
 
 // NewHistory returns the History of the cluster at config.
 func NewHistory(config *rest.Config) (*History, error) {
-	api, err := Dial(config)
+	api, err := cluster.Dial(config)
 	return &History{api}, err
 }
 
@@ -31,11 +32,11 @@ func (h *History) Templates(ctx context.Context, kind *workload.Kind, namespace,
 	if err := json.Unmarshal([]byte(root.Get("spec.selector").Raw), &selector); err != nil {
 		return nil, fmt.Errorf("reading the selector of %s %s/%s: %w", kind.Kind, namespace, root.Get("metadata.name").Str, err)
 	}
-	revisions := List[string]{
+	revisions := cluster.List[string]{
 		API:       h.api,
 		Kind:      schema.GroupVersionResource{Group: kind.Group, Version: kind.Version, Resource: kind.Revisions},
 		Namespace: namespace,
-		Selector:  Selector{Labels: metav1.FormatLabelSelector(&selector)},
+		Selector:  cluster.Selector{Labels: metav1.FormatLabelSelector(&selector)},
 		Whole: func(element []byte) (string, bool, error) {
 			revision := gjson.ParseBytes(element)
 			template := revision.Get("spec.template")

@@ -1,6 +1,13 @@
-package cluster
+package live
 
 import (
+	"bytes"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes/fake"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
+
 	"context"
 	"fmt"
 	"strings"
@@ -13,6 +20,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/semaphore"
 
+	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/hashing"
 	"github.com/configpin/configpin/internal/pin"
 	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/snapshot"
@@ -42,17 +51,25 @@ func deploying(t *testing.T, sources ...string) *pin.Case {
 	return pin.NewCase(pin.Request{New: object})
 }
 
-func (s *store) everywhere(atOnce int64) *Objects {
-	objects := s.reach()
-	objects.scope = Scope{Namespaces: Everywhere}
-	objects.reading, objects.keeping = semaphore.NewWeighted(atOnce), semaphore.NewWeighted(atOnce)
-	return objects
+// viewsOf has one large content read again at a time.
+func viewsOf(client corev1client.CoreV1Interface, key func() *hashing.Key) *Views {
+	views := NewViews(cluster.NewObjects(client, cluster.Scope{Namespaces: cluster.Everywhere, Secrets: cluster.Everywhere}, key))
+	views.keeping = semaphore.NewWeighted(1)
+	return views
+}
+
+// stored is what a ConfigMap holds.
+func stored(t *testing.T, client corev1client.CoreV1Interface, name string) map[string]string {
+	t.Helper()
+	found, err := client.ConfigMaps("shop").Get(t.Context(), name, metav1.GetOptions{})
+	require.NoError(t, err)
+	return found.Data
 }
 
 func TestAViewHoldsOnToNoLargeContent(t *testing.T) {
 	blue := large("app", "blue")
-	s := &store{objects: map[string]snapshot.Object{"app": blue}}
-	view, err := s.everywhere(1).View(t.Context(), "shop", deploying(t, "app"))
+	client := fake.NewClientset(blue.ConfigMap()).CoreV1()
+	view, err := viewsOf(client, nil).View(t.Context(), "shop", deploying(t, "app"))
 	require.NoError(t, err)
 	for target, held := range view.read {
 		assert.Empty(t, held.Data, target)
@@ -60,15 +77,16 @@ func TestAViewHoldsOnToNoLargeContent(t *testing.T) {
 	settled, err := view.Keep(t.Context(), view.of.Decide().Outcomes, false)
 	require.NoError(t, err)
 	assert.True(t, settled)
-	assert.Equal(t, blue.Data, s.objects[snapshot.Of(blue, 12).Name].Data)
+	assert.Equal(t, blue.Data, stored(t, client, snapshot.Of(blue, 12).Name))
 }
 
 func TestALargeSourceThatChangesMeanwhileIsDecidedAboutAgain(t *testing.T) {
 	green := large("app", "green")
-	s := &store{objects: map[string]snapshot.Object{"app": large("app", "blue")}}
-	view, err := s.everywhere(1).View(t.Context(), "shop", deploying(t, "app"))
+	client := fake.NewClientset(large("app", "blue").ConfigMap()).CoreV1()
+	view, err := viewsOf(client, nil).View(t.Context(), "shop", deploying(t, "app"))
 	require.NoError(t, err)
-	s.objects["app"] = green
+	_, err = client.ConfigMaps("shop").Update(t.Context(), green.ConfigMap(), metav1.UpdateOptions{})
+	require.NoError(t, err)
 	settled, err := view.Keep(t.Context(), view.of.Decide().Outcomes, false)
 	require.NoError(t, err)
 	require.False(t, settled)
@@ -77,7 +95,7 @@ func TestALargeSourceThatChangesMeanwhileIsDecidedAboutAgain(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, settled)
 	assert.Equal(t, snapshot.Of(green, 12).Name, decision.Outcomes[0].Name)
-	assert.Equal(t, green.Data, s.objects[decision.Outcomes[0].Name].Data)
+	assert.Equal(t, green.Data, stored(t, client, decision.Outcomes[0].Name))
 }
 
 // TestAKeyThatChangesMeanwhile: what is read before and after looks alike if it is.
@@ -87,64 +105,46 @@ func TestAKeyThatChangesMeanwhile(t *testing.T) {
 		Annotations: map[string]string{wellknown.Versioned: "true"}, Data: map[string]string{"password": "hunter2"},
 	}
 	kept := snapshot.Of(source, 12)
-	s := &store{objects: map[string]snapshot.Object{"db": source, kept.Name: kept}}
-	s.before = func(_, name string) error {
-		object := s.objects[name]
-		object.Key = testKey(t, 2)
-		if name == kept.Name {
-			object.Key = testKey(t, 1)
-		}
-		s.objects[name] = object
-		return nil
-	}
-	objects := s.reachAs(wellknown.Secret)
-	objects.scope = Scope{Namespaces: Everywhere, Secrets: Everywhere}
+	var reads atomic.Int64
+	views := viewsOf(fake.NewClientset(source.Secret(), kept.Secret()).CoreV1(), func() *hashing.Key { return testKey(t, byte(1+reads.Add(1)%2)) })
 	object, err := workload.Lookup("apps", "Deployment").Read(`{"metadata":{"name":"web","labels":{"configpin.io/enabled":"true"}},"spec":{"template":{` +
 		`"metadata":{"annotations":{"configpin.io/pins":"secret/db=` + kept.Name + `"}},"spec":{"volumes":[{"name":"db","secret":{"secretName":"` + kept.Name + `"}}]}}}}`)
 	require.NoError(t, err)
-	view, err := objects.View(t.Context(), "shop", pin.NewCase(pin.Request{New: object, Old: &object}))
+	view, err := views.View(t.Context(), "shop", pin.NewCase(pin.Request{New: object, Old: &object}))
 	require.NoError(t, err)
 	secret := func(name string) pin.Fact { return view.of.Facts()[refs.Target{Kind: wellknown.Secret, Name: name}] }
 	assert.Equal(t, secret("db").Digest, secret(kept.Name).Digest)
 	assert.Equal(t, kept.Name, view.of.Decide().Outcomes[0].Name)
 }
 
-func TestFewContentsAreReadAtATime(t *testing.T) {
-	const most = 3
-	var now, highest atomic.Int64
-	s := &store{objects: map[string]snapshot.Object{}}
-	var names []string
-	for i := range 20 {
-		names = append(names, fmt.Sprint("app-", i))
-		s.objects[names[i]] = large(names[i], "x")
-	}
-	s.before = func(string, string) error {
-		highest.Store(max(highest.Load(), now.Add(1)))
-		defer now.Add(-1)
-		return nil
-	}
-	view, err := s.everywhere(most).View(t.Context(), "shop", deploying(t, names...))
-	require.NoError(t, err)
-	assert.Len(t, view.of.Facts(), len(names))
-	assert.LessOrEqual(t, highest.Load(), int64(most))
-	assert.Equal(t, pin.Source, view.of.Facts()[refs.Target{Kind: wellknown.ConfigMap, Name: "app-7"}].Role)
+// hanging is a cluster in which no snapshot is made.
+type hanging struct{ corev1client.CoreV1Interface }
+
+func (h hanging) ConfigMaps(namespace string) corev1client.ConfigMapInterface {
+	return hangingIn{h.CoreV1Interface.ConfigMaps(namespace)}
+}
+
+type hangingIn struct {
+	corev1client.ConfigMapInterface
+}
+
+func (hangingIn) Create(ctx context.Context, _ *corev1.ConfigMap, _ metav1.CreateOptions) (*corev1.ConfigMap, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
 }
 
 // TestASnapshotThatTakesTooLong: behind a webhook that hangs, whoever waits for us is
 // answered before they give up.
 func TestASnapshotThatTakesTooLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &store{objects: map[string]snapshot.Object{"app": app("blue")}}
-		objects := s.everywhere(1)
-		reached := objects.kinds[wellknown.ConfigMap]
-		reached.create = func(ctx context.Context, _ snapshot.Object) (snapshot.Object, error) {
-			<-ctx.Done()
-			return snapshot.Object{}, ctx.Err()
+		app := snapshot.Object{
+			Kind: wellknown.ConfigMap, Namespace: "shop", Name: "app",
+			Annotations: map[string]string{wellknown.Versioned: "true"}, Data: map[string]string{"colour": "blue"},
 		}
-		objects.kinds[wellknown.ConfigMap] = reached
+		views := viewsOf(hanging{fake.NewClientset(app.ConfigMap()).CoreV1()}, nil)
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
-		view, err := objects.View(ctx, "shop", deploying(t, "app"))
+		view, err := views.View(ctx, "shop", deploying(t, "app"))
 		require.NoError(t, err)
 		settled, err := view.Keep(ctx, view.of.Decide().Outcomes, false)
 		require.NoError(t, err)
@@ -153,4 +153,11 @@ func TestASnapshotThatTakesTooLong(t *testing.T) {
 		assert.Equal(t, []string{"configmap/app: no snapshot can be made, so it is not pinned: it takes too long, as behind a webhook that doesn't answer"},
 			view.of.Decide().Warnings)
 	})
+}
+
+func testKey(t *testing.T, fill byte) *hashing.Key {
+	t.Helper()
+	key, err := hashing.NewKey(bytes.Repeat([]byte{fill}, hashing.KeySize))
+	require.NoError(t, err)
+	return key
 }
