@@ -17,6 +17,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/cluster/ask"
 	"github.com/configpin/configpin/internal/inspect"
 	"github.com/configpin/configpin/internal/pin"
 	"github.com/configpin/configpin/internal/refs"
@@ -109,7 +110,7 @@ func left(unlisted []string) error {
 }
 
 // touchOne sends one workload through admission.
-func (s *session) touchOne(ctx context.Context, patches *cluster.Patches, of cluster.Workload, dry dryRun) (step, error) {
+func (s *session) touchOne(ctx context.Context, patches *ask.Patches, of cluster.Workload, dry dryRun) (step, error) {
 	f, err := s.read(ctx, of)
 	if err != nil {
 		return step{}, err
@@ -247,7 +248,7 @@ func pinnedSomehow(o workload.Object) bool {
 }
 
 // unpinNamed opts a workload out that somebody named: if there is none, that is a mistake.
-func (s *session) unpinNamed(ctx context.Context, patches *cluster.Patches, of cluster.Workload, dry dryRun) (step, error) {
+func (s *session) unpinNamed(ctx context.Context, patches *ask.Patches, of cluster.Workload, dry dryRun) (step, error) {
 	done, err := s.unpinOne(ctx, patches, of, dry)
 	if apierrors.IsNotFound(err) {
 		err = errors.New(err.Error())
@@ -256,7 +257,7 @@ func (s *session) unpinNamed(ctx context.Context, patches *cluster.Patches, of c
 }
 
 // unpinOne opts one workload out. What others write at the same time is no reason to fail.
-func (s *session) unpinOne(ctx context.Context, patches *cluster.Patches, of cluster.Workload, dry dryRun) (done step, err error) {
+func (s *session) unpinOne(ctx context.Context, patches *ask.Patches, of cluster.Workload, dry dryRun) (done step, err error) {
 	if of.Kind.Frozen {
 		return step{said: "left as it is: the template of a Job can't change"}, nil
 	}
@@ -271,7 +272,7 @@ func (s *session) unpinOne(ctx context.Context, patches *cluster.Patches, of clu
 // unpinOnce opts a workload out, and writes at once what admission would make of that: so
 // it makes no difference whether admission is there, or is called for the namespace: whether
 // a source is there to be read does.
-func (s *session) unpinOnce(ctx context.Context, patches *cluster.Patches, of cluster.Workload, dry dryRun) (step, error) {
+func (s *session) unpinOnce(ctx context.Context, patches *ask.Patches, of cluster.Workload, dry dryRun) (step, error) {
 	f, err := s.readWith(ctx, of, &inspect.Index{OwnKey: !s.sharedKey})
 	if err != nil {
 		return step{}, err
@@ -306,7 +307,7 @@ func (s *session) unpinOnce(ctx context.Context, patches *cluster.Patches, of cl
 
 // unpinUnseen opts a workload out whose sources nobody may read who asks: whether its Pods
 // could start without its pins, admission has to say.
-func (s *session) unpinUnseen(ctx context.Context, patches *cluster.Patches, f found, unknown []string, dry dryRun) (step, error) {
+func (s *session) unpinUnseen(ctx context.Context, patches *ask.Patches, f found, unknown []string, dry dryRun) (step, error) {
 	hidden := fmt.Sprintf("you may not read %s, so it is for admission to say what becomes of its pins", strings.Join(unknown, ", "))
 	if dry == dryRunClient {
 		return step{said: "opted out; " + hidden}, nil
@@ -356,7 +357,7 @@ const maxFailures = 5
 // goThrough does something to one workload after another, of a namespace or of all, and
 // says how far it is.
 func (s *session) goThrough(ctx context.Context, all []cluster.Workload, namespace string, at pace, verb string,
-	do func(context.Context, *cluster.Patches, cluster.Workload, dryRun) (step, error),
+	do func(context.Context, *ask.Patches, cluster.Workload, dryRun) (step, error),
 ) error {
 	if len(all) == 0 {
 		fmt.Fprintln(s.Out, "There is no workload to "+verb+".")

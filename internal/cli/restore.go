@@ -9,6 +9,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/cluster/ask"
 	"github.com/configpin/configpin/internal/inspect"
 	"github.com/configpin/configpin/internal/pin"
 	"github.com/configpin/configpin/internal/snapshot"
@@ -95,13 +96,13 @@ func (s *session) restore(ctx context.Context, source cluster.Key, live snapshot
 		s.note("%s is managed by %s, which may write back what it knows", source.Target, manager)
 	}
 	question := fmt.Sprintf("Have %s hold this again?", source.Target)
-	return s.writeSource(ctx, source, dry, yes, question, done, func(patches *cluster.Patches) error {
+	return s.writeSource(ctx, source, dry, yes, question, done, func(patches *ask.Patches) error {
 		return patches.Restore(ctx, live, to.object, dry == dryRunServer)
 	})
 }
 
 // writeSource has a source written, once whoever runs the program agrees.
-func (s *session) writeSource(ctx context.Context, source cluster.Key, dry dryRun, yes bool, question, done string, write func(*cluster.Patches) error) error {
+func (s *session) writeSource(ctx context.Context, source cluster.Key, dry dryRun, yes bool, question, done string, write func(*ask.Patches) error) error {
 	if dry == dryRunClient {
 		fmt.Fprintln(s.Out, done)
 		return nil
@@ -144,7 +145,7 @@ func (s *session) recreate(ctx context.Context, source cluster.Key, history *ins
 	s.note("what else the labels and annotations of %s said is not kept: it gets %s=true", source.Target, wellknown.Versioned)
 	question := fmt.Sprintf("Create %s with this?", source.Target)
 	done := fmt.Sprintf("%s created, and holds %s again%s", source.Target, to.title, dry.suffix())
-	return s.writeSource(ctx, source, dry, yes, question, done, func(patches *cluster.Patches) error {
+	return s.writeSource(ctx, source, dry, yes, question, done, func(patches *ask.Patches) error {
 		return patches.Create(ctx, snapshot.Restored(to.object, source.Name), dry == dryRunServer)
 	})
 }

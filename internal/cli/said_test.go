@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/cluster/ask"
 	"github.com/configpin/configpin/internal/inspect"
 	"github.com/configpin/configpin/internal/pin"
 	"github.com/configpin/configpin/internal/refs"
@@ -186,7 +187,7 @@ func TestGoingThroughMany(t *testing.T) {
 		all = append(all, cluster.Workload{Kind: workload.Lookup("apps", "Deployment"), Namespace: "shop", Name: "web"})
 	}
 	s, out, complaints := offline("no\n")
-	never := func(context.Context, *cluster.Patches, cluster.Workload, dryRun) (step, error) {
+	never := func(context.Context, *ask.Patches, cluster.Workload, dryRun) (step, error) {
 		panic("nobody said yes")
 	}
 	err := s.goThrough(t.Context(), all, "shop", pace{dry: dryRunNone, every: time.Second}, "pin", never)
@@ -195,13 +196,13 @@ func TestGoingThroughMany(t *testing.T) {
 	assert.Empty(t, out.String())
 
 	s, out, _ = offline("y\n")
-	gone := func(context.Context, *cluster.Patches, cluster.Workload, dryRun) (step, error) {
+	gone := func(context.Context, *ask.Patches, cluster.Workload, dryRun) (step, error) {
 		return step{}, apierrors.NewNotFound(schema.GroupResource{}, "web")
 	}
 	require.NoError(t, s.goThrough(t.Context(), all[:2], "shop", pace{dry: dryRunNone}, "pin", gone))
 	assert.Equal(t, "[1/2] shop/deployment/web: gone\n[2/2] shop/deployment/web: gone\n0 of 2 workloads are rolling out.\n", out.String())
 
-	failing := func(context.Context, *cluster.Patches, cluster.Workload, dryRun) (step, error) {
+	failing := func(context.Context, *ask.Patches, cluster.Workload, dryRun) (step, error) {
 		return step{}, errors.New("away")
 	}
 	err = s.goThrough(t.Context(), all, "shop", pace{dry: dryRunNone, yes: true}, "pin", failing)

@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/cluster/ask"
 	"github.com/configpin/configpin/internal/hashing"
 	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/wellknown"
@@ -21,7 +22,7 @@ import (
 type session struct {
 	*program
 	config  *rest.Config
-	reader  *cluster.Reader
+	reader  *ask.Client
 	objects *cluster.Objects
 
 	once      sync.Once // for key
@@ -41,7 +42,7 @@ func (p *program) connect() (*session, error) {
 		return nil, err
 	}
 	s := &session{program: p, config: config, noted: map[string]bool{}, parts: map[string]reading{}}
-	if s.reader, err = cluster.NewReader(config); err != nil {
+	if s.reader, err = ask.NewClient(config); err != nil {
 		return nil, err
 	}
 	contents := rest.CopyConfig(config)

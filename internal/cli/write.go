@@ -13,7 +13,7 @@ import (
 	"golang.org/x/term"
 	"k8s.io/client-go/rest"
 
-	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/cluster/ask"
 )
 
 // fieldManager is the name that what people write by this program carries in
@@ -55,12 +55,12 @@ func (d dryRun) suffix() string {
 
 // patches writes workloads as this program. What admission says of a write is printed, as
 // kubectl does, where nobody else says it.
-func (s *session) patches(quiet bool) (*cluster.Patches, error) {
+func (s *session) patches(quiet bool) (*ask.Patches, error) {
 	config := rest.CopyConfig(s.config)
 	if quiet {
 		config.WarningHandler = rest.NoWarnings{}
 	}
-	return cluster.NewPatches(config, fieldManager)
+	return ask.NewPatches(config, fieldManager)
 }
 
 var errNotConfirmed = errors.New("nothing was changed")

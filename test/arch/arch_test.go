@@ -51,6 +51,7 @@ var layers = []layer{
 
 	{name: "cluster", may: core},
 
+	{name: "cluster/ask", may: belowEdges},
 	{name: "cluster/census", may: belowEdges},
 	{name: "cluster/live", may: belowEdges},
 	{name: "cluster/watch", may: append([]string{"ownership"}, belowEdges...)},
@@ -59,7 +60,7 @@ var layers = []layer{
 	{name: "versioner", may: append([]string{"cluster/watch"}, belowEdges...)},
 	{name: "rollout", may: append([]string{"cluster/watch"}, belowEdges...)},
 	{name: "gc", may: append([]string{"cluster/census"}, belowEdges...)},
-	{name: "cli", may: append([]string{"inspect"}, belowEdges...)},
+	{name: "cli", may: append([]string{"cluster/ask", "inspect"}, belowEdges...)},
 
 	{name: "serve"}, // beside them all: what only programs need
 }
@@ -82,6 +83,14 @@ var outside = map[string][]string{
 // apart are packages outside internal/ that must not share the mistakes of what
 // they judge, and all that they may reach of our own.
 var apart = map[string][]string{"test/oracle": {"internal/wellknown"}}
+
+// unlinked are the packages that a program must not reach: it can't do by mistake what
+// isn't in it.
+var unlinked = map[string][]string{
+	"cmd/kubectl-configpin": {"internal/cluster/census", "internal/cluster/live", "internal/cluster/watch"},
+	"cmd/versioner":         {"internal/cluster/ask", "internal/cluster/live"},
+	"cmd/webhook":           {"internal/cluster/ask", "internal/cluster/census", "internal/cluster/watch"},
+}
 
 // impure packages of the standard library, with those below them.
 var impure = []string{"context", "log", "net", "os", "sync"}
@@ -135,6 +144,11 @@ func TestTheModuleKeepsItsRules(t *testing.T) {
 	require.NotEmpty(t, packages)
 	for _, broken := range check(packages) {
 		t.Error(broken)
+	}
+	for program, others := range unlinked {
+		for _, rel := range append(others, program) {
+			assert.True(t, slices.ContainsFunc(packages, func(p pkg) bool { return p.rel() == rel }), "there is no %s", rel)
+		}
 	}
 }
 
@@ -198,6 +212,7 @@ func check(packages []pkg) []string {
 	var broken []string
 	for _, p := range packages {
 		broken = append(broken, checkPlace(p)...)
+		broken = append(broken, checkUnlinked(p)...)
 		broken = append(broken, checkTests(p)...)
 		broken = append(broken, checkForm(p)...)
 		if name, internal := strings.CutPrefix(p.rel(), "internal/"); internal {
@@ -246,6 +261,17 @@ func checkApart(p pkg) []string {
 	for _, path := range slices.Concat(p.Deps, p.TestImports, p.XTestImports) {
 		if rel, ours := strings.CutPrefix(path, module+"/"); ours && !slices.Contains(may, rel) {
 			broken = append(broken, fmt.Sprintf("%s%s reaches %s: it may reach %s", p.lines[path], p.rel(), rel, only(may)))
+		}
+	}
+	return broken
+}
+
+// checkUnlinked says whether a program reaches what it must not.
+func checkUnlinked(p pkg) []string {
+	var broken []string
+	for _, rel := range unlinked[p.rel()] {
+		if slices.Contains(p.Deps, module+"/"+rel) {
+			broken = append(broken, fmt.Sprintf("%s reaches %s: that is linked into other programs alone", p.rel(), rel))
 		}
 	}
 	return broken
@@ -413,6 +439,10 @@ func TestCheck(t *testing.T) {
 			pkg: with(in("internal/gc", "internal/cluster"), func(p *pkg) { p.Deps = append(slices.Clone(p.Deps), module+"/internal/cli") }),
 			want: []string{"internal/gc reaches internal/cli through what it imports: gc may reach only " +
 				"cluster, cluster/census, hashing, pin, refs, retention, snapshot, wellknown and workload"},
+		},
+		"a program isn't linked with what another one does": {
+			pkg:  with(in("cmd/versioner", "internal/rollout"), func(p *pkg) { p.Deps = append(slices.Clone(p.Deps), module+"/internal/cluster/ask") }),
+			want: []string{"cmd/versioner reaches internal/cluster/ask: that is linked into other programs alone"},
 		},
 		"a layer doesn't import what is outside internal": {
 			pkg:  in("internal/refs", "test/local"),

@@ -1,4 +1,4 @@
-package cluster
+package ask
 
 import (
 	"context"
@@ -11,13 +11,14 @@ import (
 	"k8s.io/client-go/metadata/metadatainformer"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/wellknown"
 )
 
 // Changes says when a source or a snapshot of a namespace, or of all, may have changed,
 // or an object of some other kinds. It tells unwatched of what can't be watched, whenever
 // that was tried again: now and then, so that somebody looks all the same.
-func (r *Reader) Changes(ctx context.Context, namespace string, others []schema.GroupVersionResource, unwatched func(schema.GroupVersionResource, error)) <-chan struct{} {
+func (c *Client) Changes(ctx context.Context, namespace string, others []schema.GroupVersionResource, unwatched func(schema.GroupVersionResource, error)) <-chan struct{} {
 	changed := make(chan struct{}, 1)
 	say := func() {
 		select {
@@ -27,10 +28,10 @@ func (r *Reader) Changes(ctx context.Context, namespace string, others []schema.
 	}
 	kinds := slices.Clone(others)
 	for _, kind := range wellknown.Kinds {
-		kinds = append(kinds, SourceKind(kind))
+		kinds = append(kinds, cluster.SourceKind(kind))
 	}
 	for _, kind := range kinds {
-		informer := metadatainformer.NewFilteredMetadataInformer(r.metadata, kind, namespace, 0, nil, nil).Informer()
+		informer := metadatainformer.NewFilteredMetadataInformer(c.metadata, kind, namespace, 0, nil, nil).Informer()
 		watchAny(ctx, informer, say, func(err error) {
 			if apierrors.IsForbidden(err) || apierrors.IsNotFound(err) || apierrors.IsMethodNotSupported(err) {
 				unwatched(kind, err)
@@ -63,7 +64,7 @@ func onlyVersion(object any) (any, error) {
 	if !ok {
 		return object, nil // the tombstone of a deletion that was missed
 	}
-	version := Reduce(&full.ObjectMeta)
+	version := cluster.Reduce(&full.ObjectMeta)
 	version.Labels = full.Labels
 	return &metav1.PartialObjectMetadata{ObjectMeta: version}, nil
 }

@@ -1,4 +1,4 @@
-package cluster
+package ask
 
 import (
 	"encoding/json"

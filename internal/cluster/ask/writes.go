@@ -1,4 +1,4 @@
-package cluster
+package ask
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 
+	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/snapshot"
 	"github.com/configpin/configpin/internal/wellknown"
 	"github.com/configpin/configpin/internal/workload"
@@ -18,55 +19,55 @@ import (
 
 // Patches writes workloads and sources, by patches and never whole: whatever a patch
 // doesn't name stays as it is.
-type Patches struct{ *Writer }
+type Patches struct{ *cluster.Writer }
 
 // NewPatches returns the Patches of the cluster at config. manager is the name that they
 // carry in managedFields.
 func NewPatches(config *rest.Config, manager string) (*Patches, error) {
-	writer, err := NewWriter(config, manager)
+	writer, err := cluster.NewWriter(config, manager)
 	return &Patches{writer}, err
 }
 
 // Apply writes operations to a workload. It fails with a conflict if the workload was
 // written since it had that resourceVersion.
-func (p *Patches) Apply(ctx context.Context, of Workload, resourceVersion string, operations []jsonpatch.Operation, dryRun bool) (Touched, error) {
+func (p *Patches) Apply(ctx context.Context, of cluster.Workload, resourceVersion string, operations []jsonpatch.Operation, dryRun bool) (cluster.Touched, error) {
 	all := append([]jsonpatch.Operation{jsonpatch.NewOperation("replace", "/metadata/resourceVersion", resourceVersion)}, operations...)
 	patch, err := json.Marshal(all)
 	if err != nil {
-		return Touched{}, fmt.Errorf("patching %s: %w", of, err)
+		return cluster.Touched{}, fmt.Errorf("patching %s: %w", of, err)
 	}
 	touched, err := p.Patch(ctx, of, types.JSONPatchType, patch, dryRun)
 	if err != nil {
-		return Touched{}, fmt.Errorf("patching %s: %w", of, err)
+		return cluster.Touched{}, fmt.Errorf("patching %s: %w", of, err)
 	}
 	return touched, nil
 }
 
 // Label sets labels, and takes those off whose value is nil.
-func (p *Patches) Label(ctx context.Context, of Workload, labels map[string]any, dryRun bool) (Touched, error) {
+func (p *Patches) Label(ctx context.Context, of cluster.Workload, labels map[string]any, dryRun bool) (cluster.Touched, error) {
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"labels": labels}})
 	if err != nil {
-		return Touched{}, fmt.Errorf("labelling %s: %w", of, err)
+		return cluster.Touched{}, fmt.Errorf("labelling %s: %w", of, err)
 	}
 	touched, err := p.Patch(ctx, of, types.MergePatchType, patch, dryRun)
 	if err != nil {
-		return Touched{}, fmt.Errorf("labelling %s: %w", of, err)
+		return cluster.Touched{}, fmt.Errorf("labelling %s: %w", of, err)
 	}
 	return touched, nil
 }
 
 // Probe has the API server say, by a dry run, what would become of a workload that is
 // created from JSON.
-func (p *Patches) Probe(ctx context.Context, kind *workload.Kind, namespace string, object []byte) (Touched, error) {
-	touched, err := p.Workload(ctx, kind, p.post(WorkloadKind(kind), namespace, object), true)
+func (p *Patches) Probe(ctx context.Context, kind *workload.Kind, namespace string, object []byte) (cluster.Touched, error) {
+	touched, err := p.Workload(ctx, kind, p.post(cluster.WorkloadKind(kind), namespace, object), true)
 	if err != nil {
-		return Touched{}, fmt.Errorf("trying a %s in namespace %s: %w", kind.Kind, namespace, err)
+		return cluster.Touched{}, fmt.Errorf("trying a %s in namespace %s: %w", kind.Kind, namespace, err)
 	}
 	return touched, nil
 }
 
 func (p *Patches) post(kind schema.GroupVersionResource, namespace string, object []byte) *rest.Request {
-	return At(p.API.Post(), kind, namespace).SetHeader("Content-Type", runtime.ContentTypeJSON).Body(object)
+	return cluster.At(p.API.Post(), kind, namespace).SetHeader("Content-Type", runtime.ContentTypeJSON).Body(object)
 }
 
 // Restore has a source hold what another object does, and keeps everything else of it.
@@ -74,7 +75,7 @@ func (p *Patches) post(kind schema.GroupVersionResource, namespace string, objec
 func (p *Patches) Restore(ctx context.Context, source, content snapshot.Object, dryRun bool) error {
 	patch, err := json.Marshal(restoring(source, content))
 	if err == nil {
-		request := At(p.API.Patch(types.MergePatchType), SourceKind(source.Kind), source.Namespace).Name(source.Name)
+		request := cluster.At(p.API.Patch(types.MergePatchType), cluster.SourceKind(source.Kind), source.Namespace).Name(source.Name)
 		err = p.source(ctx, source.Kind, request.Body(patch), dryRun)
 	}
 	if err != nil {
@@ -93,7 +94,7 @@ func (p *Patches) Create(ctx context.Context, source snapshot.Object, dryRun boo
 	}
 	body, err := json.Marshal(object)
 	if err == nil {
-		err = p.source(ctx, source.Kind, p.post(SourceKind(source.Kind), source.Namespace, body), dryRun)
+		err = p.source(ctx, source.Kind, p.post(cluster.SourceKind(source.Kind), source.Namespace, body), dryRun)
 	}
 	if err != nil {
 		return fmt.Errorf("creating %s %s/%s: %w", source.Kind, source.Namespace, source.Name, err)
@@ -103,9 +104,9 @@ func (p *Patches) Create(ctx context.Context, source snapshot.Object, dryRun boo
 
 // source sends a request to write a source.
 func (p *Patches) source(ctx context.Context, kind wellknown.Kind, request *rest.Request, dryRun bool) error {
-	_, _, err := Send(ctx, p.Signed(request, dryRun))
+	_, _, err := cluster.Send(ctx, p.Signed(request, dryRun))
 	if kind == wellknown.Secret {
-		return Discreet(err)
+		return cluster.Discreet(err)
 	}
 	return err
 }

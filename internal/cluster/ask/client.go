@@ -1,4 +1,11 @@
-package cluster
+// Package ask is what the kubectl plugin asks the cluster (client.go), waits for
+// (changes.go), and writes (writes.go), by the rights of whoever runs it. It is apart from
+// what the programs do: they have other rights, and none of these writes is linked into
+// them.
+//
+// It deliberately explains nothing: what an answer means is for packages inspect and cli
+// to say.
+package ask
 
 import (
 	"bytes"
@@ -15,22 +22,23 @@ import (
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 
+	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/snapshot"
 	"github.com/configpin/configpin/internal/wellknown"
 	"github.com/configpin/configpin/internal/workload"
 )
 
-// Reader reads objects, live, for somebody who looks once and goes. Unlike the
+// Client reads objects, as they are stored now, for somebody who looks once and goes. Unlike the
 // programs, it may be allowed to read some of them and not others: errors are those of
 // the API server (apierrors.IsForbidden).
-type Reader struct {
+type Client struct {
 	api      rest.Interface
 	metadata metadata.Interface
 }
 
-// NewReader returns a Reader of the cluster at config.
-func NewReader(config *rest.Config) (*Reader, error) {
-	api, err := Dial(config)
+// NewClient returns the Client of the cluster at config.
+func NewClient(config *rest.Config) (*Client, error) {
+	api, err := cluster.Dial(config)
 	if err != nil {
 		return nil, err
 	}
@@ -38,19 +46,19 @@ func NewReader(config *rest.Config) (*Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the cluster: %w", err)
 	}
-	return &Reader{api, client}, nil
+	return &Client{api, client}, nil
 }
 
 // Workload returns the JSON of a workload. It fails with NotFound where there is none.
-func (r *Reader) Workload(ctx context.Context, of Workload) (string, error) {
-	raw, err := r.One(ctx, WorkloadKind(of.Kind), of.Namespace, of.Name)
+func (c *Client) Workload(ctx context.Context, of cluster.Workload) (string, error) {
+	raw, err := c.One(ctx, cluster.WorkloadKind(of.Kind), of.Namespace, of.Name)
 	return string(raw), err
 }
 
 // One returns the JSON of an object; in no namespace if that is empty. It fails with
 // NotFound where there is none.
-func (r *Reader) One(ctx context.Context, kind schema.GroupVersionResource, namespace, name string) ([]byte, error) {
-	raw, _, err := Send(ctx, At(r.api.Get(), kind, namespace).Name(name))
+func (c *Client) One(ctx context.Context, kind schema.GroupVersionResource, namespace, name string) ([]byte, error) {
+	raw, _, err := cluster.Send(ctx, cluster.At(c.api.Get(), kind, namespace).Name(name))
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", kind.GroupResource(), err)
 	}
@@ -58,7 +66,7 @@ func (r *Reader) One(ctx context.Context, kind schema.GroupVersionResource, name
 }
 
 // May says whether a service account has a right. To ask that takes a right of its own.
-func (r *Reader) May(ctx context.Context, namespace, account string, what authorizationv1.ResourceAttributes) (bool, error) {
+func (c *Client) May(ctx context.Context, namespace, account string, what authorizationv1.ResourceAttributes) (bool, error) {
 	// As k8s.io/apiserver/pkg/authentication/serviceaccount names them.
 	user := "system:serviceaccount:" + namespace + ":" + account
 	review := authorizationv1.SubjectAccessReview{
@@ -73,7 +81,7 @@ func (r *Reader) May(ctx context.Context, namespace, account string, what author
 	if err != nil {
 		return false, fmt.Errorf("asking for the rights of %s: %w", user, err)
 	}
-	raw, _, err := Send(ctx, At(r.api.Post(), authorizationv1.SchemeGroupVersion.WithResource("subjectaccessreviews"), metav1.NamespaceAll).
+	raw, _, err := cluster.Send(ctx, cluster.At(c.api.Post(), authorizationv1.SchemeGroupVersion.WithResource("subjectaccessreviews"), metav1.NamespaceAll).
 		SetHeader("Content-Type", runtime.ContentTypeJSON).Body(body))
 	if err != nil {
 		return false, fmt.Errorf("asking for the rights of %s: %w", user, err)
@@ -87,38 +95,38 @@ func (r *Reader) May(ctx context.Context, namespace, account string, what author
 
 // Every returns the JSON of each object of a resource, in one namespace or in all. No
 // more than two pages of them are held. An error is the last that comes.
-func (r *Reader) Every(ctx context.Context, kind schema.GroupVersionResource, namespace string, wanted Selector) iter.Seq2[[]byte, error] {
-	return List[[]byte]{
-		API: r.api, Kind: kind, Namespace: namespace, Selector: wanted, Ahead: true,
+func (c *Client) Every(ctx context.Context, kind schema.GroupVersionResource, namespace string, wanted cluster.Selector) iter.Seq2[[]byte, error] {
+	return cluster.List[[]byte]{
+		API: c.api, Kind: kind, Namespace: namespace, Selector: wanted, Ahead: true,
 		Whole: func(element []byte) ([]byte, bool, error) { return bytes.Clone(element), true, nil },
 	}.All(ctx)
 }
 
 // Workloads returns the JSON of each workload of a kind.
-func (r *Reader) Workloads(ctx context.Context, kind *workload.Kind, namespace string, wanted Selector) iter.Seq2[[]byte, error] {
-	return r.Every(ctx, WorkloadKind(kind), namespace, wanted)
+func (c *Client) Workloads(ctx context.Context, kind *workload.Kind, namespace string, wanted cluster.Selector) iter.Seq2[[]byte, error] {
+	return c.Every(ctx, cluster.WorkloadKind(kind), namespace, wanted)
 }
 
 // Metadata returns the metadata of each source or snapshot of a kind, as far as it is
 // ours.
-func (r *Reader) Metadata(ctx context.Context, kind wellknown.Kind, namespace string, wanted Selector) iter.Seq2[snapshot.Object, error] {
-	return List[snapshot.Object]{
-		API: r.api, Kind: SourceKind(kind), Namespace: namespace, Selector: wanted, Ahead: true,
-		Metadata: func(m *metav1.ObjectMeta) (snapshot.Object, bool) { return OfMetadata(kind, m), true },
+func (c *Client) Metadata(ctx context.Context, kind wellknown.Kind, namespace string, wanted cluster.Selector) iter.Seq2[snapshot.Object, error] {
+	return cluster.List[snapshot.Object]{
+		API: c.api, Kind: cluster.SourceKind(kind), Namespace: namespace, Selector: wanted, Ahead: true,
+		Metadata: func(m *metav1.ObjectMeta) (snapshot.Object, bool) { return cluster.OfMetadata(kind, m), true },
 	}.All(ctx)
 }
 
 // Count estimates how many objects of a kind there are, sources and snapshots and all
 // others.
-func (r *Reader) Count(ctx context.Context, kind wellknown.Kind, namespace string) (int, error) {
+func (c *Client) Count(ctx context.Context, kind wellknown.Kind, namespace string) (int, error) {
 	nothing := func(*metav1.ObjectMeta) (struct{}, bool) { return struct{}{}, false }
-	return List[struct{}]{API: r.api, Kind: SourceKind(kind), Namespace: namespace, Metadata: nothing}.Count(ctx)
+	return cluster.List[struct{}]{API: c.api, Kind: cluster.SourceKind(kind), Namespace: namespace, Metadata: nothing}.Count(ctx)
 }
 
 // Namespaces are the names of those that a selector fits: not nil where there are none.
-func (r *Reader) Namespaces(ctx context.Context, wanted Selector) ([]string, error) {
+func (c *Client) Namespaces(ctx context.Context, wanted cluster.Selector) ([]string, error) {
 	names := []string{}
-	for element, err := range r.Every(ctx, Namespaces, metav1.NamespaceAll, wanted) {
+	for element, err := range c.Every(ctx, cluster.Namespaces, metav1.NamespaceAll, wanted) {
 		if err != nil {
 			return nil, err
 		}
@@ -128,8 +136,8 @@ func (r *Reader) Namespaces(ctx context.Context, wanted Selector) ([]string, err
 }
 
 // NamespaceEnabled says whether a namespace opts in what is written in it.
-func (r *Reader) NamespaceEnabled(ctx context.Context, name string) (bool, error) {
-	raw, err := r.One(ctx, Namespaces, metav1.NamespaceAll, name)
+func (c *Client) NamespaceEnabled(ctx context.Context, name string) (bool, error) {
+	raw, err := c.One(ctx, cluster.Namespaces, metav1.NamespaceAll, name)
 	if err != nil {
 		return false, err
 	}
