@@ -43,6 +43,7 @@ type dialect[One, Many any] struct {
 	read  func(One) (snapshot.Object, error)
 	write func(snapshot.Object) One
 	items func(Many) (items []One, following string)
+	told  func(error) error // of what is answered to a write, if not all
 }
 
 func (d dialect[One, Many]) access() access {
@@ -52,15 +53,16 @@ func (d dialect[One, Many]) access() access {
 		}
 		return d.read(found)
 	}
+	written := func(found One, err error) (snapshot.Object, error) { return read(found, d.told(err)) }
 	return access{
 		get: func(ctx context.Context, namespace, name string) (snapshot.Object, error) {
 			return read(d.in(namespace).Get(ctx, name, metav1.GetOptions{}))
 		},
 		create: func(ctx context.Context, object snapshot.Object) (snapshot.Object, error) {
-			return read(d.in(object.Namespace).Create(ctx, d.write(object), metav1.CreateOptions{FieldManager: wellknown.FieldManager}))
+			return written(d.in(object.Namespace).Create(ctx, d.write(object), metav1.CreateOptions{FieldManager: wellknown.FieldManager}))
 		},
 		patch: func(ctx context.Context, namespace, name string, patch []byte) (snapshot.Object, error) {
-			return read(d.in(namespace).Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: wellknown.FieldManager}))
+			return written(d.in(namespace).Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: wellknown.FieldManager}))
 		},
 		list: func(ctx context.Context, namespace string, options metav1.ListOptions) ([]snapshot.Object, string, error) {
 			found, err := d.in(namespace).List(ctx, options)
@@ -77,9 +79,9 @@ func (d dialect[One, Many]) access() access {
 			return objects, following, nil
 		},
 		remove: func(ctx context.Context, object snapshot.Object) error {
-			return d.in(object.Namespace).Delete(ctx, object.Name, metav1.DeleteOptions{
+			return d.told(d.in(object.Namespace).Delete(ctx, object.Name, metav1.DeleteOptions{
 				Preconditions: &metav1.Preconditions{UID: ptr.To(types.UID(object.UID)), ResourceVersion: &object.ResourceVersion},
-			})
+			}))
 		},
 	}
 }
@@ -94,6 +96,7 @@ func configMaps(client corev1client.ConfigMapsGetter) access {
 		items: func(list *corev1.ConfigMapList) ([]*corev1.ConfigMap, string) {
 			return pointers(list.Items), list.Continue
 		},
+		told: func(err error) error { return err },
 	}.access()
 }
 
@@ -102,7 +105,7 @@ var errNoKey = errors.New("the key of the digests isn't known yet")
 
 // secrets reads each Secret with the key as it is then.
 func secrets(client corev1client.SecretsGetter, key func() *hashing.Key) access {
-	plain := dialect[*corev1.Secret, *corev1.SecretList]{
+	return dialect[*corev1.Secret, *corev1.SecretList]{
 		in: func(namespace string) typed[*corev1.Secret, *corev1.SecretList] { return client.Secrets(namespace) },
 		read: func(found *corev1.Secret) (snapshot.Object, error) {
 			now := key()
@@ -115,20 +118,8 @@ func secrets(client corev1client.SecretsGetter, key func() *hashing.Key) access 
 		items: func(list *corev1.SecretList) ([]*corev1.Secret, string) {
 			return pointers(list.Items), list.Continue
 		},
+		told: Discreet,
 	}.access()
-	return access{
-		get:  plain.get,
-		list: plain.list,
-		create: func(ctx context.Context, object snapshot.Object) (snapshot.Object, error) {
-			created, err := plain.create(ctx, object)
-			return created, Discreet(err)
-		},
-		patch: func(ctx context.Context, namespace, name string, patch []byte) (snapshot.Object, error) {
-			patched, err := plain.patch(ctx, namespace, name, patch)
-			return patched, Discreet(err)
-		},
-		remove: func(ctx context.Context, object snapshot.Object) error { return Discreet(plain.remove(ctx, object)) },
-	}
 }
 
 // Discreet takes from an answer about a Secret what it may say of its content: a

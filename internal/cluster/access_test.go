@@ -1,12 +1,10 @@
 package cluster
 
 import (
-	"net/http"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
@@ -37,15 +35,4 @@ func TestOnlyWhatWasReadIsDeleted(t *testing.T) {
 			assert.Equal(t, "7", *asked.ResourceVersion)
 		})
 	}
-}
-
-// TestDeletingIsDiscreet: who refuses to delete a Secret saw what it holds.
-func TestDeletingIsDiscreet(t *testing.T) {
-	client := fake.NewClientset()
-	client.PrependReactor("delete", "secrets", func(clienttesting.Action) (bool, runtime.Object, error) {
-		return true, nil, &apierrors.StatusError{ErrStatus: metav1.Status{Code: http.StatusTeapot, Message: "hunter2 is no password"}}
-	})
-	objects := NewObjects(client.CoreV1(), Scope{Namespaces: Everywhere, Secrets: Everywhere}, func() *hashing.Key { return testKey(t, 1) })
-	err := objects.Remove(t.Context(), snapshot.Object{Kind: wellknown.Secret, Namespace: "shop", Name: "db-1"})
-	require.EqualError(t, err, "deleting secret shop/db-1: the API server refuses it (418): see the rights, quotas and policies of the namespace")
 }

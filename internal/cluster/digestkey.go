@@ -1,11 +1,9 @@
 package cluster
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -41,9 +39,13 @@ type DigestKey struct {
 	// Changed, if set, is called when there is another key than before.
 	Changed func()
 
-	key   atomic.Pointer[hashing.Key]
-	mutex sync.Mutex
-	bytes []byte // of the key, to put it back
+	known atomic.Pointer[knownKey]
+}
+
+// knownKey is a key, and its bytes, to put it back.
+type knownKey struct {
+	key   *hashing.Key
+	bytes []byte
 }
 
 // NewDigestKey returns the DigestKey of the programs in a namespace, not watching
@@ -54,21 +56,24 @@ func NewDigestKey(config *rest.Config, namespace string) (*DigestKey, error) {
 		return nil, fmt.Errorf("connecting to the cluster: %w", err)
 	}
 	d := &DigestKey{secrets: client, namespace: namespace}
-	d.informer = coreinformers.NewFilteredSecretInformer(plainClient{client}, namespace, 0, cache.Indexers{}, func(options *metav1.ListOptions) {
+	plain := struct {
+		kubernetes.Interface
+		ListsFirst
+	}{Interface: client}
+	d.informer = coreinformers.NewFilteredSecretInformer(plain, namespace, 0, cache.Indexers{}, func(options *metav1.ListOptions) {
 		options.FieldSelector = fields.OneTermEqualSelector(metav1.ObjectNameField, wellknown.DigestKeySecret).String()
 	})
 	return d, nil
 }
 
-// plainClient is as plainMetadata.
-type plainClient struct{ kubernetes.Interface }
-
-// IsWatchListSemanticsUnSupported is as that of plainMetadata.
-func (plainClient) IsWatchListSemanticsUnSupported() bool { return true }
-
 // Key is the key, or nil while it isn't known. Once it is, one that is lost stays in
 // use until there is another.
-func (d *DigestKey) Key() *hashing.Key { return d.key.Load() }
+func (d *DigestKey) Key() *hashing.Key {
+	if known := d.known.Load(); known != nil {
+		return known.key
+	}
+	return nil
+}
 
 // Loaded returns why there is no key. Nobody who has no DigestKey needs one.
 func (d *DigestKey) Loaded() error {
@@ -125,11 +130,8 @@ func (d *DigestKey) take(ctx context.Context, secret *corev1.Secret) {
 		log.Error(err, "Ignoring the key of Secrets' digests; delete the Secret to have one made")
 		return
 	}
-	d.mutex.Lock()
-	d.bytes = bytes
-	d.mutex.Unlock()
-	before := d.key.Swap(key)
-	if before == nil || before.ID() == key.ID() {
+	before := d.known.Swap(&knownKey{key, bytes})
+	if before == nil || before.key.ID() == key.ID() {
 		return
 	}
 	log.Info("The key of Secrets' digests is another one: new contents get names by it, and what is pinned stays")
@@ -141,12 +143,10 @@ func (d *DigestKey) take(ctx context.Context, secret *corev1.Secret) {
 // make creates the Secret: with the key that is in use, or with a new one. Of
 // several that do so at once, one succeeds, and the others learn of its key.
 func (d *DigestKey) make(ctx context.Context) error {
-	d.mutex.Lock()
-	key := bytes.Clone(d.bytes)
-	d.mutex.Unlock()
-	if key == nil {
-		key = make([]byte, hashing.KeySize)
-		_, _ = rand.Read(key) // never fails
+	key := make([]byte, hashing.KeySize)
+	_, _ = rand.Read(key) // never fails
+	if known := d.known.Load(); known != nil {
+		key = known.bytes
 	}
 	_, err := d.secrets.CoreV1().Secrets(d.namespace).Create(ctx, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Name: wellknown.DigestKeySecret},

@@ -23,8 +23,8 @@ import (
 // Objects reads and writes sources and snapshots, live: every read asks the API
 // server for what is stored now. It is safe for concurrent use.
 type Objects struct {
+	Scope
 	kinds   map[wellknown.Kind]access
-	scope   Scope
 	shared  sharing             // reads that are under way
 	reading *semaphore.Weighted // of single objects; whoever has one waits for no other
 	listing *semaphore.Weighted // of pages of snapshots with what they hold
@@ -50,7 +50,7 @@ func NewObjects(client contents, scope Scope, key func() *hashing.Key) *Objects 
 			wellknown.ConfigMap: configMaps(client),
 			wellknown.Secret:    secrets(client, key),
 		},
-		scope:   scope,
+		Scope:   scope,
 		reading: semaphore.NewWeighted(maxReading),
 		listing: semaphore.NewWeighted(maxListing),
 	}
@@ -60,11 +60,6 @@ func NewObjects(client contents, scope Scope, key func() *hashing.Key) *Objects 
 type contents interface {
 	corev1client.ConfigMapsGetter
 	corev1client.SecretsGetter
-}
-
-// Serves says whether objects of kind are read at all in a namespace.
-func (o *Objects) Serves(kind wellknown.Kind, namespace string) bool {
-	return o.scope.Serves(kind, namespace)
 }
 
 // Read returns an object, or false if there is none. Its maps may be shared with

@@ -23,33 +23,16 @@ type Scope struct {
 
 // Of are the namespaces in which sources of a kind are served.
 func (s Scope) Of(kind wellknown.Kind) []string {
-	switch kind {
-	case wellknown.ConfigMap:
-		return s.Namespaces
-	case wellknown.Secret:
-		return s.Secrets
-	default:
-		return nil
-	}
+	return map[wellknown.Kind][]string{wellknown.ConfigMap: s.Namespaces, wellknown.Secret: s.Secrets}[kind]
 }
 
 // Serves says whether sources of a kind are served in a namespace.
 func (s Scope) Serves(kind wellknown.Kind, namespace string) bool {
-	return covers(s.Of(kind), namespace)
-}
-
-// covers says whether a list of namespaces holds one.
-func covers(namespaces []string, namespace string) bool {
-	return slices.Contains(namespaces, metav1.NamespaceAll) || slices.Contains(namespaces, namespace)
+	served := s.Of(kind)
+	return slices.Contains(served, metav1.NamespaceAll) || slices.Contains(served, namespace)
 }
 
 // KindsIn are the kinds of sources that are served in a namespace, or in all.
 func (s Scope) KindsIn(namespace string) []wellknown.Kind {
-	var served []wellknown.Kind
-	for _, kind := range wellknown.Kinds {
-		if s.Serves(kind, namespace) {
-			served = append(served, kind)
-		}
-	}
-	return served
+	return slices.DeleteFunc(slices.Clone(wellknown.Kinds), func(kind wellknown.Kind) bool { return !s.Serves(kind, namespace) })
 }

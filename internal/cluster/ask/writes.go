@@ -32,26 +32,22 @@ func NewPatches(config *rest.Config, manager string) (*Patches, error) {
 // written since it had that resourceVersion.
 func (p *Patches) Apply(ctx context.Context, of cluster.Workload, resourceVersion string, operations []jsonpatch.Operation, dryRun bool) (cluster.Touched, error) {
 	all := append([]jsonpatch.Operation{jsonpatch.NewOperation("replace", "/metadata/resourceVersion", resourceVersion)}, operations...)
-	patch, err := json.Marshal(all)
-	if err != nil {
-		return cluster.Touched{}, fmt.Errorf("patching %s: %w", of, err)
-	}
-	touched, err := p.Patch(ctx, of, types.JSONPatchType, patch, dryRun)
-	if err != nil {
-		return cluster.Touched{}, fmt.Errorf("patching %s: %w", of, err)
-	}
-	return touched, nil
+	return p.patch(ctx, "patching", of, types.JSONPatchType, all, dryRun)
 }
 
 // Label sets labels, and takes those off whose value is nil.
 func (p *Patches) Label(ctx context.Context, of cluster.Workload, labels map[string]any, dryRun bool) (cluster.Touched, error) {
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"labels": labels}})
-	if err != nil {
-		return cluster.Touched{}, fmt.Errorf("labelling %s: %w", of, err)
+	patch := map[string]any{"metadata": map[string]any{"labels": labels}}
+	return p.patch(ctx, "labelling", of, types.MergePatchType, patch, dryRun)
+}
+
+func (p *Patches) patch(ctx context.Context, doing string, of cluster.Workload, how types.PatchType, patch any, dryRun bool) (touched cluster.Touched, err error) {
+	body, err := json.Marshal(patch)
+	if err == nil {
+		touched, err = p.Patch(ctx, of, how, body, dryRun)
 	}
-	touched, err := p.Patch(ctx, of, types.MergePatchType, patch, dryRun)
 	if err != nil {
-		return cluster.Touched{}, fmt.Errorf("labelling %s: %w", of, err)
+		return cluster.Touched{}, fmt.Errorf("%s %s: %w", doing, of, err)
 	}
 	return touched, nil
 }
@@ -73,15 +69,9 @@ func (p *Patches) post(kind schema.GroupVersionResource, namespace string, objec
 // Restore has a source hold what another object does, and keeps everything else of it.
 // It fails with a conflict if the source was written since it was read.
 func (p *Patches) Restore(ctx context.Context, source, content snapshot.Object, dryRun bool) error {
-	patch, err := json.Marshal(restoring(source, content))
-	if err == nil {
-		request := cluster.At(p.API.Patch(types.MergePatchType), cluster.SourceKind(source.Kind), source.Namespace).Name(source.Name)
-		err = p.source(ctx, source.Kind, request.Body(patch), dryRun)
-	}
-	if err != nil {
-		return fmt.Errorf("restoring %s %s/%s: %w", source.Kind, source.Namespace, source.Name, err)
-	}
-	return nil
+	patch, _ := json.Marshal(restoring(source, content)) // text and bytes always marshal
+	request := cluster.At(p.API.Patch(types.MergePatchType), cluster.SourceKind(source.Kind), source.Namespace).Name(source.Name)
+	return p.source(ctx, "restoring", source, request.Body(patch), dryRun)
 }
 
 // Create creates a source. It fails with AlreadyExists if there is one.
@@ -92,23 +82,20 @@ func (p *Patches) Create(ctx context.Context, source snapshot.Object, dryRun boo
 	if source.Kind == wellknown.Secret {
 		object = secret
 	}
-	body, err := json.Marshal(object)
-	if err == nil {
-		err = p.source(ctx, source.Kind, p.post(cluster.SourceKind(source.Kind), source.Namespace, body), dryRun)
-	}
-	if err != nil {
-		return fmt.Errorf("creating %s %s/%s: %w", source.Kind, source.Namespace, source.Name, err)
-	}
-	return nil
+	body, _ := json.Marshal(object) // text and bytes always marshal
+	return p.source(ctx, "creating", source, p.post(cluster.SourceKind(source.Kind), source.Namespace, body), dryRun)
 }
 
 // source sends a request to write a source.
-func (p *Patches) source(ctx context.Context, kind wellknown.Kind, request *rest.Request, dryRun bool) error {
+func (p *Patches) source(ctx context.Context, doing string, source snapshot.Object, request *rest.Request, dryRun bool) error {
 	_, _, err := cluster.Send(ctx, p.Signed(request, dryRun))
-	if kind == wellknown.Secret {
-		return cluster.Discreet(err)
+	if source.Kind == wellknown.Secret {
+		err = cluster.Discreet(err)
 	}
-	return err
+	if err != nil {
+		return fmt.Errorf("%s %s %s/%s: %w", doing, source.Kind, source.Namespace, source.Name, err)
+	}
+	return nil
 }
 
 // restoring is a merge patch that makes of what a source holds another content.

@@ -17,63 +17,37 @@ import (
 )
 
 // optedIn knows the namespaces that opt in what is written in them.
-type optedIn interface {
-	start(ctx context.Context)
-	synced() bool
-	watch() *watch // nil where there is none
-	list(ctx context.Context) (found, unknown []string, err error)
+type optedIn struct {
+	// all watches all that there are: nothing is asked for while none is opted in. It is
+	// nil where some are asked for: who may read no others can't watch any.
+	all *watch
+
+	client metadata.Interface
+	some   []string
 }
 
-func newOptedIn(client metadata.Interface, namespaces []string) (optedIn, error) {
+func newOptedIn(client metadata.Interface, namespaces []string) (*optedIn, error) {
 	if !slices.Equal(namespaces, cluster.Everywhere) {
-		return askedNamespaces{client, namespaces}, nil
+		return &optedIn{client: client, some: namespaces}, nil
 	}
-	informer := metadatainformer.NewFilteredMetadataInformer(plainMetadata{client}, cluster.Namespaces, "", 0, cache.Indexers{}, func(options *metav1.ListOptions) {
+	plain := struct {
+		metadata.Interface
+		cluster.ListsFirst
+	}{Interface: client}
+	informer := metadatainformer.NewFilteredMetadataInformer(plain, cluster.Namespaces, "", 0, cache.Indexers{}, func(options *metav1.ListOptions) {
 		options.LabelSelector = wellknown.Enabled + "=" + wellknown.True
 	}).Informer()
 	all, err := newWatch(informer, cluster.Namespaces.Resource, metav1.NamespaceAll)
-	return watchedNamespaces{all}, err
+	return &optedIn{all: all}, err
 }
 
-// watchedNamespaces watches all that there are. Nothing is asked for while none is
-// opted in.
-type watchedNamespaces struct{ all *watch }
-
-func (w watchedNamespaces) start(ctx context.Context) { go w.all.RunWithContext(ctx) }
-
-func (w watchedNamespaces) synced() bool { return w.all.HasSynced() }
-
-func (w watchedNamespaces) watch() *watch { return w.all }
-
-func (w watchedNamespaces) list(context.Context) (found, unknown []string, err error) {
-	return w.all.GetStore().ListKeys(), nil, nil
-}
-
-// plainMetadata has its informers list before they watch, whatever the API server is
-// able to: the right to list is needed for older ones, and a right that is used on some
-// of them alone can't be told from one too many.
-type plainMetadata struct{ metadata.Interface }
-
-// IsWatchListSemanticsUnSupported is asked by client-go's reflector
-// (k8s.io/client-go/util/watchlist).
-func (plainMetadata) IsWatchListSemanticsUnSupported() bool { return true }
-
-// askedNamespaces asks for each of some: who may read no others can't watch any.
-type askedNamespaces struct {
-	client     metadata.Interface
-	namespaces []string
-}
-
-func (askedNamespaces) start(context.Context) {}
-
-func (askedNamespaces) synced() bool { return true }
-
-func (askedNamespaces) watch() *watch { return nil }
-
-func (a askedNamespaces) list(ctx context.Context) (found, unknown []string, err error) {
+func (o *optedIn) list(ctx context.Context) (found, unknown []string, err error) {
+	if o.all != nil {
+		return o.all.GetStore().ListKeys(), nil, nil
+	}
 	var failed []error
-	for _, name := range a.namespaces {
-		namespace, err := a.client.Resource(cluster.Namespaces).Get(ctx, name, metav1.GetOptions{})
+	for _, name := range o.some {
+		namespace, err := o.client.Resource(cluster.Namespaces).Get(ctx, name, metav1.GetOptions{})
 		switch {
 		case apierrors.IsNotFound(err):
 		case apierrors.IsForbidden(err): // it was deleted with its Roles, most likely

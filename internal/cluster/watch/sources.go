@@ -3,7 +3,6 @@ package watch
 import (
 	"context"
 	"fmt"
-	"iter"
 	"maps"
 	"strings"
 	"sync"
@@ -27,12 +26,12 @@ import (
 // there are, and from whoever reads the sources, what they hold now. Its memory
 // doesn't depend on the size of contents. It is safe for concurrent use.
 type Sources struct {
-	client    metadata.Interface
-	api       rest.Interface
-	informers map[wellknown.Kind]watches
-	key       func() *hashing.Key
+	watches[wellknown.Kind]
+	client metadata.Interface
+	api    rest.Interface
+	key    func() *hashing.Key
 
-	redigests redigests
+	redigests sync.Map // of snapshots, by their UIDs
 
 	mutex    sync.RWMutex
 	currents map[cluster.Key]Current
@@ -55,24 +54,15 @@ func NewSources(config *rest.Config, scope cluster.Scope, key func() *hashing.Ke
 	if err != nil {
 		return nil, err
 	}
-	s := &Sources{
-		client:    client,
-		api:       api,
-		informers: map[wellknown.Kind]watches{},
-		key:       key,
-		currents:  map[cluster.Key]Current{},
-	}
+	s := &Sources{client: client, api: api, key: key, currents: map[cluster.Key]Current{}}
 	for _, kind := range wellknown.Kinds {
-		s.informers[kind] = watches{}
-		for _, namespace := range scope.Of(kind) {
+		err := s.add(kind, kind.Resource(), scope.Of(kind), func(namespace string) (cache.SharedIndexInformer, error) {
 			informer := metadatainformer.NewFilteredMetadataInformer(client, cluster.SourceKind(kind), namespace, 0,
 				cache.Indexers{bySource: snapshotsOf(kind)}, nil).Informer()
-			if err := informer.SetTransform(onlyOurs); err != nil {
-				return nil, fmt.Errorf("watching %s: %w", kind.Resource(), err)
-			}
-			if s.informers[kind][namespace], err = newWatch(informer, kind.Resource(), namespace); err != nil {
-				return nil, fmt.Errorf("watching %s: %w", kind.Resource(), err)
-			}
+			return informer, informer.SetTransform(onlyOurs)
+		})
+		if err != nil {
+			return nil, err
 		}
 	}
 	return s, nil
@@ -105,73 +95,18 @@ func snapshotsOf(kind wellknown.Kind) cache.IndexFunc {
 // OnChange calls f with the metadata of every object that comes, changes or
 // goes. It must be called before Start.
 func (s *Sources) OnChange(f func(snapshot.Object)) error {
-	for kind, informer := range s.all() {
-		changed := func(e event) {
-			m, ok := metaOf(e.object())
-			if !ok {
-				return
-			}
-			if e.after == nil {
-				s.redigests.forget(string(m.GetUID()))
-			}
-			f(snapshot.FromMetadata(kind, m))
+	return s.onEvents(func(kind wellknown.Kind, e event, m metav1.Object) {
+		if e.after == nil {
+			s.redigests.Delete(string(m.GetUID()))
 		}
-		if err := onEvents(informer, changed); err != nil {
-			return fmt.Errorf("watching %s: %w", kind.Resource(), err)
-		}
-	}
-	return nil
+		f(snapshot.FromMetadata(kind, m))
+	})
 }
-
-// all are the watches, each with what it watches.
-func (s *Sources) all() iter.Seq2[wellknown.Kind, *watch] {
-	return func(yield func(wellknown.Kind, *watch) bool) {
-		for kind, watches := range s.informers {
-			for _, informer := range watches {
-				if !yield(kind, informer) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// Start watches until ctx ends.
-func (s *Sources) Start(ctx context.Context) error {
-	for _, informer := range s.all() {
-		go informer.RunWithContext(ctx)
-	}
-	<-ctx.Done()
-	return nil
-}
-
-// NeedLeaderElection lets every replica watch, so that a new leader knows at
-// once what there is.
-func (s *Sources) NeedLeaderElection() bool { return false }
 
 // Synced says whether all that there was at the start is known, as far as it may be
 // read, and can be told apart.
 func (s *Sources) Synced() bool {
-	if len(s.informers[wellknown.Secret]) > 0 && s.key() == nil {
-		return false
-	}
-	for _, watch := range s.all() {
-		if !watch.settled() {
-			return false
-		}
-	}
-	return true
-}
-
-// Waiting says what isn't known yet of what there was at the start, and why.
-func (s *Sources) Waiting() []string {
-	return allWaiting(func(yield func(*watch) bool) {
-		for _, w := range s.all() {
-			if !yield(w) {
-				return
-			}
-		}
-	})
+	return (len(s.of[wellknown.Secret]) == 0 || s.key() != nil) && s.watches.Synced()
 }
 
 // All returns the metadata of all sources and snapshots that are known.
@@ -188,15 +123,11 @@ func (s *Sources) All() []snapshot.Object {
 // Metadata returns what is known of an object: its metadata, as far as it is
 // ours. It may be behind what is stored.
 func (s *Sources) Metadata(key cluster.Key) (snapshot.Object, bool) {
-	informer := s.informers[key.Kind].of(key.Namespace)
-	if informer == nil {
+	found, known := s.known(key.Kind, key.Namespace, key.Name).(*metav1.PartialObjectMetadata)
+	if !known {
 		return snapshot.Object{}, false
 	}
-	found, exists, err := informer.GetStore().GetByKey(key.Namespace + "/" + key.Name)
-	if err != nil || !exists {
-		return snapshot.Object{}, false
-	}
-	return snapshot.FromMetadata(key.Kind, found.(*metav1.PartialObjectMetadata)), true
+	return snapshot.FromMetadata(key.Kind, found), true
 }
 
 // Exists says, live, whether there is an object.
@@ -217,16 +148,8 @@ func (s *Sources) Exists(ctx context.Context, key cluster.Key) (bool, error) {
 // KnownSnapshots returns the metadata of what claims to be a snapshot of a
 // source, as far as the watch has seen.
 func (s *Sources) KnownSnapshots(source cluster.Key) []snapshot.Object {
-	informer := s.informers[source.Kind].of(source.Namespace)
-	if informer == nil {
-		return nil
-	}
-	found, err := informer.GetIndexer().ByIndex(bySource, source.String())
-	if err != nil {
-		return nil // there is no such index: never, it is made with the informer
-	}
-	known := make([]snapshot.Object, 0, len(found))
-	for _, object := range found {
+	var known []snapshot.Object
+	for _, object := range s.indexed(source.Kind, source) {
 		known = append(known, snapshot.FromMetadata(source.Kind, object.(*metav1.PartialObjectMetadata)))
 	}
 	return known
@@ -342,7 +265,7 @@ func (s *Sources) Tell(namespace string, of *pin.Case) (unknown map[refs.Target]
 // fact is what is known of an object. It isn't ready while something has to be read
 // before it can be told what a source holds, or whether a snapshot is that.
 func (s *Sources) fact(key cluster.Key) (fact pin.Fact, ready bool) {
-	switch watch := s.informers[key.Kind].of(key.Namespace); {
+	switch watch := s.seeing(key.Kind, key.Namespace); {
 	case watch == nil:
 		return pin.Fact{Role: pin.Unserved}, true
 	case watch.hidden():
@@ -380,7 +303,7 @@ func (s *Sources) Unread(object snapshot.Object) bool {
 		return true
 	}
 	of, _, claimed := snapshot.Claimed(object)
-	if !claimed || !snapshot.Rekeyed(object, key) || s.redigests.of(object.UID).key == key.ID() {
+	if !claimed || !snapshot.Rekeyed(object, key) || s.redigest(object).key == key.ID() {
 		return false
 	}
 	source, found := s.Metadata(cluster.Key{Namespace: object.Namespace, Target: refs.Target{Kind: object.Kind, Name: of}})
@@ -394,8 +317,18 @@ func (s *Sources) digest(object snapshot.Object, claimed string) (digest string,
 	if object.Kind != wellknown.Secret || !snapshot.Rekeyed(object, s.key()) {
 		return claimed, true
 	}
-	found := s.redigests.of(object.UID)
+	found := s.redigest(object)
 	return found.digest, found == redigest{} || found.digest != ""
+}
+
+// redigest is the digest, by a present key, of a snapshot that was made with another: it
+// had to be read. It is empty if the snapshot isn't what it claims.
+type redigest struct{ digest, key string }
+
+func (s *Sources) redigest(object snapshot.Object) redigest {
+	found, _ := s.redigests.Load(object.UID)
+	read, _ := found.(redigest)
+	return read
 }
 
 // SetRead says what was found when a snapshot was read.
@@ -404,5 +337,5 @@ func (s *Sources) SetRead(object snapshot.Object) {
 	if _, digest, verified := snapshot.Verified(object); verified {
 		found.digest = digest
 	}
-	s.redigests.set(object.UID, found)
+	s.redigests.Store(object.UID, found)
 }

@@ -60,7 +60,7 @@ func Offered(labels map[string]string) bool {
 func (w *Workloads) unlabelled(ctx context.Context, namespace string, wanted func(*metav1.ObjectMeta) bool) ([]cluster.Workload, error) {
 	var found []cluster.Workload
 	var failed []error
-	for kind := range w.informers {
+	for kind := range w.of {
 		unlabelled := cluster.List[cluster.Workload]{
 			API:       w.writer.API,
 			Kind:      cluster.WorkloadKind(kind),

@@ -10,6 +10,7 @@ package watch
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"slices"
 	"sync/atomic"
@@ -19,6 +20,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/configpin/configpin/internal/cluster"
 )
 
 // bySource is the index by what an object is a snapshot of, or refers to.
@@ -89,28 +92,111 @@ func plainly(err error) string {
 	return err.Error()
 }
 
-// allWaiting says what watches don't know yet, sorted.
-func allWaiting(watches iter.Seq[*watch]) []string {
+// watches are those of some kinds.
+type watches[K comparable] struct {
+	// of is the watch of a kind that sees a namespace. One of NamespaceAll sees all.
+	of map[K]map[string]*watch
+
+	beside []*watch // of something else
+}
+
+// add begins to know a kind in some namespaces. The informers that are made don't run yet.
+func (w *watches[K]) add(kind K, resource string, namespaces []string, informer func(namespace string) (cache.SharedIndexInformer, error)) error {
+	if w.of == nil {
+		w.of = map[K]map[string]*watch{}
+	}
+	w.of[kind] = map[string]*watch{}
+	for _, namespace := range namespaces {
+		made, err := informer(namespace)
+		if err == nil {
+			w.of[kind][namespace], err = newWatch(made, resource, namespace)
+		}
+		if err != nil {
+			return fmt.Errorf("watching %s: %w", resource, err)
+		}
+	}
+	return nil
+}
+
+// seeing is the watch of a kind that sees a namespace, or nil.
+func (w *watches[K]) seeing(kind K, namespace string) *watch {
+	if everywhere := w.of[kind][metav1.NamespaceAll]; everywhere != nil {
+		return everywhere
+	}
+	return w.of[kind][namespace]
+}
+
+// known is what is known of an object, or nil.
+func (w *watches[K]) known(kind K, namespace, name string) any {
+	watch := w.seeing(kind, namespace)
+	if watch == nil {
+		return nil
+	}
+	found, _, _ := watch.GetStore().GetByKey(namespace + "/" + name) // never fails
+	return found
+}
+
+// indexed are the objects of a kind that a source is in the index of.
+func (w *watches[K]) indexed(kind K, source cluster.Key) []any {
+	watch := w.seeing(kind, source.Namespace)
+	if watch == nil {
+		return nil
+	}
+	found, _ := watch.GetIndexer().ByIndex(bySource, source.String()) // the index is made with the informer
+	return found
+}
+
+// all are the watches of the kinds.
+func (w *watches[K]) all() iter.Seq2[K, *watch] {
+	return func(yield func(K, *watch) bool) {
+		for kind, watches := range w.of {
+			for _, watch := range watches {
+				if !yield(kind, watch) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// each are all the watches.
+func (w *watches[K]) each() []*watch {
+	each := slices.Clone(w.beside)
+	for _, watch := range w.all() {
+		each = append(each, watch)
+	}
+	return each
+}
+
+// Start watches until ctx ends.
+func (w *watches[K]) Start(ctx context.Context) error {
+	for _, watch := range w.each() {
+		go watch.RunWithContext(ctx)
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// NeedLeaderElection lets every replica watch, so that a new leader knows at
+// once what there is.
+func (w *watches[K]) NeedLeaderElection() bool { return false }
+
+// Synced says whether all that there was at the start is known, as far as it may be
+// read.
+func (w *watches[K]) Synced() bool {
+	return !slices.ContainsFunc(w.each(), func(w *watch) bool { return !w.settled() })
+}
+
+// Waiting says what isn't known yet of what there was at the start, and why.
+func (w *watches[K]) Waiting() []string {
 	var all []string
-	for w := range watches {
-		if waiting := w.waiting(); waiting != "" {
+	for _, watch := range w.each() {
+		if waiting := watch.waiting(); waiting != "" {
 			all = append(all, waiting)
 		}
 	}
 	slices.Sort(all)
 	return all
-}
-
-// watches are those of one kind, by the namespace that each watches. One of
-// NamespaceAll watches all.
-type watches map[string]*watch
-
-// of is the watch that sees a namespace, or nil.
-func (w watches) of(namespace string) *watch {
-	if everywhere := w[metav1.NamespaceAll]; everywhere != nil {
-		return everywhere
-	}
-	return w[namespace]
 }
 
 // event is what a watch saw: an object that came (before is nil), changed, or
@@ -121,22 +207,28 @@ type event struct {
 	initial       bool
 }
 
-// object is the last that was seen of it.
-func (e event) object() any {
-	if e.after == nil {
-		return e.before
+// onEvents calls f with every event, and the metadata that was seen last of its object.
+func (w *watches[K]) onEvents(f func(kind K, e event, m metav1.Object)) error {
+	for kind, watch := range w.all() {
+		tell := func(e event) {
+			last := e.after
+			if last == nil {
+				last = e.before
+			}
+			if m, ok := metaOf(last); ok {
+				f(kind, e, m)
+			}
+		}
+		_, err := watch.AddEventHandler(cache.ResourceEventHandlerDetailedFuncs{
+			AddFunc:    func(object any, initial bool) { tell(event{after: object, initial: initial}) },
+			UpdateFunc: func(before, after any) { tell(event{before: before, after: after}) },
+			DeleteFunc: func(object any) { tell(event{before: object}) },
+		})
+		if err != nil {
+			return fmt.Errorf("watching %s: %w", watch.resource, err)
+		}
 	}
-	return e.after
-}
-
-// onEvents calls f with every event.
-func onEvents(informer cache.SharedIndexInformer, f func(event)) error {
-	_, err := informer.AddEventHandler(cache.ResourceEventHandlerDetailedFuncs{
-		AddFunc:    func(object any, initial bool) { f(event{after: object, initial: initial}) },
-		UpdateFunc: func(before, after any) { f(event{before: before, after: after}) },
-		DeleteFunc: func(object any) { f(event{before: object}) },
-	})
-	return err
+	return nil
 }
 
 // metaOf returns an object's metadata, also from the tombstone of a deletion

@@ -3,8 +3,8 @@ package watch
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"iter"
 	"reflect"
 	"strings"
 
@@ -28,11 +28,11 @@ import (
 // Workloads knows, from watches, the opted-in workloads whose template can
 // change, and touches them. It is safe for concurrent use.
 type Workloads struct {
-	scope     []string
-	informers map[*workload.Kind]watches
-	optedIn   optedIn
-	writer    *cluster.Writer
-	hashes    wellknown.Hashes
+	watches[*workload.Kind]
+	scope   []string
+	optedIn *optedIn
+	writer  *cluster.Writer
+	hashes  wellknown.Hashes
 }
 
 // entry is what is kept of a workload: of its template, nothing but the targets
@@ -53,13 +53,12 @@ func NewWorkloads(config *rest.Config, scope cluster.Scope, hashes wellknown.Has
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the cluster: %w", err)
 	}
-	w := &Workloads{
-		scope:     scope.Namespaces,
-		informers: map[*workload.Kind]watches{},
-		hashes:    hashes,
-	}
+	w := &Workloads{scope: scope.Namespaces, hashes: hashes}
 	if w.optedIn, err = newOptedIn(metadataReader, scope.Namespaces); err != nil {
 		return nil, fmt.Errorf("watching namespaces: %w", err)
+	}
+	if w.optedIn.all != nil {
+		w.beside = append(w.beside, w.optedIn.all)
 	}
 	if w.writer, err = cluster.NewWriter(config, wellknown.FieldManager); err != nil {
 		return nil, err
@@ -68,30 +67,24 @@ func NewWorkloads(config *rest.Config, scope cluster.Scope, hashes wellknown.Has
 		if kind.Frozen {
 			continue
 		}
-		w.informers[kind] = watches{}
-		for _, namespace := range scope.Namespaces {
-			if w.informers[kind][namespace], err = watchWorkloads(client, kind, namespace, hashes); err != nil {
-				return nil, fmt.Errorf("watching %s: %w", kind.Resource, err)
-			}
+		err := w.add(kind, kind.Resource, scope.Namespaces, func(namespace string) (cache.SharedIndexInformer, error) {
+			return informerOf(client, kind, namespace, hashes)
+		})
+		if err != nil {
+			return nil, err
 		}
 	}
 	return w, nil
 }
 
-func watchWorkloads(client kubernetes.Interface, kind *workload.Kind, namespace string, hashes wellknown.Hashes) (*watch, error) {
+func informerOf(client kubernetes.Interface, kind *workload.Kind, namespace string, hashes wellknown.Hashes) (cache.SharedIndexInformer, error) {
 	factory := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithNamespace(namespace), informers.WithTweakListOptions(onlyLabelled))
 	generic, err := factory.ForResource(cluster.WorkloadKind(kind))
 	if err != nil {
 		return nil, err
 	}
 	informer := generic.Informer()
-	if err := informer.AddIndexers(cache.Indexers{bySource: sourcesOf}); err != nil {
-		return nil, err
-	}
-	if err := informer.SetTransform(toEntry(kind, hashes)); err != nil {
-		return nil, err
-	}
-	return newWatch(informer, kind.Resource, namespace)
+	return informer, errors.Join(informer.AddIndexers(cache.Indexers{bySource: sourcesOf}), informer.SetTransform(toEntry(kind, hashes)))
 }
 
 // onlyLabelled selects workloads that say whether they are opted in, where
@@ -165,23 +158,23 @@ func sourcesOf(object any) ([]string, error) {
 		return nil, fmt.Errorf("indexing a %T: not a workload", object)
 	}
 	var keys []string
-	for _, target := range targetsOf(e.object) {
-		keys = append(keys, cluster.Key{Namespace: e.Namespace, Target: target}.String())
+	for _, key := range e.sources() {
+		keys = append(keys, key.String())
 	}
 	return keys, nil
 }
 
-// targetsOf are the sources that a workload refers to or is pinned for, and the
-// snapshots that it names.
-func targetsOf(object workload.Object) []refs.Target {
-	var targets []refs.Target
-	for _, ref := range refs.Walk(object.Template.Spec) {
-		targets = append(targets, ref.Target)
+// sources are those that a workload refers to or is pinned for, and the snapshots that
+// it names.
+func (e *entry) sources() []cluster.Key {
+	var keys []cluster.Key
+	for _, ref := range refs.Walk(e.object.Template.Spec) {
+		keys = append(keys, cluster.Key{Namespace: e.Namespace, Target: ref.Target})
 	}
-	for source := range pin.ParsePins(object.Template.Annotations[wellknown.Pins]) {
-		targets = append(targets, source)
+	for source := range pin.ParsePins(e.object.Template.Annotations[wellknown.Pins]) {
+		keys = append(keys, cluster.Key{Namespace: e.Namespace, Target: source})
 	}
-	return targets
+	return keys
 }
 
 // Change is what a watch saw of a workload.
@@ -202,42 +195,19 @@ type Change struct {
 // OnChange calls f for every workload that comes, goes, or changes in a way that
 // matters here. It must be called before Start.
 func (w *Workloads) OnChange(f func(Change)) error {
-	for kind, informer := range w.all() {
-		changed := func(e event) {
-			if sameEntry(e.before, e.after) {
-				return // its status changed, most likely
-			}
-			m, ok := metaOf(e.object())
-			if !ok {
-				return
-			}
-			f(Change{
-				Workload:        cluster.Workload{Kind: kind, Namespace: m.GetNamespace(), Name: m.GetName()},
-				Before:          objectOf(e.before),
-				After:           objectOf(e.after),
-				Initial:         e.initial,
-				UID:             m.GetUID(),
-				ResourceVersion: m.GetResourceVersion(),
-			})
+	return w.onEvents(func(kind *workload.Kind, e event, m metav1.Object) {
+		if sameEntry(e.before, e.after) {
+			return // its status changed, most likely
 		}
-		if err := onEvents(informer, changed); err != nil {
-			return fmt.Errorf("watching %s: %w", kind.Resource, err)
-		}
-	}
-	return nil
-}
-
-// all are the watches, each with what it watches.
-func (w *Workloads) all() iter.Seq2[*workload.Kind, *watch] {
-	return func(yield func(*workload.Kind, *watch) bool) {
-		for kind, watches := range w.informers {
-			for _, informer := range watches {
-				if !yield(kind, informer) {
-					return
-				}
-			}
-		}
-	}
+		f(Change{
+			Workload:        cluster.Workload{Kind: kind, Namespace: m.GetNamespace(), Name: m.GetName()},
+			Before:          objectOf(e.before),
+			After:           objectOf(e.after),
+			Initial:         e.initial,
+			UID:             m.GetUID(),
+			ResourceVersion: m.GetResourceVersion(),
+		})
+	})
 }
 
 func objectOf(known any) *workload.Object {
@@ -251,45 +221,6 @@ func sameEntry(a, b any) bool {
 	x, ok := a.(*entry)
 	y, alsoOK := b.(*entry)
 	return ok && alsoOK && x.UID == y.UID && reflect.DeepEqual(x.object, y.object)
-}
-
-// Start watches until ctx ends.
-func (w *Workloads) Start(ctx context.Context) error {
-	w.optedIn.start(ctx)
-	for _, informer := range w.all() {
-		go informer.RunWithContext(ctx)
-	}
-	<-ctx.Done()
-	return nil
-}
-
-// NeedLeaderElection lets every replica watch, so that a new leader knows at
-// once what there is.
-func (w *Workloads) NeedLeaderElection() bool { return false }
-
-// Synced says whether all that there was at the start is known, as far as it may be
-// read.
-func (w *Workloads) Synced() bool {
-	for _, watch := range w.all() {
-		if !watch.settled() {
-			return false
-		}
-	}
-	return w.optedIn.synced()
-}
-
-// Waiting says what isn't known yet of what there was at the start, and why.
-func (w *Workloads) Waiting() []string {
-	return allWaiting(func(yield func(*watch) bool) {
-		for _, informer := range w.all() {
-			if !yield(informer) {
-				return
-			}
-		}
-		if namespaces := w.optedIn.watch(); namespaces != nil {
-			yield(namespaces)
-		}
-	})
 }
 
 // All returns the workloads that are known.
@@ -307,16 +238,8 @@ func (w *Workloads) All() []cluster.Workload {
 // UsedBy returns the workloads that refer to a source or are pinned for it.
 func (w *Workloads) UsedBy(source cluster.Key) []cluster.Workload {
 	var users []cluster.Workload
-	for kind, watches := range w.informers {
-		informer := watches.of(source.Namespace)
-		if informer == nil {
-			continue
-		}
-		found, err := informer.GetIndexer().ByIndex(bySource, source.String())
-		if err != nil {
-			continue // there is no such index: never, it is made with the informer
-		}
-		for _, object := range found {
+	for kind := range w.of {
+		for _, object := range w.indexed(kind, source) {
 			e := object.(*entry)
 			users = append(users, cluster.Workload{Kind: kind, Namespace: e.Namespace, Name: e.Name})
 		}
@@ -340,42 +263,28 @@ func (w *Workloads) PinnedFor(source cluster.Key) (count int, known bool) {
 // but the targets of its refs, and our annotations; it may be behind what is
 // stored.
 func (w *Workloads) Object(of cluster.Workload) (object workload.Object, uid types.UID, found bool) {
-	informer := w.informers[of.Kind].of(of.Namespace)
-	if informer == nil {
-		return workload.Object{}, "", false
+	e, found := w.entry(of)
+	return e.object, e.UID, found
+}
+
+// entry is what is known of a workload, or an empty one.
+func (w *Workloads) entry(of cluster.Workload) (e *entry, found bool) {
+	if e, found = w.known(of.Kind, of.Namespace, of.Name).(*entry); !found {
+		e = &entry{}
 	}
-	known, exists, err := informer.GetStore().GetByKey(of.Namespace + "/" + of.Name)
-	if err != nil || !exists {
-		return workload.Object{}, "", false
-	}
-	e := known.(*entry)
-	return e.object, e.UID, true
+	return e, found
 }
 
 // ResourceVersion is that of what is known of a workload, or empty.
 func (w *Workloads) ResourceVersion(of cluster.Workload) string {
-	informer := w.informers[of.Kind].of(of.Namespace)
-	if informer == nil {
-		return ""
-	}
-	known, exists, err := informer.GetStore().GetByKey(of.Namespace + "/" + of.Name)
-	if err != nil || !exists {
-		return ""
-	}
-	return known.(*entry).ResourceVersion
+	e, _ := w.entry(of)
+	return e.ResourceVersion
 }
 
 // Sources returns the objects that a workload has to do with.
 func (w *Workloads) Sources(of cluster.Workload) []cluster.Key {
-	object, _, found := w.Object(of)
-	if !found {
-		return nil
-	}
-	var keys []cluster.Key
-	for _, target := range targetsOf(object) {
-		keys = append(keys, cluster.Key{Namespace: of.Namespace, Target: target})
-	}
-	return keys
+	e, _ := w.entry(of)
+	return e.sources()
 }
 
 // released is a patch that labels what carries no such label: whoever opts it in again at
