@@ -333,7 +333,7 @@ func (c *checkup) certificate(ctx context.Context) {
 		return
 	}
 	c.readDigestKey(ctx) // without one, no Secret is read
-	object, found, err := c.objects.Read(ctx, c.home, refs.Target{Kind: wellknown.Secret, Name: secret})
+	object, found, err := c.objects.Find(ctx, c.home, refs.Target{Kind: wellknown.Secret, Name: secret})
 	switch {
 	case apierrors.IsForbidden(err):
 		c.add(about, unknown, "see the metric configpin_certificate_expiry_days", "you may not read the Secret %s in namespace %s", secret, c.home)

@@ -177,7 +177,7 @@ func (s *session) edition(ctx context.Context, source cluster.Key, revisions []i
 	if asked == revisionLive || target.Name == "" {
 		target = source.Target
 	}
-	object, found, err := s.objects.Read(ctx, source.Namespace, target)
+	object, found, err := s.objects.Find(ctx, source.Namespace, target)
 	if err != nil {
 		return edition{}, err
 	}

@@ -99,7 +99,7 @@ func (s *session) readHistory(ctx context.Context, source cluster.Key) (*inspect
 		s.readDigestKey(ctx)
 	}
 	history := &inspect.History{Kind: source.Kind, Source: source.Name}
-	live, found, err := s.objects.Read(ctx, source.Namespace, source.Target)
+	live, found, err := s.objects.Find(ctx, source.Namespace, source.Target)
 	if err != nil {
 		return nil, err
 	}

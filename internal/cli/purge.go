@@ -190,7 +190,7 @@ func (p purging) unused(ctx context.Context, target refs.Target) error {
 // mark marks a snapshot as the garbage collector does: whoever pins it takes the mark off,
 // and so keeps it from being deleted.
 func (p purging) mark(ctx context.Context, target refs.Target) (snapshot.Object, error) {
-	object, found, err := p.objects.Read(ctx, p.source.Namespace, target)
+	object, found, err := p.objects.Find(ctx, p.source.Namespace, target)
 	if err != nil {
 		return snapshot.Object{}, err
 	}

@@ -85,7 +85,7 @@ func (s *session) findDigestKey(ctx context.Context) {
 	_, _ = rand.Read(key[:])         // never fails
 	own, _ := hashing.NewKey(key[:]) // it has the size
 	s.key = own                      // to read the Secret with
-	object, found, err := s.objects.Read(ctx, s.home, refs.Target{Kind: wellknown.Secret, Name: wellknown.DigestKeySecret})
+	object, found, err := s.objects.Find(ctx, s.home, refs.Target{Kind: wellknown.Secret, Name: wellknown.DigestKeySecret})
 	if err != nil || !found {
 		return
 	}

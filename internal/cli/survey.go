@@ -125,7 +125,7 @@ func (s *session) learnOf(ctx context.Context, key cluster.Key, known *inspect.I
 		s.readDigestKey(ctx)
 		known.OwnKey = !s.sharedKey
 	}
-	object, there, err := s.objects.Read(ctx, key.Namespace, key.Target)
+	object, there, err := s.objects.Find(ctx, key.Namespace, key.Target)
 	if apierrors.IsForbidden(err) {
 		known.Hide(key.Target, "you may not read it")
 		return nil
@@ -161,7 +161,7 @@ func (s *session) addSnapshots(ctx context.Context, kind wellknown.Kind, namespa
 			continue
 		}
 		// It says something else than its name, or its digest is by a key that was lost.
-		whole, there, err := s.objects.Read(ctx, object.Namespace, refs.Target{Kind: kind, Name: object.Name})
+		whole, there, err := s.objects.Find(ctx, object.Namespace, refs.Target{Kind: kind, Name: object.Name})
 		if err != nil {
 			return err
 		}
@@ -335,7 +335,7 @@ func (v *survey) readLive(ctx context.Context, kind wellknown.Kind) error {
 	group.SetLimit(readers)
 	for _, key := range sources {
 		group.Go(func() error {
-			object, there, err := v.objects.Read(ctx, key.Namespace, key.Target)
+			object, there, err := v.objects.Find(ctx, key.Namespace, key.Target)
 			if err != nil || !there {
 				return err
 			}

@@ -221,7 +221,7 @@ func (u undoing) editions(ctx context.Context, ref inspect.Ref, wanted string) (
 		before, err = u.edition(ctx, source, revisions, at, "")
 		return before, after, err
 	}
-	object, _, err := u.objects.Read(ctx, source.Namespace, refs.Target{Kind: source.Kind, Name: reads}) // nothing, if it is gone
+	object, _, err := u.objects.Find(ctx, source.Namespace, refs.Target{Kind: source.Kind, Name: reads}) // nothing, if it is gone
 	return edition{object, source.Target, reads}, after, err
 }
 

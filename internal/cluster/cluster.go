@@ -1,10 +1,11 @@
-// Package cluster is the only package that fetches. It brings what the pure
-// packages decide about: sources and snapshots, read live (objects.go, view.go)
-// or known from watches (sources.go, workloads.go), and it writes what they
-// decided, one small write at a time, each safe to repeat.
+// Package cluster is what all share who fetch: who an object is (Key, Workload), where
+// anything is read at all (Scope), one way to list and page (lists.go), one reducer of
+// metadata, sources and snapshots read and kept one at a time (objects.go), the key of
+// digests, and the touch (writer.go). What only one of them asks is in a package below
+// this one: live, watch, census, ask.
 //
-// It deliberately decides nothing: whatever can be told from values alone is in
-// the packages below it.
+// It deliberately decides nothing: whatever can be told from values alone is in the pure
+// packages. Every write is small, and safe to repeat.
 package cluster
 
 import (

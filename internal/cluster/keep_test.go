@@ -349,7 +349,7 @@ func TestFewContentsAreReadAtATime(t *testing.T) {
 		var asking sync.WaitGroup
 		for i := range 2 * maxReading {
 			asking.Go(func() {
-				_, found, err := objects.Read(t.Context(), "shop", refs.Target{Kind: wellknown.ConfigMap, Name: fmt.Sprint("app-", i)})
+				_, found, err := objects.Find(t.Context(), "shop", refs.Target{Kind: wellknown.ConfigMap, Name: fmt.Sprint("app-", i)})
 				assert.NoError(t, err)
 				assert.False(t, found)
 			})

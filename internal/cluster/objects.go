@@ -62,9 +62,9 @@ type contents interface {
 	corev1client.SecretsGetter
 }
 
-// Read returns an object, or false if there is none. Its maps may be shared with
+// Find returns an object, or false if there is none. Its maps may be shared with
 // others who read it at the same time.
-func (o *Objects) Read(ctx context.Context, namespace string, target refs.Target) (object snapshot.Object, found bool, err error) {
+func (o *Objects) Find(ctx context.Context, namespace string, target refs.Target) (object snapshot.Object, found bool, err error) {
 	if !Addressable(target.Name) {
 		return snapshot.Object{}, false, nil
 	}
@@ -243,7 +243,7 @@ func (o *Objects) Keep(ctx context.Context, source snapshot.Object, dryRun bool)
 func (o *Objects) ensure(ctx context.Context, want snapshot.Object, dryRun bool) (found snapshot.Object, created bool, err error) {
 	target := refs.Target{Kind: want.Kind, Name: want.Name}
 	for range maxTries {
-		found, exists, err := o.Read(ctx, want.Namespace, target)
+		found, exists, err := o.Find(ctx, want.Namespace, target)
 		switch {
 		case err != nil:
 			return snapshot.Object{}, false, err
@@ -307,7 +307,7 @@ func (o *Objects) Unmark(ctx context.Context, object snapshot.Object, dryRun boo
 		if !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
 			return true, err
 		}
-		found, exists, readErr := o.Read(ctx, object.Namespace, refs.Target{Kind: object.Kind, Name: object.Name})
+		found, exists, readErr := o.Find(ctx, object.Namespace, refs.Target{Kind: object.Kind, Name: object.Name})
 		if readErr != nil || !exists || !snapshot.Same(found, object) {
 			return false, readErr
 		}

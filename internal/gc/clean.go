@@ -66,7 +66,7 @@ func (c *Collector) cleanNamespace(ctx context.Context, namespace string, suspec
 // takes nobody's place.
 func (c *Collector) examine(ctx context.Context, source cluster.Key) (*family, error) {
 	f := &family{key: source}
-	object, found, err := c.Objects.Read(ctx, source.Namespace, source.Target)
+	object, found, err := c.Objects.Find(ctx, source.Namespace, source.Target)
 	if err != nil {
 		return nil, err
 	}

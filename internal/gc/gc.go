@@ -77,7 +77,7 @@ type counts interface {
 }
 
 type objects interface {
-	Read(ctx context.Context, namespace string, target refs.Target) (object snapshot.Object, found bool, err error)
+	Find(ctx context.Context, namespace string, target refs.Target) (object snapshot.Object, found bool, err error)
 	Labelled(ctx context.Context, source cluster.Key, f func(snapshot.Object)) error
 	Annotate(ctx context.Context, object snapshot.Object, annotations map[string]any) (snapshot.Object, error)
 	Remove(ctx context.Context, object snapshot.Object) error

@@ -133,7 +133,7 @@ func (w *world) Space(_ context.Context, namespace string) (census.Space, error)
 
 func (w *world) Date() time.Time { return w.now.Add(w.skew) }
 
-func (w *world) Read(_ context.Context, namespace string, target refs.Target) (snapshot.Object, bool, error) {
+func (w *world) Find(_ context.Context, namespace string, target refs.Target) (snapshot.Object, bool, error) {
 	if err := w.fails[namespace]; err != nil {
 		return snapshot.Object{}, false, err
 	}

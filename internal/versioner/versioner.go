@@ -55,7 +55,7 @@ type Versioner struct {
 }
 
 type objects interface {
-	Read(ctx context.Context, namespace string, target refs.Target) (object snapshot.Object, found bool, err error)
+	Find(ctx context.Context, namespace string, target refs.Target) (object snapshot.Object, found bool, err error)
 	Keep(ctx context.Context, source snapshot.Object, dryRun bool) (cluster.Kept, error)
 	Annotate(ctx context.Context, object snapshot.Object, annotations map[string]any) (snapshot.Object, error)
 	Labelled(ctx context.Context, source cluster.Key, f func(snapshot.Object)) error
@@ -163,7 +163,7 @@ func keyOf(object snapshot.Object) cluster.Key {
 
 // Reconcile makes sure that what a source holds is kept and numbered.
 func (v *Versioner) Reconcile(ctx context.Context, key cluster.Key) (reconcile.Result, error) {
-	source, found, err := v.Objects.Read(ctx, key.Namespace, key.Target)
+	source, found, err := v.Objects.Find(ctx, key.Namespace, key.Target)
 	if err != nil {
 		return reconcile.Result{}, err
 	}

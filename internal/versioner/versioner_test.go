@@ -59,7 +59,7 @@ func holding(colour string) *snapshot.Object {
 	}
 }
 
-func (w *world) Read(context.Context, string, refs.Target) (snapshot.Object, bool, error) {
+func (w *world) Find(context.Context, string, refs.Target) (snapshot.Object, bool, error) {
 	if w.source == nil {
 		return snapshot.Object{}, false, nil
 	}

@@ -49,7 +49,7 @@ var layers = []layer{
 
 	{name: "inspect", pure: true, may: core},
 
-	{name: "cluster", may: core},
+	{name: "cluster", may: []string{"hashing", "refs", "snapshot", "wellknown", "workload"}},
 
 	{name: "cluster/ask", may: belowEdges},
 	{name: "cluster/census", may: belowEdges},

@@ -128,7 +128,7 @@ func (v *View) learn(ctx context.Context, target refs.Target) (learned, error) {
 }
 
 func (v *View) readObject(ctx context.Context, target refs.Target) (object snapshot.Object, found bool, err error) {
-	object, found, err = v.views.Read(ctx, v.namespace, target)
+	object, found, err = v.views.Find(ctx, v.namespace, target)
 	if object.Key != nil {
 		v.key.CompareAndSwap(nil, object.Key)
 		object.Key = v.key.Load()
