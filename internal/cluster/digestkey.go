@@ -68,12 +68,7 @@ func NewDigestKey(config *rest.Config, namespace string) (*DigestKey, error) {
 
 // Key is the key, or nil while it isn't known. Once it is, one that is lost stays in
 // use until there is another.
-func (d *DigestKey) Key() *hashing.Key {
-	if known := d.known.Load(); known != nil {
-		return known.key
-	}
-	return nil
-}
+func (d *DigestKey) Key() *hashing.Key { return ptr.Deref(d.known.Load(), knownKey{}).key }
 
 // Loaded returns why there is no key. Nobody who has no DigestKey needs one.
 func (d *DigestKey) Loaded() error {

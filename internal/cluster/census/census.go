@@ -19,6 +19,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/ptr"
 
 	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/refs"
@@ -124,12 +125,7 @@ func (t *Taker) parts() []part {
 
 // Date is the time of the API server when it answered last, or zero if it never
 // did. Creation times are by the same clock.
-func (t *Taker) Date() time.Time {
-	if date := t.date.Load(); date != nil {
-		return *date
-	}
-	return time.Time{}
-}
+func (t *Taker) Date() time.Time { return ptr.Deref(t.date.Load(), time.Time{}) }
 
 // count reads all lists side by side. A namespace is complete when each of them
 // is past it.
