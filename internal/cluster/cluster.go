@@ -86,9 +86,9 @@ func said(raw []byte, err error) error {
 	return err
 }
 
-// ListsFirst, embedded in a client, has its informers list before they watch, whatever the
-// API server is able to: the right to list is needed for older ones, and a right that is
-// used on some of them alone can't be told from one too many.
+// ListsFirst has the informers of the client that it is embedded in list before they
+// watch, whatever the API server is able to: the right to list is needed for older ones,
+// and a right that is used on some of them alone can't be told from one too many.
 type ListsFirst struct{}
 
 // IsWatchListSemanticsUnSupported is asked by client-go's reflector
