@@ -316,3 +316,34 @@ func TestStatusOfRepeatedVariables(t *testing.T) {
 	assert.NotEmpty(t, found[0].Reason)
 	assert.False(t, found[0].OK)
 }
+
+// An undo leaves variables alone whose names repeat, as admission does: those that name the
+// source. What an earlier release pinned of them goes along, or two snapshots were named.
+func TestAnUndoLeavesRepeatedVariablesAlone(t *testing.T) {
+	t.Parallel()
+	app := source("app", "two")
+	known := index(app, kept(source("app", "one"), 1), kept(app, 2))
+	one, two := nameOf("app", "one"), nameOf("app", "two")
+	variable := func(name string) string {
+		return fmt.Sprintf(`{"name": "X"}, {"name": "X", "valueFrom": {"configMapKeyRef": {"name": %q, "key": "word"}}}`, name)
+	}
+	const repeated, firm = "/spec/template/spec/containers/0/env/1/valueFrom/configMapKeyRef/name", "/spec/template/spec/volumes/0/configMap/name"
+	for _, test := range []struct {
+		name, was, is string // of the variable
+		pointers      []string
+	}{
+		{"it names the source", "app", "app", []string{firm}},
+		{"it names a snapshot", two, one, []string{repeated, firm}},
+		{"it names something else", "other", "other", []string{firm}},
+	} {
+		subject := pinned("two", "two").subject(t)
+		const spec = `{"containers": [{"name": "a", "env": [%s]}], "volumes": [{"configMap": {"name": %q}}]}`
+		subject.Template.Spec = fmt.Sprintf(spec, variable(test.was), two)
+		assert.Equal(t, test.pointers, subject.Pointers(theApp, known), test.name)
+		assert.JSONEq(t, fmt.Sprintf(spec, variable(test.is), one), subject.Named(theApp, one, known).Template.Spec, test.name)
+		taken := subject.Taken(theApp, one, known)
+		assert.Empty(t, taken.Denied, test.name)
+		require.NotEmpty(t, taken.Results)
+		assert.Equal(t, one, taken.Results[0].To, test.name)
+	}
+}

@@ -137,23 +137,30 @@ func (s Subject) sourceOf(named refs.Target, known *Index) (source refs.Target, 
 	return named, ""
 }
 
+// follows says whether a ref is to name what the others to a source do. A variable whose name
+// repeats and that names the source is left as it is, as admission leaves it.
+func (s Subject) follows(ref refs.Ref, source refs.Target, known *Index) bool {
+	of, _ := s.sourceOf(ref.Target, known)
+	return of == source && !(ref.Repeated && ref.Name == source.Name)
+}
+
 // Pointers are the JSON pointers, from the root of the workload, of the names in its refs
-// to a source.
+// that follow a source.
 func (s Subject) Pointers(source refs.Target, known *Index) []string {
 	var pointers []string
 	for _, ref := range refs.Walk(s.Template.Spec) {
-		if of, _ := s.sourceOf(ref.Target, known); of == source {
+		if s.follows(ref, source, known) {
 			pointers = append(pointers, s.Kind.PointerOf(ref.Pointer))
 		}
 	}
 	return pointers
 }
 
-// Named is the workload with all its refs to a source naming something else.
+// Named is the workload with its refs that follow a source naming something else.
 func (s Subject) Named(source refs.Target, name string, known *Index) workload.Object {
 	object := s.Object
 	object.Template.Spec = refs.Rewrite(s.Template.Spec, refs.Walk(s.Template.Spec), func(ref refs.Ref) string {
-		if of, _ := s.sourceOf(ref.Target, known); of == source {
+		if s.follows(ref, source, known) {
 			return name
 		}
 		return ref.Name
