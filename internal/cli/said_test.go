@@ -135,7 +135,8 @@ func TestStatusInWords(t *testing.T) {
 	t.Parallel()
 	assert.Equal(t, "No workload that you may list is opted in.", summary{Unlisted: []string{"jobs.batch"}}.String())
 	since := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
-	assert.Equal(t, "Held since 2030-01-01T00:00Z or before", state(inspect.Ref{State: inspect.Held, HeldSince: since, HeldBefore: true}))
+	assert.Equal(t, "Held since 2030-01-01T00:00Z", state(inspect.Ref{State: inspect.Held, HeldSince: since}))
+	assert.Equal(t, "Held", state(inspect.Ref{State: inspect.Held}), "no Event tells of it any more")
 	var out bytes.Buffer
 	require.NoError(t, (&output{format: formatWide}).print(&out, statusAnswer(statusReport{Workloads: []workloadStatus{{of: cluster.Workload{Kind: workload.Lookup("apps", "Deployment")}}}}, true)))
 	header, _, _ := strings.Cut(out.String(), "\n")

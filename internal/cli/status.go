@@ -261,7 +261,7 @@ type holds struct {
 	*session
 	namespace string
 	told      map[string]map[string]time.Time
-	damped    map[string]time.Time
+	damped    map[string]inspect.Damping
 }
 
 func (h *holds) status(ctx context.Context, f found) workloadStatus {
@@ -271,13 +271,13 @@ func (h *holds) status(ctx context.Context, f found) workloadStatus {
 		if h.told == nil {
 			h.told = h.readHolds(ctx, h.namespace)
 		}
-		inspect.Since(status.Refs, h.told[gjson.Get(f.raw, "metadata.uid").Str], f.Object)
+		inspect.Since(status.Refs, h.told[gjson.Get(f.raw, "metadata.uid").Str])
 	}
 	if slices.ContainsFunc(status.Refs, func(r inspect.Ref) bool { return r.State == inspect.Settling }) {
 		if h.damped == nil {
 			h.damped = h.readDamped(ctx, h.namespace)
 		}
-		inspect.Damped(status.Refs, h.damped[gjson.Get(f.raw, "metadata.uid").Str], f.Object, time.Now())
+		inspect.Damped(status.Refs, h.damped[gjson.Get(f.raw, "metadata.uid").Str], time.Now())
 	}
 	return status
 }
@@ -312,9 +312,6 @@ func state(ref inspect.Ref) string {
 	text := string(ref.State)
 	if !ref.HeldSince.IsZero() {
 		text += " since " + ref.HeldSince.UTC().Format("2006-01-02T15:04Z")
-		if ref.HeldBefore {
-			text += " or before"
-		}
 	}
 	if ref.Reason != "" {
 		text += ": " + ref.Reason

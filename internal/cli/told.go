@@ -22,7 +22,8 @@ func (s *session) readHolds(ctx context.Context, namespace string) map[string]ma
 	told := map[string]map[string]time.Time{}
 	for event, err := range s.eventsOf(ctx, namespace, wellknown.ReasonRollbackHeld) {
 		if err != nil {
-			return told // what Events don't say, managedFields do, less exactly
+			s.note("since when workloads are held can't be told: %v", cause(err))
+			return told
 		}
 		at, uid := eventTime(event), strings.Clone(event.Get("regarding.uid").Str)
 		if told[uid] == nil {
@@ -37,16 +38,16 @@ func (s *session) readHolds(ctx context.Context, namespace string) map[string]ma
 	return told
 }
 
-// readDamped reads when workloads were told to be damped, by their UIDs.
-func (s *session) readDamped(ctx context.Context, namespace string) map[string]time.Time {
-	told := map[string]time.Time{}
+// readDamped reads what was told last of workloads that are damped, by their UIDs.
+func (s *session) readDamped(ctx context.Context, namespace string) map[string]inspect.Damping {
+	told := map[string]inspect.Damping{}
 	for event, err := range s.eventsOf(ctx, namespace, wellknown.ReasonDamped) {
 		if err != nil {
 			s.note("whether the rollouts of what is Settling are damped can't be told: %v", cause(err))
 			return told
 		}
-		if at, uid := eventTime(event), strings.Clone(event.Get("regarding.uid").Str); at.After(told[uid]) {
-			told[uid] = at
+		if at, uid := eventTime(event), strings.Clone(event.Get("regarding.uid").Str); at.After(told[uid].At) {
+			told[uid] = inspect.Damping{At: at, Message: strings.Clone(event.Get("note").Str)}
 		}
 	}
 	return told

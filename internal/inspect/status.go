@@ -46,10 +46,8 @@ type Ref struct {
 	Live           string `json:"live,omitempty"`
 	LiveRevision   int    `json:"liveRevision,omitempty"`
 
-	// HeldSince is when the hold began. Where HeldBefore is set, it began then or
-	// earlier.
-	HeldSince  time.Time `json:"heldSince,omitzero"`
-	HeldBefore bool      `json:"heldBefore,omitempty"`
+	// HeldSince is when the hold began, where an Event still tells of it.
+	HeldSince time.Time `json:"heldSince,omitzero"`
 
 	// DampedAt is when it was told last that the workload may not roll out as often as its
 	// sources change.

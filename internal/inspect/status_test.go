@@ -237,33 +237,44 @@ func TestStatusOfSecretsByAnotherKey(t *testing.T) {
 	assert.Equal(t, 1, found[0].LiveRevision)
 }
 
+// An Event tells of what goes on for as long as it may be out of date, and then of what is over.
 func TestDamped(t *testing.T) {
 	t.Parallel()
 	app := source("app", "two")
-	subject := pinned("one", "one").subject(t)
-	subject.ManagedFields = `[{"manager": "configpin", "time": "2026-11-28T14:03:00Z", "fieldsV1": {"f:spec": {"f:template": {"f:metadata": {"f:annotations": {"f:configpin.io/pins": {}}}}}}}]`
 	known := index(app, kept(source("app", "one"), 1), kept(app, 2))
-	written := time.Date(2026, 11, 28, 14, 3, 0, 0, time.UTC)
+	const says = "Its sources change faster than it may roll out: at most one rollout per "
+	now := time.Date(2026, 11, 28, 14, 3, 0, 0, time.UTC)
 	for name, test := range map[string]struct {
-		at, now time.Time
+		message string
+		ago     time.Duration
 		damped  bool
 	}{
-		"it was never told":                        {time.Time{}, written.Add(time.Minute), false},
-		"it was told after it was pinned as it is": {written.Add(time.Second), written.Add(time.Hour), true},
-		"it was told before, and not long ago":     {written.Add(-time.Second), written.Add(time.Minute), true},
-		"it was told before, just not long ago":    {written.Add(-time.Second), written.Add(-time.Second).Add(10 * time.Minute), true},
-		"it was told before, and long ago":         {written.Add(-time.Second), written.Add(time.Hour), false},
+		"it was told just now":                        {says + "1m0s from now on", 0, true},
+		"it may be told again without being written":  {says + "1m0s from now on", 11 * time.Minute, true},
+		"it would have been told again":               {says + "1m0s from now on", 11*time.Minute + time.Second, false},
+		"it was told long ago":                        {says + "1m0s from now on", 55 * time.Minute, false},
+		"it may roll out seldom":                      {says + "30m0s from now on", 40 * time.Minute, true},
+		"it may roll out seldom, and oftener by then": {says + "30m0s from now on", 40*time.Minute + time.Second, false},
+		"nobody knows how often it may":               {"Something else", 10 * time.Minute, true},
+		"nobody knows how often it may, by now":       {"Something else", 10*time.Minute + time.Second, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			found := subject.Status(known)
-			inspect.Damped(found, test.at, subject.Object, test.now)
-			assert.Equal(t, test.damped, found[0].DampedAt.Equal(test.at) && !test.at.IsZero())
-			assert.Equal(t, !test.damped, found[0].DampedAt.IsZero())
+			found := pinned("one", "one").subject(t).Status(known)
+			at := now.Add(-test.ago)
+			inspect.Damped(found, inspect.Damping{At: at, Message: test.message}, now)
+			want := time.Time{}
+			if test.damped {
+				want = at
+			}
+			assert.Equal(t, want, found[0].DampedAt)
 		})
 	}
-	found := pinned("two", "two").subject(t).Status(known)
-	inspect.Damped(found, written, subject.Object, written)
+	found := pinned("one", "one").subject(t).Status(known)
+	inspect.Damped(found, inspect.Damping{}, now)
+	assert.Zero(t, found[0].DampedAt, "it was never told")
+	found = pinned("two", "two").subject(t).Status(known)
+	inspect.Damped(found, inspect.Damping{At: now, Message: says + "1m0s from now on"}, now)
 	assert.Zero(t, found[0].DampedAt, "what is pinned as it should be waits for nothing")
 }
 
@@ -271,9 +282,6 @@ func TestSince(t *testing.T) {
 	t.Parallel()
 	app := source("app", "two")
 	subject := pinned("one", "two").subject(t)
-	subject.ManagedFields = `[
-		{"manager": "helm", "time": "2026-11-20T10:00:00Z", "fieldsV1": {"f:spec": {"f:replicas": {}}}},
-		{"manager": "kubectl-rollout", "time": "2026-11-28T14:03:00Z", "fieldsV1": {"f:spec": {"f:template": {"f:metadata": {"f:annotations": {"f:configpin.io/pins": {}}}}}}}]`
 	known := index(app, kept(source("app", "one"), 1), kept(app, 2))
 
 	told := time.Date(2026, 11, 28, 13, 0, 0, 0, time.UTC)
@@ -283,12 +291,10 @@ func TestSince(t *testing.T) {
 	for _, hold := range inspect.HoldsTold(message) {
 		holds[hold] = told
 	}
-	inspect.Since(found, holds, subject.Object)
+	inspect.Since(found, holds)
 	assert.Equal(t, told, found[0].HeldSince)
-	assert.False(t, found[0].HeldBefore)
 
 	found = subject.Status(known)
-	inspect.Since(found, nil, subject.Object)
-	assert.Equal(t, time.Date(2026, 11, 28, 14, 3, 0, 0, time.UTC), found[0].HeldSince)
-	assert.True(t, found[0].HeldBefore)
+	inspect.Since(found, nil)
+	assert.Zero(t, found[0].HeldSince, "the Event is gone")
 }
