@@ -13,7 +13,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/duration"
 	"k8s.io/cli-runtime/pkg/printers"
-	"sigs.k8s.io/yaml"
 )
 
 // output is how a command prints.
@@ -71,12 +70,7 @@ func (o *output) print(w io.Writer, a answer) error {
 	case formatJSON:
 		return encode(w, a.report)
 	case formatYAML:
-		text, err := yaml.Marshal(a.report)
-		if err != nil {
-			return err
-		}
-		_, err = w.Write(text)
-		return err
+		return encodeYAML(w, a.report)
 	case formatName:
 		return lines(w, a.names)
 	}

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"unicode"
 	"unicode/utf16"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // What is in the cluster is written by anybody: contents, names, causes, the messages of
@@ -57,23 +59,34 @@ func visible(line string) string {
 	return out
 }
 
-// escaped is JSON in which everything inkless is escaped: between the texts of JSON there
-// is none but blanks and ends of lines.
-func escaped(text string) string {
+// overlooked says whether an eye overlooks a character, or a terminal obeys it, within a text
+// of lines.
+func overlooked(r rune) bool { return inkless(r) && r != '\n' }
+
+// escaped is JSON, or YAML, in which everything inkless is escaped, as far as the format says
+// how above the first plane: between the texts of JSON there is none but blanks and ends of
+// lines.
+func escaped(text string, above func(rune) string) string {
 	var out strings.Builder
 	for _, r := range text {
 		switch {
-		case !inkless(r) || r == '\n':
+		case !overlooked(r):
 			out.WriteRune(r)
 		case r > '\uffff':
-			high, low := utf16.EncodeRune(r)
-			fmt.Fprintf(&out, `\u%04x\u%04x`, high, low)
+			out.WriteString(above(r))
 		default:
 			fmt.Fprintf(&out, `\u%04x`, r)
 		}
 	}
 	return out.String()
 }
+
+func aboveInJSON(r rune) string {
+	high, low := utf16.EncodeRune(r)
+	return fmt.Sprintf(`\u%04x\u%04x`, high, low)
+}
+
+func aboveInYAML(r rune) string { return fmt.Sprintf(`\U%08X`, r) }
 
 // encode is a value as JSON for people and programs.
 func encode(w io.Writer, value any) error {
@@ -84,8 +97,49 @@ func encode(w io.Writer, value any) error {
 	if err := encoder.Encode(value); err != nil {
 		return err
 	}
-	_, err := io.WriteString(w, escaped(text.String()))
+	_, err := io.WriteString(w, escaped(text.String(), aboveInJSON))
 	return err
+}
+
+// encodeYAML is a value as YAML for people and programs: what its JSON is, which is YAML
+// itself, once what YAML can't have or spells in another way is escaped.
+func encodeYAML(w io.Writer, value any) error {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	var read any
+	if err := yaml.Unmarshal([]byte(escaped(string(text), aboveInYAML)), &read); err != nil {
+		return err
+	}
+	var out strings.Builder
+	encoder := yaml.NewEncoder(&out)
+	encoder.SetIndent(2)
+	encoder.CompactSeqIndent()
+	if err := encoder.Encode(quoted(read)); err != nil {
+		return err
+	}
+	_, err = io.WriteString(w, escaped(out.String(), aboveInYAML))
+	return err
+}
+
+// quoted has texts be in double quotes in which something is to be escaped. Keys are ours.
+func quoted(value any) any {
+	switch value := value.(type) {
+	case map[string]any:
+		for key, field := range value {
+			value[key] = quoted(field)
+		}
+	case []any:
+		for i, element := range value {
+			value[i] = quoted(element)
+		}
+	case string:
+		if strings.ContainsFunc(value, overlooked) {
+			return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: value, Style: yaml.DoubleQuotedStyle}
+		}
+	}
+	return value
 }
 
 // warner prints the warnings of the API server, each once: what admission says of a write,
