@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -154,23 +155,28 @@ func (m mutator) looksFor(report statusReport) []string {
 			expressions = append(expressions, expression.Str)
 		}
 	}
-	var sources []string
+	pinned := map[string]bool{}
 	for _, w := range report.Workloads {
 		for _, ref := range w.Refs {
-			_, name, _ := strings.Cut(ref.Source, "/")
-			if (ref.Pinned != "" || ref.State == inspect.Settling) && slices.ContainsFunc(expressions, func(e string) bool { return compares(e, name) }) {
-				sources = append(sources, ref.Source)
+			if ref.Pinned != "" || ref.State == inspect.Settling {
+				pinned[ref.Source] = true
 			}
 		}
 	}
-	slices.Sort(sources)
-	return slices.Compact(sources)
+	maps.DeleteFunc(pinned, func(source string, _ bool) bool {
+		_, name, _ := strings.Cut(source, "/")
+		return !slices.ContainsFunc(expressions, func(e string) bool { return compares(e, name) })
+	})
+	return slices.Sorted(maps.Keys(pinned))
 }
 
 // compares says whether an expression in CEL compares something with a name: it has the
 // name as a text, but not as the value of a field that it makes, nor as the beginning or a
 // part of what it looks for, which the name of a snapshot has, too.
 func compares(expression, name string) bool {
+	if !strings.Contains(expression, name) { // as nearly all of many
+		return false
+	}
 	literal := regexp.MustCompile(`(^|.)\s*["']` + regexp.QuoteMeta(name) + `["']`)
 	partly := regexp.MustCompile(`(startsWith|contains)\(\s*["']` + regexp.QuoteMeta(name) + `["']`)
 	for _, found := range literal.FindAllStringSubmatch(partly.ReplaceAllString(expression, ""), -1) {

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -75,4 +77,19 @@ func TestAPolicyLooksForSourcesThatArePinned(t *testing.T) {
 		status("configmap", "other", inspect.Current, "other-a"),
 	}}
 	assert.Equal(t, []string{"configmap/applied", "configmap/condition", "configmap/patch", "secret/variable"}, m.looksFor(report))
+}
+
+// A cluster may have tens of thousands of refs, and a policy many expressions: what isn't in
+// any is passed over, and no source is looked for twice.
+func TestLookingForManySources(t *testing.T) {
+	const sources, expression = 400, `c.envFrom.exists(e, e.configMapRef.name == 'app-399')`
+	m := mutator{policy: gjson.Parse(`{"spec": {"variables": [` + strings.Repeat(`{"expression": "`+expression+`"},`, 4) + `{"expression": "`+expression+`"}]}}`)}
+	var report statusReport
+	for i := range 4 * sources {
+		name := fmt.Sprintf("app-%d", i%sources)
+		report.Workloads = append(report.Workloads, workloadStatus{Refs: []inspect.Ref{{Source: "configmap/" + name, Pinned: name + "-111111111111"}}})
+	}
+	var found []string
+	assert.Less(t, testing.AllocsPerRun(1, func() { found = m.looksFor(report) }), float64(len(report.Workloads)))
+	assert.Equal(t, []string{"configmap/app-399"}, found)
 }
