@@ -163,7 +163,7 @@ func damped(s *shell) {
 	s.numbered("configmap/app", 3)
 	s.until("1", "kubectl get events --field-selector reason=RolloutsDamped --no-headers | wc -l")
 	s.types("status --check")
-	s.types("explain deployment/web | head -2")
+	s.types("explain deployment/web | sed -n 1,2p")
 	s.do("kubectl create role developer --verb=get,list --resource=configmaps,deployments.apps && kubectl create rolebinding developer --role=developer --user=developer")
 	s.types("status deployment/web --as=developer")
 	require.NoError(s.t, slow.StopVersioner("slow"))
