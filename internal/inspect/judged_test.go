@@ -32,6 +32,8 @@ func TestEnabled(t *testing.T) {
 		{"nobody may know", "", false, "hidden", "hidden", false},
 		{"it says that it isn't", "false", true, "", "not opted in", true},
 		{"it says that it isn't, where nobody may know", "false", false, "hidden", "not opted in", true},
+		{"it lost its label", "released", false, "", "to be opted out once the webhook answers, since it lost its label", true},
+		{"it lost its label, whatever its namespace does", "released", true, "hidden", "to be opted out once the webhook answers, since it lost its label", true},
 		{"nobody knows what it says", "yes", true, "", `label configpin.io/enabled is "yes", not "true" or "false"`, false},
 		{"nobody knows what it says, nor what its namespace does", "yes", false, "hidden", `label configpin.io/enabled is "yes", not "true" or "false"`, false},
 	} {

@@ -88,6 +88,8 @@ func (s Subject) Enabled() (why string, meant bool) {
 		return s.NamespaceHidden, false
 	case !said, value == wellknown.False:
 		return "not opted in", true
+	case pin.Releases(s.Object): // the versioner's word for what somebody did
+		return "to be opted out once the webhook answers, since it lost its label", true
 	default:
 		return fmt.Sprintf("label %s is %q, not \"true\" or \"false\"", wellknown.Enabled, value), false
 	}

@@ -96,6 +96,14 @@ func TestStatus(t *testing.T) {
 			state: inspect.Kept, reason: "not opted in",
 		},
 		{
+			name: "it lost its label while admission was away", written: label(pinned("two", "two"), wellknown.Enabled, wellknown.Released), known: all,
+			state: inspect.Kept, reason: "to be opted out once the webhook answers, since it lost its label",
+		},
+		{
+			name: "it lost its label, and nothing is pinned", written: deployment{names: []string{"app"}, labels: map[string]string{wellknown.Enabled: wellknown.Released}}, known: all,
+			state: inspect.Unpinned, reason: "to be opted out once the webhook answers, since it lost its label", ok: true,
+		},
+		{
 			name: "nobody can tell whether it is opted in", written: deployment{names: []string{"app"}, labels: map[string]string{wellknown.Enabled: "yes"}}, known: all,
 			state: inspect.Unpinned, reason: `label configpin.io/enabled is "yes", not "true" or "false"`,
 		},
