@@ -214,8 +214,9 @@ func (s Subject) tell(p Prospect, of *pin.Case, known *Index) Prospect {
 // hidden.
 func (s Subject) Unknown(known *Index) []string {
 	var all []string
+	sourceOf := s.sourceOf(known)
 	for _, ref := range refs.Walk(s.Template.Spec) {
-		source, _ := s.sourceOf(ref.Target, known)
+		source, _ := sourceOf(ref.Target)
 		if known.unserved[source.Kind] == "" && (known.Hidden(source) != "" || known.Hidden(ref.Target) != "") {
 			all = append(all, source.String())
 		}

@@ -2,6 +2,8 @@ package inspect_test
 
 import (
 	"fmt"
+	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -347,5 +349,34 @@ func TestAnUndoLeavesRepeatedVariablesAlone(t *testing.T) {
 		assert.Empty(t, taken.Denied, test.name)
 		require.NotEmpty(t, taken.Results)
 		assert.Equal(t, one, taken.Results[0].To, test.name)
+	}
+}
+
+// A template may refer to many sources, many times: what is told of it must not take the
+// product of both.
+func TestManySources(t *testing.T) {
+	known := index()
+	known.Hide(refs.Target{Kind: wellknown.Secret}, "you may not read it")
+	costs := func(sources int, told func(inspect.Subject)) float64 {
+		var names, pins []string
+		for i := range sources {
+			name := fmt.Sprintf("app-%d", i)
+			names = append(names, name, name, name+"-111111111111")
+			pins = append(pins, "configmap/"+name+"="+name+"-111111111111")
+		}
+		subject := deployment{names: names, pins: strings.Join(pins, ","), labels: map[string]string{wellknown.Enabled: "false"}}.subject(t)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		told(subject)
+		runtime.ReadMemStats(&after)
+		return float64(after.TotalAlloc - before.TotalAlloc)
+	}
+	for name, told := range map[string]func(inspect.Subject){
+		"its status":           func(s inspect.Subject) { s.Status(known) },
+		"what nobody can tell": func(s inspect.Subject) { s.Unknown(known) },
+		"what an undo writes":  func(s inspect.Subject) { s.Pointers(theApp, known) },
+		"what that makes":      func(s inspect.Subject) { s.Named(theApp, "app-1", known) },
+	} {
+		assert.Less(t, costs(400, told)/costs(100, told), 6.0, name)
 	}
 }

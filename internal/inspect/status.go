@@ -101,18 +101,24 @@ func (s Subject) Status(known *Index) []Ref {
 	decision, facts := now.Decide(), now.Facts()
 	found := map[refs.Target]Ref{}
 	covered := map[refs.Target]bool{}
+	sourceOf, needed := s.sourceOf(known), map[refs.Target]bool{}
+	walked := refs.Walk(s.Template.Spec)
+	for _, ref := range walked {
+		source, _ := sourceOf(ref.Target)
+		needed[source] = needed[source] || !ref.Optional
+	}
 	for _, outcome := range decision.Outcomes {
-		found[outcome.Source] = s.judge(outcome, facts, known)
+		found[outcome.Source] = s.judge(outcome, facts, known, needed[outcome.Source])
 		covered[outcome.Source] = true
 		covered[refs.Target{Kind: outcome.Source.Kind, Name: outcome.In}] = true
 	}
-	for _, ref := range refs.Walk(s.Template.Spec) {
+	for _, ref := range walked {
 		if covered[ref.Target] {
 			continue
 		}
-		source, pinned := s.sourceOf(ref.Target, known)
+		source, pinned := sourceOf(ref.Target)
 		if _, said := found[source]; !said {
-			found[source] = s.outside(source, pinned, known)
+			found[source] = s.outside(source, pinned, known, needed[source])
 		}
 	}
 	all := make([]Ref, 0, len(found))
@@ -123,33 +129,41 @@ func (s Subject) Status(known *Index) []Ref {
 	return all
 }
 
-// sourceOf returns the source that something which the template names is, or is a
-// snapshot of: then pinned is its name.
-func (s Subject) sourceOf(named refs.Target, known *Index) (source refs.Target, pinned string) {
-	if fact := known.Fact(named); fact.Role == pin.Snapshot {
-		return refs.Target{Kind: named.Kind, Name: fact.Of}, named.Name
-	}
+// sourceOf tells the source that something which the template names is, or is a snapshot
+// of: then pinned is its name.
+func (s Subject) sourceOf(known *Index) func(named refs.Target) (source refs.Target, pinned string) {
+	sources := map[refs.Target]refs.Target{}
 	for source, name := range pin.ParsePins(s.Template.Annotations[wellknown.Pins]) {
-		if source.Kind == named.Kind && name == named.Name {
-			return source, name
-		}
+		sources[refs.Target{Kind: source.Kind, Name: name}] = source
 	}
-	return named, ""
+	return func(named refs.Target) (source refs.Target, pinned string) {
+		if fact := known.Fact(named); fact.Role == pin.Snapshot {
+			return refs.Target{Kind: named.Kind, Name: fact.Of}, named.Name
+		}
+		if source, is := sources[named]; is {
+			return source, named.Name
+		}
+		return named, ""
+	}
 }
 
-// follows says whether a ref is to name what the others to a source do. A variable whose name
-// repeats and that names the source is left as it is, as admission leaves it.
-func (s Subject) follows(ref refs.Ref, source refs.Target, known *Index) bool {
-	of, _ := s.sourceOf(ref.Target, known)
-	return of == source && !(ref.Repeated && ref.Name == source.Name)
+// follows tells whether a ref is to name what the others to a source do. A variable whose
+// name repeats and that names the source is left as it is, as admission leaves it.
+func (s Subject) follows(source refs.Target, known *Index) func(refs.Ref) bool {
+	sourceOf := s.sourceOf(known)
+	return func(ref refs.Ref) bool {
+		of, _ := sourceOf(ref.Target)
+		return of == source && (!ref.Repeated || ref.Name != source.Name)
+	}
 }
 
 // Pointers are the JSON pointers, from the root of the workload, of the names in its refs
 // that follow a source.
 func (s Subject) Pointers(source refs.Target, known *Index) []string {
 	var pointers []string
+	follows := s.follows(source, known)
 	for _, ref := range refs.Walk(s.Template.Spec) {
-		if s.follows(ref, source, known) {
+		if follows(ref) {
 			pointers = append(pointers, s.Kind.PointerOf(ref.Pointer))
 		}
 	}
@@ -158,9 +172,9 @@ func (s Subject) Pointers(source refs.Target, known *Index) []string {
 
 // Named is the workload with its refs that follow a source naming something else.
 func (s Subject) Named(source refs.Target, name string, known *Index) workload.Object {
-	object := s.Object
+	object, follows := s.Object, s.follows(source, known)
 	object.Template.Spec = refs.Rewrite(s.Template.Spec, refs.Walk(s.Template.Spec), func(ref refs.Ref) string {
-		if s.follows(ref, source, known) {
+		if follows(ref) {
 			return name
 		}
 		return ref.Name
@@ -168,8 +182,9 @@ func (s Subject) Named(source refs.Target, name string, known *Index) workload.O
 	return object
 }
 
-// judge says of a source what admission would decide about it.
-func (s Subject) judge(o pin.Outcome, facts pin.Facts, known *Index) Ref {
+// judge says of a source what admission would decide about it. Without one that is needed,
+// no Pod starts.
+func (s Subject) judge(o pin.Outcome, facts pin.Facts, known *Index, needed bool) Ref {
 	in := refs.Target{Kind: o.Source.Kind, Name: o.In}
 	ref := Ref{
 		Source:       o.Source.String(),
@@ -209,7 +224,7 @@ func (s Subject) judge(o pin.Outcome, facts pin.Facts, known *Index) Ref {
 	default:
 		ref.State = Unpinned
 		ref.Reason, ref.OK = s.why(o, facts)
-		ref.OK = ref.OK || facts[o.Source].Role == pin.Absent && s.optional(o.Source, known)
+		ref.OK = ref.OK || facts[o.Source].Role == pin.Absent && !needed
 	}
 	return ref
 }
@@ -220,16 +235,6 @@ func Called(name string) string {
 		return "a new snapshot"
 	}
 	return name
-}
-
-// optional says whether Pods start without a source.
-func (s Subject) optional(source refs.Target, known *Index) bool {
-	for _, ref := range refs.Walk(s.Template.Spec) {
-		if of, _ := s.sourceOf(ref.Target, known); of == source && !ref.Optional {
-			return false
-		}
-	}
-	return true
 }
 
 // cloned is a target that isn't part of the text of a workload, which would otherwise stay
@@ -300,7 +305,7 @@ func forsaken(fact pin.Fact) string {
 }
 
 // outside says what a ref is of which admission decides nothing.
-func (s Subject) outside(source refs.Target, pinned string, known *Index) Ref {
+func (s Subject) outside(source refs.Target, pinned string, known *Index, needed bool) Ref {
 	ref := Ref{Source: source.String(), Pinned: strings.Clone(pinned), State: Unpinned, target: cloned(source)}
 	if pinned != "" {
 		ref.State = Kept
@@ -325,7 +330,7 @@ func (s Subject) outside(source refs.Target, pinned string, known *Index) Ref {
 	case notEnabled != "":
 		ref.Reason, ref.OK = notEnabled, meant && pinned == ""
 	case fact.Role == pin.Absent:
-		ref.Reason, ref.OK = "it does not exist", s.optional(source, known)
+		ref.Reason, ref.OK = "it does not exist", !needed
 	case fact.Role == pin.Source:
 		ref.Reason = Because[pin.ReasonRepeated]
 	case pinned != "":
