@@ -174,7 +174,7 @@ func (c *checkup) print(out output) error {
 			fmt.Fprintf(c.Out, "%9s%*s-> %s\n", "", width+2, "", clean(f.Do))
 		}
 	}
-	fmt.Fprintf(c.Out, "%d of %d verified.\n", c.verified(), len(c.findings))
+	c.say("%d of %d verified.", c.verified(), len(c.findings))
 	return nil
 }
 

@@ -202,8 +202,8 @@ func (c contrast) print(before, after edition) bool {
 		if change.Moved {
 			was, is = was+" in "+change.Was, is+" in "+change.Is
 		}
-		fmt.Fprintln(c.out, paint(c.coloured, bold, fmt.Sprintf("--- %s %s (%s)", before.source, was, before.title)))
-		fmt.Fprintln(c.out, paint(c.coloured, bold, fmt.Sprintf("+++ %s %s (%s)", after.source, is, after.title)))
+		fmt.Fprintln(c.out, paint(c.coloured, bold, clean(fmt.Sprintf("--- %s %s (%s)", before.source, was, before.title))))
+		fmt.Fprintln(c.out, paint(c.coloured, bold, clean(fmt.Sprintf("+++ %s %s (%s)", after.source, is, after.title))))
 		for line := range strings.Lines(c.text(change)) {
 			fmt.Fprintln(c.out, c.paint(strings.TrimSuffix(line, "\n")))
 		}

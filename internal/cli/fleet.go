@@ -360,7 +360,7 @@ func (s *session) goThrough(ctx context.Context, all []cluster.Workload, namespa
 	do func(context.Context, *ask.Patches, cluster.Workload, dryRun) (step, error),
 ) error {
 	if len(all) == 0 {
-		fmt.Fprintln(s.Out, "There is no workload to "+verb+".")
+		s.say("There is no workload to %s.", verb)
 		return nil
 	}
 	if at.dry == dryRunNone && len(all) > 1 {
@@ -383,21 +383,21 @@ func (s *session) goThrough(ctx context.Context, all []cluster.Workload, namespa
 		progress := fmt.Sprintf("[%*d/%d] ", len(fmt.Sprint(len(all))), i+1, len(all))
 		done, err := do(ctx, patches, of, at.dry)
 		if apierrors.IsNotFound(err) {
-			fmt.Fprintln(s.Out, progress+name+": gone")
+			s.say("%s%s: gone", progress, name)
 			continue
 		}
 		if err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			fmt.Fprintf(s.ErrOut, "%s%s: error: %s\n", progress, name, clean(err.Error()))
+			fmt.Fprintln(s.ErrOut, clean(fmt.Sprintf("%s%s: error: %v", progress, name, err)))
 			if failed, inARow = failed+1, inARow+1; inARow == maxFailures {
 				return fmt.Errorf("%d workloads in a row failed; %d of %d are done", inARow, i+1-failed, len(all))
 			}
 			continue
 		}
 		inARow = 0
-		fmt.Fprintf(s.Out, "%s%s: %s%s\n", progress, name, clean(done.said), at.dry.suffix())
+		s.say("%s%s: %s%s", progress, name, done.said, at.dry.suffix())
 		if !done.rolls {
 			continue
 		}
@@ -414,7 +414,7 @@ func (s *session) goThrough(ctx context.Context, all []cluster.Workload, namespa
 	if at.dry != dryRunNone {
 		roll = "would roll out"
 	}
-	fmt.Fprintf(s.Out, "%d of %d workloads %s%s.\n", rolled, len(all), roll, at.dry.suffix())
+	s.say("%d of %d workloads %s%s.", rolled, len(all), roll, at.dry.suffix())
 	if failed > 0 {
 		return fmt.Errorf("%d of %d workloads failed", failed, len(all))
 	}

@@ -85,7 +85,7 @@ func (o *output) print(w io.Writer, a answer) error {
 
 func lines(w io.Writer, all []string) error {
 	for _, line := range all {
-		if _, err := fmt.Fprintln(w, line); err != nil {
+		if _, err := fmt.Fprintln(w, clean(line)); err != nil {
 			return err
 		}
 	}

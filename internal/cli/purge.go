@@ -143,7 +143,7 @@ func (p purging) purge(ctx context.Context, wanted string, yes bool) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(p.Out, "%s deleted: %s of %s\n", target, title, p.source.Target)
+	p.say("%s deleted: %s of %s", target, title, p.source.Target)
 	return nil
 }
 

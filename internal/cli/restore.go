@@ -91,7 +91,7 @@ func (s *session) restore(ctx context.Context, source cluster.Key, live snapshot
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(s.Out, clean(users))
+	s.say("%s", users)
 	if manager := managedBy(live); manager != "" {
 		s.note("%s is managed by %s, which may write back what it knows", source.Target, manager)
 	}
@@ -104,7 +104,7 @@ func (s *session) restore(ctx context.Context, source cluster.Key, live snapshot
 // writeSource has a source written, once whoever runs the program agrees.
 func (s *session) writeSource(ctx context.Context, source cluster.Key, dry dryRun, yes bool, question, done string, write func(*ask.Patches) error) error {
 	if dry == dryRunClient {
-		fmt.Fprintln(s.Out, done)
+		s.say("%s", done)
 		return nil
 	}
 	if dry == dryRunNone {
@@ -119,7 +119,7 @@ func (s *session) writeSource(ctx context.Context, source cluster.Key, dry dryRu
 	if err := write(patches); err != nil {
 		return err
 	}
-	fmt.Fprintln(s.Out, done)
+	s.say("%s", done)
 	return nil
 }
 
@@ -135,13 +135,13 @@ func (s *session) recreate(ctx context.Context, source cluster.Key, history *ins
 		return err
 	}
 	if !shown.print(edition{snapshot.Object{Type: to.object.Type}, source.Target, "deleted"}, to) {
-		fmt.Fprintf(s.Out, "It held nothing in %s.\n", to.title)
+		s.say("It held nothing in %s.", to.title)
 	}
 	users, err := s.followers(ctx, source, to.object.Name)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(s.Out, clean(users))
+	s.say("%s", users)
 	s.note("what else the labels and annotations of %s said is not kept: it gets %s=true", source.Target, wellknown.Versioned)
 	question := fmt.Sprintf("Create %s with this?", source.Target)
 	done := fmt.Sprintf("%s created, and holds %s again%s", source.Target, to.title, dry.suffix())

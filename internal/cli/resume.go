@@ -62,7 +62,7 @@ func (s *session) resume(ctx context.Context, of cluster.Workload, dry dryRun) e
 		s.note("you may not read %s, so nobody can tell whether %s is held there", strings.Join(unknown, ", "), nameOf(of))
 	}
 	if dry == dryRunClient {
-		fmt.Fprintf(s.Out, "%s resumed: %s%s\n", nameOf(of), orNone(strings.Join(told(moves, unknown), ", ")), dry.suffix())
+		s.say("%s resumed: %s%s", nameOf(of), orNone(strings.Join(told(moves, unknown), ", ")), dry.suffix())
 		return nil
 	}
 	patches, err := s.patches(false)
@@ -95,10 +95,10 @@ func (s *session) resume(ctx context.Context, of cluster.Workload, dry dryRun) e
 		}
 	}
 	if len(done) == 0 {
-		fmt.Fprintf(s.Out, "%s resumed, and nothing changed: it was not held, or what its sources hold can't be pinned%s\n", nameOf(of), dry.suffix())
+		s.say("%s resumed, and nothing changed: it was not held, or what its sources hold can't be pinned%s", nameOf(of), dry.suffix())
 		return nil
 	}
-	fmt.Fprintf(s.Out, "%s resumed: %s%s\n", nameOf(of), strings.Join(done, ", "), dry.suffix())
+	s.say("%s resumed: %s%s", nameOf(of), strings.Join(done, ", "), dry.suffix())
 	return nil
 }
 

@@ -212,3 +212,24 @@ func TestGoingThroughMany(t *testing.T) {
 	require.EqualError(t, left([]string{"jobs.batch"}), "you may not list jobs.batch: what is there is left as it was")
 	assert.Equal(t, "its labels are put right", sentence(pin.Decision{}))
 }
+
+// Templates may name anything, and that is printed whoever asks for what.
+func TestWhatIsSaidIsClean(t *testing.T) {
+	t.Parallel()
+	evil := cluster.Key{Namespace: "shop", Target: refs.Target{Kind: wellknown.ConfigMap, Name: "a\x1b[2Jb\u202e"}}
+	s, out, complaints := offline("")
+	require.NoError(t, s.writeSource(t.Context(), evil, dryRunClient, true, "", evil.Target.String(), nil))
+	require.NoError(t, lines(out, []string{evil.Target.String()}))
+	contrast{out: out}.print(edition{source: evil.Target}, edition{snapshot.Object{Data: map[string]string{"k": ""}}, evil.Target, "now"})
+	require.ErrorIs(t, s.confirm(t.Context(), false, evil.Target.String()), errNotConfirmed)
+	all := []cluster.Workload{{Kind: workload.Lookup("apps", "Deployment"), Namespace: "shop", Name: evil.Name}}
+	for _, err := range []error{nil, apierrors.NewNotFound(schema.GroupResource{}, ""), errors.New(evil.Name)} {
+		_ = s.goThrough(t.Context(), all, "shop", pace{dry: dryRunNone}, "pin", func(context.Context, *cluster.Patches, cluster.Workload, dryRun) (step, error) {
+			return step{said: evil.Name}, err
+		})
+	}
+	for _, text := range []string{out.String(), complaints.String()} {
+		assert.Contains(t, text, "a<U+001B>[2Jb<U+202E>")
+		assert.False(t, strings.ContainsFunc(text, overlooked), "%q", text)
+	}
+}

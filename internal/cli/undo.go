@@ -143,7 +143,7 @@ func (u undoing) undo(ctx context.Context, to goal) error {
 	}
 	masked := ref.Target().Kind == wellknown.Secret && !u.showSecrets
 	if !hidden && !(contrast{out: u.Out, coloured: u.coloured(), masked: masked}).print(before, after) {
-		fmt.Fprintln(u.Out, "The contents are the same.")
+		u.say("The contents are the same.")
 	}
 	for try := 1; ; try++ {
 		err := u.pin(ctx, f, ref, after)
@@ -232,7 +232,7 @@ func (u undoing) pin(ctx context.Context, f found, ref inspect.Ref, to edition) 
 		if prospect := f.Taken(ref.Target(), to.object.Name, f.known); prospect.Denied != "" {
 			return errors.New(prospect.Denied)
 		}
-		fmt.Fprintln(u.Out, done)
+		u.say("%s", done)
 		return nil
 	}
 	var operations []jsonpatch.Operation
@@ -265,7 +265,7 @@ func (u undoing) pin(ctx context.Context, f found, ref inspect.Ref, to edition) 
 				nameOf(u.of), to.title, ref.Source, ref.Source, nameOf(u.of))
 		}
 	}
-	fmt.Fprintln(u.Out, done)
+	u.say("%s", done)
 	return nil
 }
 

@@ -46,6 +46,11 @@ func shown(text, stays string) string {
 // clean is text of one or more lines, fit for a terminal.
 func clean(text string) string { return shown(text, "\n\t") }
 
+// say prints lines of an answer, fit for a terminal.
+func (p *program) say(format string, values ...any) {
+	fmt.Fprintln(p.Out, clean(fmt.Sprintf(format, values...)))
+}
+
 // cell is text that has to stay in its place in a table.
 func cell(text string) string { return shown(text, "") }
 

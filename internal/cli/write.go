@@ -73,7 +73,7 @@ func (s *session) confirm(ctx context.Context, yes bool, question string) error 
 	if in, ok := s.In.(*os.File); ok && !term.IsTerminal(int(in.Fd())) {
 		return errors.New("nobody is there to be asked whether to go on: say --yes")
 	}
-	fmt.Fprintf(s.ErrOut, "%s [y/N] ", question)
+	fmt.Fprintf(s.ErrOut, "%s [y/N] ", clean(question))
 	said := make(chan string, 1)
 	go func() {
 		answer, _ := bufio.NewReader(s.In).ReadString('\n') // without one, the answer is no
