@@ -66,7 +66,7 @@ var occasions = map[inspect.Occasion]string{
 	inspect.Restart: "If it is restarted (kubectl rollout restart)",
 	inspect.Edit:    "If %s changes",
 	inspect.Resume:  "If its holds are given up (kubectl configpin resume)",
-	inspect.OptIn:   "If it is opted in (kubectl label %s configpin.io/enabled=true)",
+	inspect.OptIn:   "If it is opted in (kubectl label --overwrite %s configpin.io/enabled=true)",
 }
 
 // teller prints an explanation.

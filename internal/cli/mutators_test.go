@@ -83,7 +83,7 @@ func TestAPolicyLooksForSourcesThatArePinned(t *testing.T) {
 // any is passed over, and no source is looked for twice.
 func TestLookingForManySources(t *testing.T) {
 	const sources, expression = 400, `c.envFrom.exists(e, e.configMapRef.name == 'app-399')`
-	m := mutator{policy: gjson.Parse(`{"spec": {"variables": [` + strings.Repeat(`{"expression": "`+expression+`"},`, 4) + `{"expression": "`+expression+`"}]}}`)}
+	m := mutator{policy: gjson.Parse(`{"spec": {"variables": [` + strings.Repeat(`{"expression": "`+expression+`"},`, 4) + `{"expression": "` + expression + `"}]}}`)}
 	var report statusReport
 	for i := range 4 * sources {
 		name := fmt.Sprintf("app-%d", i%sources)
