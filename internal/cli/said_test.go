@@ -224,7 +224,7 @@ func TestWhatIsSaidIsClean(t *testing.T) {
 	require.ErrorIs(t, s.confirm(t.Context(), false, evil.Target.String()), errNotConfirmed)
 	all := []cluster.Workload{{Kind: workload.Lookup("apps", "Deployment"), Namespace: "shop", Name: evil.Name}}
 	for _, err := range []error{nil, apierrors.NewNotFound(schema.GroupResource{}, ""), errors.New(evil.Name)} {
-		_ = s.goThrough(t.Context(), all, "shop", pace{dry: dryRunNone}, "pin", func(context.Context, *cluster.Patches, cluster.Workload, dryRun) (step, error) {
+		_ = s.goThrough(t.Context(), all, "shop", pace{dry: dryRunNone}, "pin", func(context.Context, *ask.Patches, cluster.Workload, dryRun) (step, error) {
 			return step{said: evil.Name}, err
 		})
 	}
