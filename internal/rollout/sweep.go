@@ -45,20 +45,24 @@ func newSweep() sweep {
 type repair struct {
 	result string // as the metric calls it
 	says   string // as the log does
-	send   func(workloads, context.Context, cluster.Workload) (cluster.Touched, error)
+	send   func(context.Context, workloads, cluster.Workload) (cluster.Touched, error)
 	done   func(workload.Object) bool
 }
 
 var (
-	stamps = repair{resultStamped, "Opted in, as its namespace is", workloads.Touch, func(o workload.Object) bool {
+	stamps = repair{resultStamped, "Opted in, as its namespace is", touch, func(o workload.Object) bool {
 		return o.Labels[wellknown.Enabled] != ""
 	}}
 	releases = repair{resultReleased, "Put back names, as the label was taken away", release, isReleased}
 )
 
+func touch(ctx context.Context, w workloads, of cluster.Workload) (cluster.Touched, error) {
+	return w.Touch(ctx, of)
+}
+
 // release releases a workload, if admission answers: what it is labelled with for that would
 // be stored otherwise, where a namespace is excluded for good.
-func release(w workloads, ctx context.Context, of cluster.Workload) (cluster.Touched, error) {
+func release(ctx context.Context, w workloads, of cluster.Workload) (cluster.Touched, error) {
 	tried, err := w.Release(ctx, of, true)
 	if err != nil || !isReleased(tried.Object) {
 		return tried, err
@@ -232,7 +236,7 @@ func (r *Rollout) repair(ctx context.Context, rounds []*round) {
 // send touches a workload, and returns whether nothing is left to be repaired.
 func (r *Rollout) send(ctx context.Context, of cluster.Workload, what repair) bool {
 	log := logf.FromContext(ctx).WithValues("workload", klog.KRef(of.Namespace, of.Name), "kind", of.Kind.Kind)
-	touched, err := what.send(r.workloads, ctx, of)
+	touched, err := what.send(ctx, r.workloads, of)
 	switch {
 	case apierrors.IsNotFound(err):
 		return true
