@@ -11,10 +11,8 @@ package rollout
 import (
 	"context"
 	"slices"
-	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
@@ -54,18 +52,11 @@ type Rollout struct {
 	sources   sources
 	events    events.EventRecorder
 
-	feed   watch.Feed[cluster.Workload]
-	quiet  *quiet
-	swept  sweep
-	crowds *crowds
-
-	mutex    sync.Mutex
-	limiters map[cluster.Workload]*rate.Limiter
-	tries    map[cluster.Workload]tries
-	damped   map[cluster.Workload]bool
-	missing  map[cluster.Workload]string // what was told last of snapshots that are gone
-	answers  map[cluster.Workload]string // the resourceVersion that the last touch was answered with
-	pauses   map[cluster.Workload]int    // in a row, for what isn't known yet
+	feed    watch.Feed[cluster.Workload]
+	records records
+	quiet   *quiet
+	swept   *sweep
+	crowds  *crowds
 }
 
 type workloads interface {
@@ -100,12 +91,6 @@ func New(options Options, workloads workloads, sources sources, recorder events.
 		events:    recorder,
 		quiet:     newQuiet(options.Settle, options.SettleMax),
 		swept:     newSweep(),
-		limiters:  map[cluster.Workload]*rate.Limiter{},
-		tries:     map[cluster.Workload]tries{},
-		damped:    map[cluster.Workload]bool{},
-		missing:   map[cluster.Workload]string{},
-		answers:   map[cluster.Workload]string{},
-		pauses:    map[cluster.Workload]int{},
 	}
 	r.crowds = newCrowds(r.tellCrowd)
 	return r
@@ -141,7 +126,7 @@ func (r *Rollout) whenQuiet(source cluster.Key) {
 		return
 	}
 	for _, of := range r.workloads.UsedBy(source) {
-		r.quiet.waits(of, since)
+		r.waits(of, since)
 		r.feed.AddAfter(of, r.respite(of))
 	}
 }
@@ -184,7 +169,7 @@ func (r *Rollout) Reconcile(ctx context.Context, of cluster.Workload) (reconcile
 	if !state.behind {
 		return r.right(ctx, of, uid, state)
 	}
-	if wait := r.quiet.wait(of, r.workloads.Sources(of), time.Now()); wait > 0 {
+	if wait := r.settling(of, time.Now()); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
 	if state.moves {

@@ -278,7 +278,7 @@ func TestFlaps(t *testing.T) {
 		d.live = live
 		next := New(Options{Burst: 3, Every: time.Minute}, d, current(live), recorder)
 		if r != nil {
-			next.limiters, next.damped = r.limiters, r.damped
+			next.records.all = r.records.all
 		}
 		r = next
 		result, err := r.Reconcile(t.Context(), web)
@@ -312,21 +312,24 @@ func TestATouchIsWaitedFor(t *testing.T) {
 	require.NoError(t, err)
 	assert.Zero(t, result)
 	assert.Equal(t, 1, d.touches)
-	assert.Empty(t, r.answers)
-	assert.Empty(t, r.pauses)
+	assert.Equal(t, &record{limiter: r.records.all[web].limiter}, r.records.all[web])
 }
 
 // missing is how many rollouts a workload has had of those that it may have at once.
-func missing(r *Rollout) float64 { return float64(r.options.Burst) - r.limiters[web].Tokens() }
+func missing(r *Rollout) float64 {
+	return float64(r.options.Burst) - r.records.all[web].limiter.Tokens()
+}
 
 func TestPruneForgetsWhatIsFull(t *testing.T) {
 	d := &deployment{t: t, names: "app-1", live: "app-2"}
 	r := New(Options{Burst: 1, Every: time.Nanosecond}, d, current("app-2"), events.NewFakeRecorder(1))
 	_, err := r.Reconcile(t.Context(), web)
 	require.NoError(t, err)
-	assert.Len(t, r.limiters, 1)
+	assert.NotNil(t, r.records.all[web].limiter)
 	r.prune()
-	assert.Empty(t, r.limiters)
+	assert.Nil(t, r.records.all[web].limiter)
+	r.forget(web)
+	assert.Empty(t, r.records.all)
 }
 
 func drain(recorder *events.FakeRecorder) []string {

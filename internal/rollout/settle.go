@@ -14,9 +14,8 @@ type quiet struct {
 	settle, longest time.Duration
 
 	mutex   sync.Mutex
-	changes map[cluster.Key]time.Time      // the last of each source
-	untold  map[cluster.Key]time.Time      // the first of each source that its users weren't told of
-	waiting map[cluster.Workload]time.Time // since when
+	changes map[cluster.Key]time.Time // the last of each source
+	untold  map[cluster.Key]time.Time // the first of each source that its users weren't told of
 }
 
 func newQuiet(settle, longest time.Duration) *quiet {
@@ -25,7 +24,6 @@ func newQuiet(settle, longest time.Duration) *quiet {
 		longest: longest,
 		changes: map[cluster.Key]time.Time{},
 		untold:  map[cluster.Key]time.Time{},
-		waiting: map[cluster.Workload]time.Time{},
 	}
 }
 
@@ -60,23 +58,26 @@ func (q *quiet) due(source cluster.Key, now time.Time) (wait time.Duration, sinc
 }
 
 // waits notes that a workload waits since then, if it doesn't for longer.
-func (q *quiet) waits(of cluster.Workload, since time.Time) {
-	q.mutex.Lock()
-	defer q.mutex.Unlock()
-	if already, waiting := q.waiting[of]; !waiting || since.Before(already) {
-		q.waiting[of] = since
-	}
+func (r *Rollout) waits(of cluster.Workload, since time.Time) {
+	r.records.of(of, func(is *record) {
+		if is.waiting.IsZero() || since.Before(is.waiting) {
+			is.waiting = since
+		}
+	})
 }
 
-// wait returns how long a workload that is behind still has to wait.
-func (q *quiet) wait(of cluster.Workload, sources []cluster.Key, now time.Time) time.Duration {
+// settling returns how long a workload that is behind has to wait for its sources.
+func (r *Rollout) settling(of cluster.Workload, now time.Time) time.Duration {
+	r.waits(of, now)
+	since := now
+	r.records.of(of, func(is *record) { since = is.waiting })
+	return r.quiet.wait(since, r.workloads.Sources(of), now)
+}
+
+// wait returns how long who is behind since then, with sources, still has to wait.
+func (q *quiet) wait(since time.Time, sources []cluster.Key, now time.Time) time.Duration {
 	q.mutex.Lock()
 	defer q.mutex.Unlock()
-	since, waiting := q.waiting[of]
-	if !waiting {
-		since = now
-		q.waiting[of] = now
-	}
 	var due time.Time
 	for _, source := range sources {
 		if last, changed := q.changes[source]; changed && last.Add(q.settle).After(due) {
@@ -87,13 +88,6 @@ func (q *quiet) wait(of cluster.Workload, sources []cluster.Key, now time.Time) 
 		due = latest
 	}
 	return max(0, due.Sub(now))
-}
-
-// done notes that a workload doesn't wait any more.
-func (q *quiet) done(of cluster.Workload) {
-	q.mutex.Lock()
-	defer q.mutex.Unlock()
-	delete(q.waiting, of)
 }
 
 // prune forgets changes that nobody has to wait for any more.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"k8s.io/client-go/tools/events"
 	"pgregory.net/rapid"
 
 	"github.com/configpin/configpin/internal/cluster"
@@ -44,11 +45,10 @@ func TestQuiet(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			q := newQuiet(2*time.Second, 10*time.Second)
-			q.wait(web, nil, at(test.since))
 			for source, when := range test.changes {
 				q.changed(source, at(when))
 			}
-			assert.InDelta(t, test.want, q.wait(web, []cluster.Key{app, extra}, at(test.now)).Seconds(), 1e-9)
+			assert.InDelta(t, test.want, q.wait(at(test.since), []cluster.Key{app, extra}, at(test.now)).Seconds(), 1e-9)
 		})
 	}
 }
@@ -64,11 +64,10 @@ func TestQuietNeverWaitsTooLong(t *testing.T) {
 			if rapid.Bool().Draw(t, "change") {
 				q.changed(rapid.SampledFrom(sources).Draw(t, "source"), now)
 			}
-			wait := q.wait(web, sources, now)
+			wait := q.wait(since, sources, now)
 			assert.LessOrEqual(t, wait, q.settle)
 			assert.LessOrEqual(t, now.Add(wait).Sub(since), q.longest)
 			if wait == 0 {
-				q.done(web)
 				since = now
 			}
 			// The workload is looked at again when its wait is over, or earlier.
@@ -77,7 +76,7 @@ func TestQuietNeverWaitsTooLong(t *testing.T) {
 				since = now
 			}
 		}
-		assert.Zero(t, q.wait(web, sources, now.Add(q.settle)))
+		assert.Zero(t, q.wait(since, sources, now.Add(q.settle)))
 		q.prune(now.Add(q.settle))
 		assert.Empty(t, q.changes)
 	})
@@ -113,10 +112,12 @@ func TestQuietTellsOnce(t *testing.T) {
 }
 
 func TestQuietCountsFromTheFirstChange(t *testing.T) {
-	q, app := newQuiet(2*time.Second, 10*time.Second), source("app")
-	q.wait(web, nil, at(5))
-	q.waits(web, at(0))
-	q.waits(web, at(3))
-	q.changed(app, at(9.5))
-	assert.Equal(t, time.Duration(0), q.wait(web, []cluster.Key{app}, at(10)))
+	d := &deployment{t: t, names: "app-1"}
+	r := New(Options{Settle: 2 * time.Second, SettleMax: 10 * time.Second}, d, current("app-1"), events.NewFakeRecorder(1))
+	r.settling(web, at(5))
+	r.waits(web, at(0))
+	r.waits(web, at(3))
+	r.quiet.changed(source("app"), at(9.5))
+	assert.Equal(t, time.Duration(0), r.settling(web, at(10)))
+	assert.NotZero(t, r.settling(web, at(9.75)), "it began at the first change")
 }

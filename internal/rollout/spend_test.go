@@ -94,7 +94,7 @@ func TestASnapshotThatIsThereWakesNobody(t *testing.T) {
 				queue.Done(of)
 			}
 			if test.missing {
-				r.missing[web] = "configmap/app-0"
+				r.records.of(web, func(is *record) { is.missing = "configmap/app-0" })
 			}
 			r.SnapshotChanged(made)
 			assert.Equal(t, test.want, queue.Len())

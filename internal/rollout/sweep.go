@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"sync"
 
 	"golang.org/x/time/rate"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -33,12 +34,14 @@ const triesOfNamespace = 3
 // sees.
 type sweep struct {
 	limit *rate.Limiter
-	left  map[string]bool           // namespaces that a workload left the watch of, or nil before the first look; guarded by the mutex of Rollout
 	vain  map[cluster.Workload]bool // touched in vain the last time: the others are first
+
+	mutex sync.Mutex
+	left  map[string]bool // namespaces that a workload left the watch of, or nil before the first look
 }
 
-func newSweep() sweep {
-	return sweep{limit: rate.NewLimiter(sweptPerSecond, sweptAtOnce), vain: map[cluster.Workload]bool{}}
+func newSweep() *sweep {
+	return &sweep{limit: rate.NewLimiter(sweptPerSecond, sweptAtOnce), vain: map[cluster.Workload]bool{}}
 }
 
 // repair is what a sweep does to workloads.
@@ -88,8 +91,8 @@ func (r *Rollout) Start(ctx context.Context) error {
 
 // leaveAll has the first look be everywhere.
 func (r *Rollout) leaveAll() {
-	r.mutex.Lock()
-	defer r.mutex.Unlock()
+	r.swept.mutex.Lock()
+	defer r.swept.mutex.Unlock()
 	r.swept.left = map[string]bool{}
 	for _, namespace := range r.workloads.Scope() {
 		r.swept.left[namespace] = true
@@ -99,8 +102,8 @@ func (r *Rollout) leaveAll() {
 // leave notes that workloads of a namespace may have lost their label. Before the first look,
 // which a versioner that doesn't lead may never take, that is nothing to note.
 func (r *Rollout) leave(namespace string) {
-	r.mutex.Lock()
-	defer r.mutex.Unlock()
+	r.swept.mutex.Lock()
+	defer r.swept.mutex.Unlock()
 	if r.swept.left != nil {
 		r.swept.left[namespace] = true
 	}
@@ -154,10 +157,10 @@ var errUnknown = errors.New("it isn't known whether the namespace opts in what i
 // whether a namespace opts in, they are left for the next sweep: they would roll out now, and
 // back as soon as it is known that it does.
 func (r *Rollout) leftPinned(ctx context.Context, optedIn, unknown []string) []*round {
-	r.mutex.Lock()
+	r.swept.mutex.Lock()
 	left := slices.Sorted(maps.Keys(r.swept.left))
 	clear(r.swept.left)
-	r.mutex.Unlock()
+	r.swept.mutex.Unlock()
 	rounds := map[string]*round{}
 	for _, namespace := range left {
 		found, err := r.workloads.LeftPinned(ctx, namespace)

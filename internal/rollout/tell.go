@@ -83,12 +83,8 @@ func (r *Rollout) tellMissing(ctx context.Context, of cluster.Workload, uid type
 		}
 	}
 	text := strings.Join(names, ", ")
-	r.mutex.Lock()
-	told := r.missing[of]
-	if r.missing[of] = text; text == "" {
-		delete(r.missing, of)
-	}
-	r.mutex.Unlock()
+	told := ""
+	r.records.of(of, func(is *record) { told, is.missing = is.missing, text })
 	if text != "" && text != told {
 		r.event(reference(of, uid), corev1.EventTypeWarning, wellknown.ReasonSnapshotMissing,
 			"A snapshot that it names is gone, so new Pods can't start: %s; %s", text, advice)
@@ -98,7 +94,7 @@ func (r *Rollout) tellMissing(ctx context.Context, of cluster.Workload, uid type
 
 // toldMissing says whether any workload is known to name a snapshot that is gone.
 func (r *Rollout) toldMissing() bool {
-	r.mutex.Lock()
-	defer r.mutex.Unlock()
-	return len(r.missing) > 0
+	r.records.mutex.Lock()
+	defer r.records.mutex.Unlock()
+	return r.records.missing > 0
 }
