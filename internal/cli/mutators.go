@@ -77,7 +77,7 @@ func (c *checkup) noMutators(err error) {
 func (c *checkup) tellMutators(seeing, looking []string, reportErr error) {
 	switch {
 	case len(looking) > 0:
-		c.add(aboutMutators, problem, "have it look for names that begin like that, as in name.startsWith('app'), or have templates leave the source alone (configpin.io/exclude); what it adds whenever it doesn't find a name grows with each write, until none is let through",
+		c.add(aboutMutators, problem, "have it look for names that begin like that of the source, as in name.startsWith('NAME'), or have templates leave the source alone (configpin.io/exclude); what it adds whenever it doesn't find a name grows with each write, until none is let through",
 			"pinned templates don't have the names of sources: %s", strings.Join(append(looking, seeing...), "; "))
 	case len(seeing) > 0 && reportErr != nil:
 		c.add(aboutMutators, unknown, "", "%s; nobody can tell whether they look for the names of sources: %v", strings.Join(seeing, "; "), cause(reportErr))

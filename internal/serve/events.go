@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"golang.org/x/time/rate"
 	corev1 "k8s.io/api/core/v1"
@@ -120,7 +121,7 @@ func (r *Recorder) Eventf(regarding, _ runtime.Object, eventType, reason, action
 	if !named {
 		return // there is no such caller
 	}
-	note = fmt.Sprintf(note, args...)
+	note = printable(fmt.Sprintf(note, args...))
 	if len(note) > maxNote {
 		note = strings.ToValidUTF8(note[:maxNote-len("...")], "") + "..."
 	}
@@ -129,6 +130,17 @@ func (r *Recorder) Eventf(regarding, _ runtime.Object, eventType, reason, action
 	case r.wake <- struct{}{}:
 	default: // it is awake
 	}
+}
+
+// printable puts a blank for what isn't printed: a refusal has the words of somebody
+// else's webhook or policy, and a terminal does what it is told.
+func printable(note string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(note, " "))
 }
 
 func (r *Recorder) add(said words, now time.Time) {

@@ -394,3 +394,15 @@ func TestALongNoteIsCut(t *testing.T) {
 		assert.Equal(t, strings.Repeat("ä", 510)+"...", note)
 	})
 }
+
+// TestANoteIsPrintable: a terminal obeys none of it.
+func TestANoteIsPrintable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &book{}
+		r, stop := started(t, b)
+		defer stop()
+		say(r, corev1.EventTypeWarning, "web", "no\x1b[31m way\a \u202e x \u009b\nend \xff")
+		synctest.Wait()
+		assert.Equal(t, []string{"Warning web: no [31m way    x   end  "}, b.read())
+	})
+}
