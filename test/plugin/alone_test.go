@@ -170,6 +170,8 @@ func damped(s *shell) {
 	require.NoError(s.t, s.Configpin.StartVersioner(s.t.Context()))
 	s.current("deployment/web")
 	s.types("status")
+	s.types("undo deployment/web --to configmap/app=1")
+	s.types("status deployment/web --as=developer")
 }
 
 // lostKey has the key of the digests lost: all contents have names by another one then.

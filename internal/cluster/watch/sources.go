@@ -164,7 +164,7 @@ func (s *Sources) Snapshots(ctx context.Context, source cluster.Key) ([]snapshot
 		Namespace: source.Namespace,
 		Selector:  cluster.Selector{Labels: wellknown.SnapshotOf + "=" + snapshot.LabelValue(source.Name)},
 		Metadata: func(m *metav1.ObjectMeta) (snapshot.Object, bool) {
-			object := cluster.OfMetadata(source.Kind, m)
+			object := snapshot.FromMetadata(source.Kind, m) // with what is said of it, which nobody holds on to
 			of, _, claimed := snapshot.Claimed(object)
 			return object, claimed && of == source.Name
 		},
