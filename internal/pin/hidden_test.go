@@ -87,6 +87,9 @@ func TestWhatMayNotBeRead(t *testing.T) {
 			assert.Equal(t, test.want, named(object))
 			assert.Equal(t, test.pins, object.Template.Annotations[wellknown.Pins])
 			assert.Equal(t, test.observed, object.Labels[observed("app")])
+			if test.observed == "" {
+				assert.NotContains(t, object.Labels, observed("app"))
+			}
 			again := request
 			again.New = object
 			assert.Empty(t, decide(again, facts).Patch, "our own answer is left as it is")

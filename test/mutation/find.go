@@ -308,7 +308,7 @@ func (f *finder) rows(literal *ast.CompositeLit) {
 		return
 	}
 	for _, element := range literal.Elts {
-		if _, is := element.(*ast.CompositeLit); !is {
+		if !f.isRow(element) {
 			return
 		}
 	}
@@ -317,6 +317,19 @@ func (f *finder) rows(literal *ast.CompositeLit) {
 		f.add(element, fmt.Sprintf("row `%s` comes after the next one", squeezed(f.text(element))))
 	}
 	f.around(literal, fmt.Sprintf("mutationSwapped(%d, ", first), ")")
+}
+
+// isRow says whether an element of a list is one whose place matters: a literal, or a
+// function that has a name.
+func (f *finder) isRow(element ast.Expr) bool {
+	switch element := element.(type) {
+	case *ast.CompositeLit:
+		return true
+	case *ast.Ident:
+		_, is := f.info.Uses[element].(*types.Func)
+		return is
+	}
+	return false
 }
 
 func (f *finder) field(of *types.Struct, pair *ast.KeyValueExpr) {

@@ -81,6 +81,10 @@ func TestWhatIsChanged(t *testing.T) {
 			"type r struct{ a string }; var rules = []r{{\"1\"}, {\"2\"}, {\"3\"}}; var words = []string{\"a\", \"b\"}",
 			[]string{"rules: row `{\"1\"}` comes after the next one", "rules: row `{\"2\"}` comes after the next one"},
 		},
+		"functions in a list": {
+			"func a() {}; func b() {}; var rules = []func(){a, b}; var c = func() {}; var others = []func(){c, c}",
+			[]string{"rules: row `a` comes after the next one"},
+		},
 		"fields that are no constants": {
 			"type r struct{ a, b string; c any }; func f(a string) r { return r{a: a, b: \"b\", c: a} }",
 			[]string{"f: `a: a` is left out"},
