@@ -1,7 +1,7 @@
 // Package inspect tells what a person asks about sources, snapshots and workloads:
 // which contents there were and what uses them, in which state a workload's refs
 // are and why, and what would become of them. It is pure, and says what admission
-// would: it asks the same functions (pin.Decide, snapshot.Verified,
+// would: it asks the same functions (pin.Case, snapshot.Verified,
 // retention.Mentions).
 //
 // It is separate from internal/cli so that answers can be tested from values alone,
