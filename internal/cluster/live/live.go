@@ -75,8 +75,7 @@ func (v *Views) View(ctx context.Context, namespace string, of *pin.Case) (*View
 		read:      map[refs.Target]snapshot.Object{},
 		emptied:   map[refs.Target]bool{},
 	}
-	err := of.Ask(func(targets []refs.Target) (pin.Facts, error) { return view.load(ctx, targets) })
-	if err != nil {
+	if err := view.ask(ctx); err != nil {
 		return nil, err
 	}
 	return view, nil
@@ -166,7 +165,15 @@ func (v *View) Keep(ctx context.Context, outcomes []pin.Outcome, dryRun bool) (s
 		named := refs.Target{Kind: outcomes[i].Source.Kind, Name: outcomes[i].Name}
 		settled = settled && (len(learned) == 0 || learned[named].Role == pin.Snapshot)
 	}
-	return settled, nil
+	if !settled { // what an object is by now may be a snapshot of what nobody asked for
+		err = v.ask(ctx)
+	}
+	return settled, err
+}
+
+// ask has the case learn what is wanted still.
+func (v *View) ask(ctx context.Context) error {
+	return v.of.Ask(func(targets []refs.Target) (pin.Facts, error) { return v.load(ctx, targets) })
 }
 
 // keep makes sure of one snapshot, and returns what it learned.

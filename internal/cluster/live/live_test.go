@@ -96,6 +96,28 @@ func TestALargeSourceThatChangesMeanwhileIsDecidedAboutAgain(t *testing.T) {
 	assert.Equal(t, green.Data, stored(t, client, decision.Outcomes[0].Name))
 }
 
+// TestWhatBecomesASnapshotMeanwhile: what that is of has to be known as well, before the
+// decision is taken again.
+func TestWhatBecomesASnapshotMeanwhile(t *testing.T) {
+	other := snapshot.Object{
+		Kind: wellknown.ConfigMap, Namespace: "shop", Name: "other",
+		Annotations: map[string]string{wellknown.Versioned: "true"}, Data: map[string]string{"key": "value"},
+	}
+	kept := snapshot.Of(other, 12)
+	client := fake.NewClientset(large(kept.Name, "blue").ConfigMap(), other.ConfigMap()).CoreV1()
+	view, err := viewsOf(client, nil).View(t.Context(), "shop", deploying(t, kept.Name))
+	require.NoError(t, err)
+	_, err = client.ConfigMaps("shop").Update(t.Context(), kept.ConfigMap(), metav1.UpdateOptions{})
+	require.NoError(t, err)
+	settled, err := view.Keep(t.Context(), view.of.Decide().Outcomes, false)
+	require.NoError(t, err)
+	require.False(t, settled)
+	decision := view.of.Decide()
+	require.Len(t, decision.Outcomes, 1)
+	assert.Equal(t, refs.Target{Kind: wellknown.ConfigMap, Name: "other"}, decision.Outcomes[0].Source)
+	assert.Equal(t, kept.Name, decision.Outcomes[0].Name)
+}
+
 // TestAKeyThatChangesMeanwhile: what is read before and after looks alike if it is.
 func TestAKeyThatChangesMeanwhile(t *testing.T) {
 	source := snapshot.Object{
