@@ -14,6 +14,7 @@ import (
 type record struct {
 	limiter *rate.Limiter // nil where it may have all its rollouts
 	damped  bool          // somebody was told that it has to wait for one
+	right   time.Time     // when it was last while a source of it was restless
 	waiting time.Time     // since when it waits for its sources to be quiet, if it does
 	tries   tries         // in vain
 	pauses  int           // in a row, for what isn't known yet
@@ -67,7 +68,13 @@ func (r *records) each(f func(*record)) {
 
 // settled notes that a workload is right.
 func (r *Rollout) settled(of cluster.Workload) {
-	r.records.of(of, func(is *record) { is.waiting, is.tries, is.damped = time.Time{}, tries{}, false })
+	restless := r.quiet.restless(r.workloads.Sources(of))
+	r.records.of(of, func(is *record) {
+		is.waiting, is.tries, is.damped = time.Time{}, tries{}, false
+		if restless {
+			is.right = time.Now()
+		}
+	})
 }
 
 // forget notes that a workload isn't there.
@@ -77,8 +84,12 @@ func (r *Rollout) forget(of cluster.Workload) {
 
 // prune forgets what nobody has to wait for any more.
 func (r *Rollout) prune() {
-	r.quiet.prune(time.Now())
+	now := time.Now()
+	r.quiet.prune(now)
 	r.records.each(func(is *record) {
+		if now.Sub(is.right) > r.options.SettleMax {
+			is.right = time.Time{}
+		}
 		if is.limiter != nil && is.limiter.Tokens() >= float64(r.options.Burst) {
 			is.limiter = nil
 		}

@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -57,9 +58,13 @@ func (q *quiet) due(source cluster.Key, now time.Time) (wait time.Duration, sinc
 	return 0, since
 }
 
-// waits notes that a workload waits since then, if it doesn't for longer.
+// waits notes that a workload waits since then, if it doesn't for longer, and wasn't right
+// meanwhile: a source may be restless for long, of which others bring what it holds.
 func (r *Rollout) waits(of cluster.Workload, since time.Time) {
 	r.records.of(of, func(is *record) {
+		if since.Before(is.right) {
+			since = is.right
+		}
 		if is.waiting.IsZero() || since.Before(is.waiting) {
 			is.waiting = since
 		}
@@ -88,6 +93,16 @@ func (q *quiet) wait(since time.Time, sources []cluster.Key, now time.Time) time
 		due = latest
 	}
 	return max(0, due.Sub(now))
+}
+
+// restless says whether the users of any of some sources are still to be told of a change.
+func (q *quiet) restless(sources []cluster.Key) bool {
+	q.mutex.Lock()
+	defer q.mutex.Unlock()
+	return slices.ContainsFunc(sources, func(source cluster.Key) bool {
+		_, untold := q.untold[source]
+		return untold
+	})
 }
 
 // prune forgets changes that nobody has to wait for any more.

@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -108,6 +109,30 @@ func TestQuietTellsOnce(t *testing.T) {
 			now = now.Add(time.Duration(rapid.IntRange(0, 3000).Draw(t, "pause")) * time.Millisecond)
 			q.prune(now)
 		}
+	})
+}
+
+// TestWhoWasRightMeanwhileHasNotWaited: a source that is deployed with its workload, again
+// and again, is never quiet, and the workload waits for its next deploy all the same.
+func TestWhoWasRightMeanwhileHasNotWaited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &deployment{t: t, names: "app-1"}
+		r := New(Options{Settle: 2 * time.Second, SettleMax: 10 * time.Second}, d, current("app-1"), events.NewFakeRecorder(1))
+		first := time.Now()
+		r.quiet.changed(source("app"), first)
+		<-time.After(9 * time.Second)
+		r.settled(web)
+		<-time.After(time.Second)
+		r.quiet.changed(source("app"), time.Now())
+		r.waits(web, first)
+		assert.Equal(t, 2*time.Second, r.settling(web, time.Now()))
+		<-time.After(9 * time.Second)
+		r.quiet.changed(source("app"), time.Now())
+		assert.Zero(t, r.settling(web, time.Now()), "nobody waits longer")
+		r.settled(web)
+		<-time.After(11 * time.Second)
+		r.prune()
+		assert.Empty(t, r.records.all)
 	})
 }
 
