@@ -68,7 +68,7 @@ func (r *records) each(f func(*record)) {
 
 // settled notes that a workload is right.
 func (r *Rollout) settled(of cluster.Workload) {
-	restless := r.quiet.restless(r.workloads.Sources(of))
+	restless := r.restless(of)
 	r.records.of(of, func(is *record) {
 		is.waiting, is.tries, is.damped = time.Time{}, tries{}, false
 		if restless {

@@ -95,8 +95,17 @@ func (q *quiet) wait(since time.Time, sources []cluster.Key, now time.Time) time
 	return max(0, due.Sub(now))
 }
 
-// restless says whether the users of any of some sources are still to be told of a change.
-func (q *quiet) restless(sources []cluster.Key) bool {
+// restless says whether the users of any of the sources of a workload are still to be told
+// of a change. Most often nobody is, so that its sources needn't be known.
+func (r *Rollout) restless(of cluster.Workload) bool {
+	q := r.quiet
+	q.mutex.Lock()
+	some := len(q.untold) > 0
+	q.mutex.Unlock()
+	if !some {
+		return false
+	}
+	sources := r.workloads.Sources(of)
 	q.mutex.Lock()
 	defer q.mutex.Unlock()
 	return slices.ContainsFunc(sources, func(source cluster.Key) bool {
