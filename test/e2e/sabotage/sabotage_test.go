@@ -109,7 +109,7 @@ var sabotaged = map[string]string{
 const report = "this is a bug of configpin. Please report it."
 
 func touched(field string) string {
-	return "a touch of deployment/web by configpin-versioner would change " + field + ": another webhook does that, or a bug of configpin. " +
+	return "a touch of deployment/web by configpin-versioner would change " + field + ": another webhook or a MutatingAdmissionPolicy does that, or a bug of configpin. " +
 		"To find it, run kubectl configpin check; if that names none, report it."
 }
 
