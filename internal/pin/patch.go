@@ -75,11 +75,12 @@ func (c *Case) keepUnserved(pins map[refs.Target]string, labels map[string]strin
 	}
 }
 
-// mixed says whether refs that the template excludes name the source as well as
-// a snapshot of it. Such a source isn't called pinned: a policy refuses templates
-// that begin to name a pinned one.
+// mixed says whether refs that are left alone, since the template excludes the source or
+// nobody versions it, name the source as well as a snapshot of it. Such a source isn't
+// called pinned: a policy refuses templates that begin to name a pinned one.
 func (c *Case) mixed(o Outcome) bool {
-	return c.new.excluded[o.Source] && c.sayings().names[o.Source][o.Source.Name]
+	left := c.new.excluded[o.Source] || o.Reason == ReasonAmbiguous && !versioned(c.fact(o.Source))
+	return left && c.sayings().names[o.Source][o.Source.Name]
 }
 
 // putBack has what can't change name what it did for each source, ref by ref, and puts

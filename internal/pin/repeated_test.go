@@ -158,7 +158,9 @@ func TestNamedBesideASnapshot(t *testing.T) {
 		for _, old := range []written{both, on(a1, a1), on("", "app")} {
 			before := old.object(t)
 			got := decide(pin.Request{New: test.new.object(t), Old: &before}, test.facts)
-			assert.Equal(t, []string{"app", a1}, named(after(t, test.new, got)), name)
+			object := after(t, test.new, got)
+			assert.Equal(t, []string{"app", a1}, named(object), name)
+			assert.Empty(t, object.Template.Annotations[wellknown.Pins], "%s: a policy refuses templates that begin to name a pinned source", name)
 			if len(old.refs) == 1 { // what is there already isn't told again
 				assert.Subset(t, got.Warnings, test.warnings, name)
 			}
