@@ -129,7 +129,7 @@ func (c *Case) warning(o Outcome) string {
 	case ReasonUnavailable:
 		return c.unavailableWarning(o)
 	case ReasonAmbiguous:
-		if !versioned(c.fact(o.Source)) {
+		if c.unversioned(o.Source) {
 			return warn("%s: it is named beside a snapshot of it, and not versioned, so neither is changed", o.Source)
 		}
 		return warn("%s: several snapshots are named, so none is changed: name one, or %s itself", o.Source, o.Source.Name)

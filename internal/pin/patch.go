@@ -79,7 +79,7 @@ func (c *Case) keepUnserved(pins map[refs.Target]string, labels map[string]strin
 // nobody versions it, name the source as well as a snapshot of it. Such a source isn't
 // called pinned: a policy refuses templates that begin to name a pinned one.
 func (c *Case) mixed(o Outcome) bool {
-	left := c.new.excluded[o.Source] || o.Reason == ReasonAmbiguous && !versioned(c.fact(o.Source))
+	left := c.new.excluded[o.Source] || o.Reason == ReasonAmbiguous && c.unversioned(o.Source)
 	return left && c.sayings().names[o.Source][o.Source.Name]
 }
 

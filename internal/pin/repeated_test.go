@@ -168,6 +168,27 @@ func TestNamedBesideASnapshot(t *testing.T) {
 	}
 }
 
+// TestNamedBesideASnapshotWhereNobodyCanTell: then the workload keeps its pin, whatever
+// else is named.
+func TestNamedBesideASnapshotWhereNobodyCanTell(t *testing.T) {
+	plain := with(world(a2), "app", pin.Fact{Role: pin.Plain})
+	for name, test := range map[string]struct {
+		new   written
+		facts pin.Facts
+	}{
+		"whether it is opted in":          {on("", "app", a2).label("enabled", "True"), plain},
+		"whether the source is versioned": {on("", "app", a2), with(world(a2), "app", pin.Fact{Role: pin.Plain, Invalid: "True"})},
+	} {
+		old := on(a2, a2).object(t)
+		request := pin.Request{New: test.new.object(t), Old: &old}
+		object := after(t, test.new, decide(request, test.facts))
+		assert.Equal(t, []string{a2, a2}, named(object), name)
+		assert.Equal(t, "configmap/app="+a2, object.Template.Annotations[wellknown.Pins], name)
+		again := pin.Request{New: object, Old: &old}
+		assert.Empty(t, decide(again, test.facts).Patch, name)
+	}
+}
+
 // TestAKindThatIsNotServedAnyMore: its names are no part of what a deploy changes.
 func TestAKindThatIsNotServedAnyMore(t *testing.T) {
 	read := func(app, db, pins string) (string, workload.Object) {

@@ -144,7 +144,7 @@ func (c *Case) situation(source refs.Target) situation {
 		resume:    c.request.New.Labels[wellknown.Resume] == wellknown.True && !invalidSwitch(c.request.New),
 		returned:  c.returned,
 		excluded:  c.new.excluded[source],
-		unclear:   invalidSwitch(c.request.New) || fact.Invalid != "",
+		unclear:   c.unclear(source),
 		ambiguous: c.ambiguous(source),
 		versioned: versioned(fact),
 		optional:  fact.Role == Absent && !c.sayings().needed[source],
@@ -169,6 +169,16 @@ func (c *Case) situation(source refs.Target) situation {
 // versioned says whether a source is, or may come back so.
 func versioned(fact Fact) bool { return fact.Role == Source || fact.Role == Absent }
 
+// unclear says whether nobody can tell if a source is to be pinned.
+func (c *Case) unclear(source refs.Target) bool {
+	return invalidSwitch(c.request.New) || c.fact(source).Invalid != ""
+}
+
+// unversioned says whether a source isn't to be pinned because nobody versions it.
+func (c *Case) unversioned(source refs.Target) bool {
+	return !versioned(c.fact(source)) && !c.unclear(source)
+}
+
 // saysOf is what the new template says of a source. A snapshot beside the
 // source's own name counts if it is new; else somebody is un-pinning, ref by
 // ref, what we pinned. What is left alone may name several things: which of them
@@ -191,7 +201,7 @@ func (c *Case) saysOf(source refs.Target, old string) (name string, pinned bool)
 // that isn't versioned, neither its name nor a snapshot beside it is taken for the other's.
 func (c *Case) ambiguous(source refs.Target) bool {
 	snapshots := c.snapshots(source)
-	if !versioned(c.fact(source)) && c.sayings().names[source][source.Name] && len(snapshots) > 0 {
+	if c.unversioned(source) && c.sayings().names[source][source.Name] && len(snapshots) > 0 {
 		return true
 	}
 	return c.request.Old != nil && len(snapshots) > 1 && maps.Equal(c.sayings().before[source], c.sayings().names[source])
