@@ -91,10 +91,14 @@ func courseOf(r Request) course {
 
 // ours says whether the object carries anything that admission wrote.
 func ours(o workload.Object) bool {
-	if _, pinned := o.Template.Annotations[wellknown.Pins]; pinned {
-		return true
-	}
-	for key := range o.Labels {
+	_, pinned := o.Template.Annotations[wellknown.Pins]
+	return pinned || Offered(o.Labels)
+}
+
+// Offered says whether labels are those of a workload that admission has pinned, and never
+// released.
+func Offered(labels map[string]string) bool {
+	for key := range labels {
 		if strings.HasPrefix(key, wellknown.ObservedPrefix) {
 			return true
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/cluster/watch"
+	"github.com/configpin/configpin/internal/pin"
 	"github.com/configpin/configpin/internal/wellknown"
 	"github.com/configpin/configpin/internal/workload"
 )
@@ -73,7 +74,7 @@ func release(ctx context.Context, w workloads, of cluster.Workload) (cluster.Tou
 	return w.Release(ctx, of, false)
 }
 
-func isReleased(o workload.Object) bool { return !watch.Offered(o.Labels) }
+func isReleased(o workload.Object) bool { return !pin.Offered(o.Labels) }
 
 // Start looks now and then, until ctx ends, for what was written while admission was away
 // and what no watch of labelled workloads sees: workloads without a label that their
@@ -111,7 +112,7 @@ func (r *Rollout) leave(namespace string) {
 
 // departed notes that a workload left the watch: it was deleted, or lost its label.
 func (r *Rollout) departed(change watch.Change) {
-	if change.After == nil && (change.Before == nil || watch.Offered(change.Before.Labels)) {
+	if change.After == nil && (change.Before == nil || pin.Offered(change.Before.Labels)) {
 		r.leave(change.Namespace)
 	}
 }

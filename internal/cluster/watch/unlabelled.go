@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/configpin/configpin/internal/cluster"
+	"github.com/configpin/configpin/internal/pin"
 	"github.com/configpin/configpin/internal/wellknown"
 )
 
@@ -40,19 +41,8 @@ func (w *Workloads) Unstamped(ctx context.Context, namespace string) ([]cluster.
 // away. With an error they are all that could be listed.
 func (w *Workloads) LeftPinned(ctx context.Context, namespace string) ([]cluster.Workload, error) {
 	return w.unlabelled(ctx, namespace, func(m *metav1.ObjectMeta) bool {
-		return !untouched(m.Namespace) && Offered(m.Labels)
+		return !untouched(m.Namespace) && pin.Offered(m.Labels)
 	})
-}
-
-// Offered says whether labels are those of a workload that admission has pinned, and never
-// released.
-func Offered(labels map[string]string) bool {
-	for key := range labels {
-		if strings.HasPrefix(key, wellknown.ObservedPrefix) {
-			return true
-		}
-	}
-	return false
 }
 
 // unlabelled lists kind by kind. One that can't be listed is no reason to leave the others
