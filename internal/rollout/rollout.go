@@ -13,6 +13,7 @@ import (
 	"slices"
 	"time"
 
+	"gomodules.xyz/jsonpatch/v2"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
@@ -215,8 +216,10 @@ func (r *Rollout) answered(ctx context.Context, of cluster.Workload, uid types.U
 		switch {
 		case r.pinned(before, touched):
 			why = reverted
-		case now.unfit != nil:
-			why.cause = now.unfit.Error()
+		default:
+			if err := pin.Fits(touched.Object, now.patch); err != nil {
+				why.cause = err.Error()
+			}
 		}
 		return reconcile.Result{RequeueAfter: r.inVain(ctx, of, uid, why)}
 	}
@@ -257,10 +260,10 @@ func (r *Rollout) pinned(before workload.Object, touched cluster.Touched) bool {
 
 // state is what the decision about a workload, written unchanged, says of it.
 type state struct {
-	known    bool  // what all its sources hold; those of which it isn't known stay as they are
-	behind   bool  // the decision changes it, or who owns its names
-	moves    bool  // it changes a name in the template: only then it rolls out
-	unfit    error // its template has no room for what the decision adds
+	known    bool // what all its sources hold; those of which it isn't known stay as they are
+	behind   bool // the decision changes it, or who owns its names
+	moves    bool // it changes a name in the template: only then it rolls out
+	patch    []jsonpatch.Operation
 	warnings []string
 	missing  []pin.Gone // snapshots that it names, and that nobody makes again
 }
@@ -273,7 +276,7 @@ func (r *Rollout) look(object workload.Object) state {
 		known:    len(unknown) == 0,
 		behind:   len(decision.Patch) > 0 || object.Misowned,
 		moves:    slices.ContainsFunc(decision.Outcomes, pin.Outcome.Moves),
-		unfit:    pin.Fits(object, decision.Patch),
+		patch:    decision.Patch,
 		warnings: decision.Warnings,
 		missing: slices.DeleteFunc(pin.Missing(decision, touch.Facts()), func(gone pin.Gone) bool {
 			return unknown[gone.Source] // it may be the current one, which is made again

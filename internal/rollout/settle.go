@@ -59,8 +59,9 @@ func (q *quiet) due(source cluster.Key, now time.Time) (wait time.Duration, sinc
 }
 
 // waits notes that a workload waits since then, if it doesn't for longer, and wasn't right
-// meanwhile: a source may be restless for long, of which others bring what it holds.
-func (r *Rollout) waits(of cluster.Workload, since time.Time) {
+// meanwhile: a source may be restless for long, of which others bring what it holds. It
+// returns since when the workload waits.
+func (r *Rollout) waits(of cluster.Workload, since time.Time) time.Time {
 	r.records.of(of, func(is *record) {
 		if since.Before(is.right) {
 			since = is.right
@@ -68,15 +69,14 @@ func (r *Rollout) waits(of cluster.Workload, since time.Time) {
 		if is.waiting.IsZero() || since.Before(is.waiting) {
 			is.waiting = since
 		}
+		since = is.waiting
 	})
+	return since
 }
 
 // settling returns how long a workload that is behind has to wait for its sources.
 func (r *Rollout) settling(of cluster.Workload, now time.Time) time.Duration {
-	r.waits(of, now)
-	since := now
-	r.records.of(of, func(is *record) { since = is.waiting })
-	return r.quiet.wait(since, r.workloads.Sources(of), now)
+	return r.quiet.wait(r.waits(of, now), r.workloads.Sources(of), now)
 }
 
 // wait returns how long who is behind since then, with sources, still has to wait.
