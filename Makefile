@@ -1,8 +1,8 @@
 # `make` lists the targets. Everything needs Go, git and make, and nothing else:
 # the tools are built from the modules in tools.mod, Kubernetes from those below
-# test/controlplane/build, what people deploy with from those below
-# test/clients/build, and images by release/images. A real node, of which the parts
-# are below test/node/build, wants Linux, root and runc as well.
+# test/lab/controlplane/build, what people deploy with from those below
+# test/lab/clients/build, and images by release/images. A real node, of which the parts
+# are below test/lab/node/build, wants Linux, root and runc as well.
 
 .DEFAULT_GOAL := help
 .PHONY: help check format vet lint arch fmt generate test test-unit e2e e2e-node fuzz mutate up down demo bench build images vulncheck

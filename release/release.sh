@@ -76,8 +76,8 @@ images() { go run -C release/images "${flags[@]}" . -checkout "$PWD" -version "$
 images -into "$folder"
 
 # The versions of helm and kustomize that tests use.
-helm() { go run -C test/clients/build/helm4 "${flags[@]}" helm.sh/helm/v4/cmd/helm "$@"; }
-kustomize() { go run -C test/clients/build/kustomize "${flags[@]}" sigs.k8s.io/kustomize/kustomize/v5 "$@"; }
+helm() { go run -C test/lab/clients/build/helm4 "${flags[@]}" helm.sh/helm/v4/cmd/helm "$@"; }
+kustomize() { go run -C test/lab/clients/build/kustomize "${flags[@]}" sigs.k8s.io/kustomize/kustomize/v5 "$@"; }
 
 # Of the commit, with its time: what is packed is what was tagged, and the same each time.
 git archive HEAD manifests LICENSE | tar -x -C "$work"

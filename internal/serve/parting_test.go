@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/configpin/configpin/internal/serve"
-	"github.com/configpin/configpin/test/pki"
+	"github.com/configpin/configpin/test/lab/pki"
 )
 
 // TestCallersPart: a caller that keeps its connection gets it closed by an answer, and

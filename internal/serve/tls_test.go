@@ -26,7 +26,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/configpin/configpin/internal/serve"
-	"github.com/configpin/configpin/test/pki"
+	"github.com/configpin/configpin/test/lab/pki"
 )
 
 // TestHTTPS follows a server through its life: it waits for its certificate,

@@ -82,7 +82,7 @@ var outside = map[string][]string{
 
 // apart are packages outside internal/ that must not share the mistakes of what
 // they judge, and all that they may reach of our own.
-var apart = map[string][]string{"test/oracle": {"internal/wellknown"}}
+var apart = map[string][]string{"test/lab/oracle": {"internal/wellknown"}}
 
 // unlinked are the packages that a program must not reach: it can't do by mistake what
 // isn't in it.
@@ -492,15 +492,15 @@ func TestCheck(t *testing.T) {
 			want: []string{"cmd/webhook/main.go has 101 lines: 100 are enough to read flags, wire, run and exit"},
 		},
 		"the oracle knows the names of keys": {
-			pkg: in("test/oracle", "internal/wellknown", "k8s.io/client-go/dynamic"),
+			pkg: in("test/lab/oracle", "internal/wellknown", "k8s.io/client-go/dynamic"),
 		},
 		"the oracle doesn't know how a snapshot is named": {
-			pkg:  in("test/oracle", "internal/snapshot"),
-			want: []string{"test/oracle reaches internal/snapshot: it may reach only internal/wellknown"},
+			pkg:  in("test/lab/oracle", "internal/snapshot"),
+			want: []string{"test/lab/oracle reaches internal/snapshot: it may reach only internal/wellknown"},
 		},
 		"nor do its tests": {
-			pkg:  with(in("test/oracle"), func(p *pkg) { p.TestImports = []string{module + "/internal/hashing"} }),
-			want: []string{"test/oracle reaches internal/hashing: it may reach only internal/wellknown"},
+			pkg:  with(in("test/lab/oracle"), func(p *pkg) { p.TestImports = []string{module + "/internal/hashing"} }),
+			want: []string{"test/lab/oracle reaches internal/hashing: it may reach only internal/wellknown"},
 		},
 		"a tool's main may be longer": {
 			pkg: with(in("test/local"), func(p *pkg) { p.MainLines = 101 }),

@@ -24,7 +24,7 @@ import (
 	"k8s.io/klog/v2"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
-	"github.com/configpin/configpin/test/controlplane"
+	"github.com/configpin/configpin/test/lab/controlplane"
 )
 
 const usage = `bench: measures configpin against its budgets, each beside its floor.

@@ -20,7 +20,7 @@ import (
 	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/snapshot"
 	"github.com/configpin/configpin/internal/wellknown"
-	"github.com/configpin/configpin/test/installation"
+	"github.com/configpin/configpin/test/lab/installation"
 )
 
 // The budget of the status of a whole cluster: what a person waits for without wondering,

@@ -13,8 +13,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/configpin/configpin/manifests"
-	"github.com/configpin/configpin/test/controlplane"
-	"github.com/configpin/configpin/test/installation"
+	"github.com/configpin/configpin/test/lab/controlplane"
+	"github.com/configpin/configpin/test/lab/installation"
 )
 
 // gcInterval is how long the versioner rests between two passes. It is longer

@@ -22,9 +22,9 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/configpin/configpin/manifests"
-	"github.com/configpin/configpin/test/clients"
-	"github.com/configpin/configpin/test/kustomize"
-	"github.com/configpin/configpin/test/tools"
+	"github.com/configpin/configpin/test/lab/clients"
+	"github.com/configpin/configpin/test/lab/kustomize"
+	"github.com/configpin/configpin/test/lab/tools"
 )
 
 // release is what the chart is installed as, where a test doesn't say otherwise.

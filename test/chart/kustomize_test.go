@@ -13,9 +13,9 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/configpin/configpin/manifests"
-	"github.com/configpin/configpin/test/controlplane"
-	"github.com/configpin/configpin/test/kustomize"
-	"github.com/configpin/configpin/test/tools"
+	"github.com/configpin/configpin/test/lab/controlplane"
+	"github.com/configpin/configpin/test/lab/kustomize"
+	"github.com/configpin/configpin/test/lab/tools"
 )
 
 // TestManifestsAreUpToDate makes again what is made.

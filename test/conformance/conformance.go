@@ -7,7 +7,7 @@
 // of a template by code of its own: what shares the product's walk would share its
 // mistakes. Only what identifies a snapshot is taken from internal/snapshot, since
 // names and digests are API and have golden vectors. What must hold whatever a
-// scenario does, test/oracle judges.
+// scenario does, test/lab/oracle judges.
 //
 // It deliberately starts no containers. Whether a kubelet serves the bytes that
 // a name stands for is not looked at here; whether the name exists, is.
@@ -28,7 +28,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/configpin/configpin/test/oracle"
+	"github.com/configpin/configpin/test/lab/oracle"
 )
 
 // Target is a cluster with configpin installed.
@@ -42,7 +42,7 @@ type Target struct {
 	Kubectl string
 
 	// AuditLog is the file to which the API server writes each request, with the
-	// annotations of admission, and with what test/oracle needs of what was sent. Without it, neither that is looked at nor who wrote
+	// annotations of admission, and with what test/lab/oracle needs of what was sent. Without it, neither that is looked at nor who wrote
 	// what.
 	AuditLog string
 
@@ -80,7 +80,7 @@ type Clients struct {
 	Helm3, Helm4, Kustomize string
 
 	// GitOps does, by their own libraries, what Argo CD and Flux do: see
-	// test/clients.
+	// test/lab/clients.
 	GitOps string
 }
 

@@ -22,13 +22,13 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/configpin/configpin/manifests"
-	"github.com/configpin/configpin/test/clients"
 	"github.com/configpin/configpin/test/conformance"
-	"github.com/configpin/configpin/test/controlplane"
-	"github.com/configpin/configpin/test/controlplane/process"
 	"github.com/configpin/configpin/test/docs"
-	"github.com/configpin/configpin/test/installation"
-	"github.com/configpin/configpin/test/tools"
+	"github.com/configpin/configpin/test/lab/clients"
+	"github.com/configpin/configpin/test/lab/controlplane"
+	"github.com/configpin/configpin/test/lab/controlplane/process"
+	"github.com/configpin/configpin/test/lab/installation"
+	"github.com/configpin/configpin/test/lab/tools"
 )
 
 // parallel is beyond the number of scenarios: the suite says itself how many of them

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"github.com/configpin/configpin/test/clients"
+	"github.com/configpin/configpin/test/lab/clients"
 )
 
 // deployer is a tool with which people bring what they declare to a cluster. Each

@@ -18,7 +18,7 @@ import (
 	"github.com/configpin/configpin/internal/snapshot"
 	"github.com/configpin/configpin/internal/wellknown"
 	"github.com/configpin/configpin/internal/workload"
-	"github.com/configpin/configpin/test/oracle"
+	"github.com/configpin/configpin/test/lab/oracle"
 )
 
 // verify checks what must hold at the end of every scenario. What always must, the

@@ -18,7 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/configpin/configpin/test/oracle"
+	"github.com/configpin/configpin/test/lab/oracle"
 )
 
 // spaceLabel marks the namespaces of this suite.

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"k8s.io/client-go/kubernetes"
 
-	"github.com/configpin/configpin/test/rights"
+	"github.com/configpin/configpin/test/lab/rights"
 )
 
 // rightsAreUsed compares what configpin's service accounts may do with what they

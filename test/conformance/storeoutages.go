@@ -10,7 +10,7 @@ import (
 	admissionv1 "k8s.io/api/admission/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"github.com/configpin/configpin/test/oracle"
+	"github.com/configpin/configpin/test/lab/oracle"
 )
 
 // storeOutages are about what we run on.

@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/configpin/configpin/test/controlplane"
+	"github.com/configpin/configpin/test/lab/controlplane"
 )
 
 // namespace is where the story takes place.

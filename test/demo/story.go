@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/configpin/configpin/test/installation"
+	"github.com/configpin/configpin/test/lab/installation"
 )
 
 // tell tells the story. The lines that it looks for are those of the manifests

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/configpin/configpin/test/docs"
-	"github.com/configpin/configpin/test/terminal"
+	"github.com/configpin/configpin/test/lab/terminal"
 )
 
 // patience is for a machine that does something else too.

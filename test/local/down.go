@@ -8,8 +8,8 @@ import (
 	"os"
 	"strings"
 
-	"github.com/configpin/configpin/test/controlplane"
-	"github.com/configpin/configpin/test/node"
+	"github.com/configpin/configpin/test/lab/controlplane"
+	"github.com/configpin/configpin/test/lab/node"
 )
 
 func down(ctx context.Context, dir string, out io.Writer) error {

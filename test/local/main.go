@@ -1,7 +1,7 @@
 // Local runs configpin on a real Kubernetes control plane on this machine, for people to try it.
 //
-// It is a command of its own because the Makefile needs one; what it does is in test/controlplane, test/clients,
-// test/installation and test/node, which tests use too.
+// It is a command of its own because the Makefile needs one; what it does is in test/lab/controlplane, test/lab/clients,
+// test/lab/installation and test/lab/node, which tests use too.
 package main
 
 import (
@@ -17,11 +17,11 @@ import (
 	"github.com/go-logr/logr"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
-	"github.com/configpin/configpin/test/certmanager"
-	"github.com/configpin/configpin/test/clients"
-	"github.com/configpin/configpin/test/controlplane"
-	"github.com/configpin/configpin/test/node"
-	"github.com/configpin/configpin/test/tools"
+	"github.com/configpin/configpin/test/lab/certmanager"
+	"github.com/configpin/configpin/test/lab/clients"
+	"github.com/configpin/configpin/test/lab/controlplane"
+	"github.com/configpin/configpin/test/lab/node"
+	"github.com/configpin/configpin/test/lab/tools"
 )
 
 const usage = `Runs configpin on a real Kubernetes control plane on this machine, without Docker and without root.

@@ -13,13 +13,13 @@ import (
 	"text/template"
 	"time"
 
-	"github.com/configpin/configpin/test/certmanager"
-	"github.com/configpin/configpin/test/clients"
-	"github.com/configpin/configpin/test/controlplane"
-	"github.com/configpin/configpin/test/controlplane/process"
-	"github.com/configpin/configpin/test/installation"
-	"github.com/configpin/configpin/test/node"
-	"github.com/configpin/configpin/test/tools"
+	"github.com/configpin/configpin/test/lab/certmanager"
+	"github.com/configpin/configpin/test/lab/clients"
+	"github.com/configpin/configpin/test/lab/controlplane"
+	"github.com/configpin/configpin/test/lab/controlplane/process"
+	"github.com/configpin/configpin/test/lab/installation"
+	"github.com/configpin/configpin/test/lab/node"
+	"github.com/configpin/configpin/test/lab/tools"
 )
 
 // nodeCommand is what `up` starts in the background: it isn't for people.

@@ -10,8 +10,8 @@ import (
 	"text/template"
 
 	"github.com/configpin/configpin/manifests"
-	"github.com/configpin/configpin/test/controlplane"
-	"github.com/configpin/configpin/test/installation"
+	"github.com/configpin/configpin/test/lab/controlplane"
+	"github.com/configpin/configpin/test/lab/installation"
 )
 
 var summary = template.Must(template.New("summary").Parse(`

@@ -29,9 +29,9 @@ import (
 
 	"github.com/configpin/configpin/internal/wellknown"
 	"github.com/configpin/configpin/manifests"
-	"github.com/configpin/configpin/test/controlplane"
-	"github.com/configpin/configpin/test/installation"
-	"github.com/configpin/configpin/test/rights"
+	"github.com/configpin/configpin/test/lab/controlplane"
+	"github.com/configpin/configpin/test/lab/installation"
+	"github.com/configpin/configpin/test/lab/rights"
 )
 
 // The namespaces: Secrets are served in the first, ConfigMaps alone in the second, and

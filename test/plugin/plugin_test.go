@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/configpin/configpin/test/terminal"
+	"github.com/configpin/configpin/test/lab/terminal"
 )
 
 var update = flag.Bool("update", false, "write what was said to testdata, and what is made from the commands")

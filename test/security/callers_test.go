@@ -15,7 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
-	"github.com/configpin/configpin/test/pki"
+	"github.com/configpin/configpin/test/lab/pki"
 )
 
 func (l *lab) theAPIServerIsAnswered(t *testing.T) {

@@ -26,9 +26,9 @@ import (
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/configpin/configpin/manifests"
-	"github.com/configpin/configpin/test/controlplane"
-	"github.com/configpin/configpin/test/installation"
-	"github.com/configpin/configpin/test/pki"
+	"github.com/configpin/configpin/test/lab/controlplane"
+	"github.com/configpin/configpin/test/lab/installation"
+	"github.com/configpin/configpin/test/lab/pki"
 )
 
 const (

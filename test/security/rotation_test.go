@@ -18,7 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/configpin/configpin/test/pki"
+	"github.com/configpin/configpin/test/lab/pki"
 )
 
 // certificatesAreReplaced replaces the authority of the webhook's certificate in

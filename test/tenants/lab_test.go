@@ -29,9 +29,9 @@ import (
 	"github.com/configpin/configpin/internal/snapshot"
 	"github.com/configpin/configpin/internal/wellknown"
 	"github.com/configpin/configpin/manifests"
-	"github.com/configpin/configpin/test/controlplane"
-	"github.com/configpin/configpin/test/controlplane/process"
-	"github.com/configpin/configpin/test/installation"
+	"github.com/configpin/configpin/test/lab/controlplane"
+	"github.com/configpin/configpin/test/lab/controlplane/process"
+	"github.com/configpin/configpin/test/lab/installation"
 )
 
 // lab is a control plane with configpin.

@@ -22,8 +22,8 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/configpin/configpin/certs"
-	"github.com/configpin/configpin/test/clients"
-	"github.com/configpin/configpin/test/tools"
+	"github.com/configpin/configpin/test/lab/clients"
+	"github.com/configpin/configpin/test/lab/tools"
 )
 
 // What the chart is rendered as. A namespace that is served is for kustomize to say.

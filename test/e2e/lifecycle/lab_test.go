@@ -28,12 +28,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
-	"github.com/configpin/configpin/test/certmanager"
-	"github.com/configpin/configpin/test/clients"
-	"github.com/configpin/configpin/test/controlplane"
-	"github.com/configpin/configpin/test/controlplane/process"
-	"github.com/configpin/configpin/test/installation"
-	"github.com/configpin/configpin/test/tools"
+	"github.com/configpin/configpin/test/lab/certmanager"
+	"github.com/configpin/configpin/test/lab/clients"
+	"github.com/configpin/configpin/test/lab/controlplane"
+	"github.com/configpin/configpin/test/lab/controlplane/process"
+	"github.com/configpin/configpin/test/lab/installation"
+	"github.com/configpin/configpin/test/lab/tools"
 )
 
 const (

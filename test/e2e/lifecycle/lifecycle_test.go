@@ -19,9 +19,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
-	"github.com/configpin/configpin/test/clients"
-	"github.com/configpin/configpin/test/installation"
-	"github.com/configpin/configpin/test/tools"
+	"github.com/configpin/configpin/test/lab/clients"
+	"github.com/configpin/configpin/test/lab/installation"
+	"github.com/configpin/configpin/test/lab/tools"
 )
 
 const release = "configpin"

@@ -16,8 +16,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/configpin/configpin/test/controlplane/process"
-	"github.com/configpin/configpin/test/installation"
+	"github.com/configpin/configpin/test/lab/controlplane/process"
+	"github.com/configpin/configpin/test/lab/installation"
 )
 
 // What a Pod of the webhook goes through when it is deleted. preStop is the chart's; a

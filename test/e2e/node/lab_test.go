@@ -21,11 +21,11 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/configpin/configpin/test/certmanager"
-	"github.com/configpin/configpin/test/clients"
-	"github.com/configpin/configpin/test/controlplane"
-	"github.com/configpin/configpin/test/node"
-	"github.com/configpin/configpin/test/tools"
+	"github.com/configpin/configpin/test/lab/certmanager"
+	"github.com/configpin/configpin/test/lab/clients"
+	"github.com/configpin/configpin/test/lab/controlplane"
+	"github.com/configpin/configpin/test/lab/node"
+	"github.com/configpin/configpin/test/lab/tools"
 )
 
 const (

@@ -1,7 +1,7 @@
 // Package node tries configpin on a real node: its images in Pods, installed by its chart, called through their Service,
 // and what a container reads of the config that is pinned.
 //
-// It needs Linux, root and runc, and says that it is skipped where it can't run. See test/node.
+// It needs Linux, root and runc, and says that it is skipped where it can't run. See test/lab/node.
 package node
 
 import (
@@ -20,10 +20,10 @@ import (
 	"github.com/go-logr/logr"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
-	"github.com/configpin/configpin/test/certmanager"
-	"github.com/configpin/configpin/test/clients"
-	"github.com/configpin/configpin/test/controlplane"
-	"github.com/configpin/configpin/test/node"
+	"github.com/configpin/configpin/test/lab/certmanager"
+	"github.com/configpin/configpin/test/lab/clients"
+	"github.com/configpin/configpin/test/lab/controlplane"
+	"github.com/configpin/configpin/test/lab/node"
 )
 
 // requiredVariable says that it is a failure if there can't be a node: what makes one is

@@ -19,7 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
-	"github.com/configpin/configpin/test/node"
+	"github.com/configpin/configpin/test/lab/node"
 )
 
 // A content has two keys, so that one that is half of each shows.

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/configpin/configpin/internal/retention"
-	"github.com/configpin/configpin/test/tools"
+	"github.com/configpin/configpin/test/lab/tools"
 )
 
 // longestRequest is how long the API server works on a request at most

@@ -19,7 +19,7 @@ import (
 	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/cluster/census"
 	"github.com/configpin/configpin/internal/gc"
-	"github.com/configpin/configpin/test/controlplane"
+	"github.com/configpin/configpin/test/lab/controlplane"
 )
 
 // lab is a control plane with configpin's webhook, in whose namespaces races take

@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/configpin/configpin/manifests"
-	"github.com/configpin/configpin/test/clients"
-	"github.com/configpin/configpin/test/tools"
+	"github.com/configpin/configpin/test/lab/clients"
+	"github.com/configpin/configpin/test/lab/tools"
 )
 
 // TestImages has the tests of the module that builds images run.

@@ -19,8 +19,8 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/configpin/configpin/manifests"
-	"github.com/configpin/configpin/test/controlplane"
-	"github.com/configpin/configpin/test/installation"
+	"github.com/configpin/configpin/test/lab/controlplane"
+	"github.com/configpin/configpin/test/lab/installation"
 )
 
 // lab is a control plane with configpin, whose requests are changed on the way.

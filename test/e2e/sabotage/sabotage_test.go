@@ -25,7 +25,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/configpin/configpin/internal/wellknown"
-	"github.com/configpin/configpin/test/installation"
+	"github.com/configpin/configpin/test/lab/installation"
 )
 
 // parallel is how many stages there are at a time. They wait more than they work.
