@@ -72,12 +72,13 @@ var core = []string{"hashing", "pin", "refs", "retention", "snapshot", "wellknow
 var belowEdges = append([]string{"cluster"}, core...)
 
 // outside are the folders beside internal/ that may hold packages, and the
-// folders whose packages these may import.
+// folders whose packages these may import. What tests stand on is in test/lab; a
+// suite is for nobody else to import.
 var outside = map[string][]string{
 	"cmd":       {"internal", "manifests"},
 	"certs":     {"internal"},
 	"manifests": {"internal"},
-	"test":      {"certs", "cmd", "internal", "manifests", "test"},
+	"test":      {"certs", "cmd", "internal", "manifests", "test/lab"},
 }
 
 // apart are packages outside internal/ that must not share the mistakes of what
@@ -240,11 +241,14 @@ func checkPlace(p pkg) []string {
 	if !known {
 		return []string{p.rel() + " is in no folder that may hold packages: add it to test/arch"}
 	}
+	imports := p.Imports
+	if top == "test" {
+		imports = slices.Concat(imports, p.TestImports, p.XTestImports)
+	}
 	var broken []string
-	for _, path := range p.Imports {
+	for _, path := range imports {
 		rel, ours := strings.CutPrefix(path, module+"/")
-		folder, _, _ := strings.Cut(rel, "/")
-		if ours && !slices.Contains(may, folder) {
+		if ours && path != p.ImportPath && !within(rel, may...) {
 			broken = append(broken, fmt.Sprintf("%s: %s may import %s", p.imports(path), top, only(may)))
 		}
 	}
@@ -490,6 +494,17 @@ func TestCheck(t *testing.T) {
 		"a program's main is short": {
 			pkg:  with(in("cmd/webhook"), func(p *pkg) { p.MainLines = 101 }),
 			want: []string{"cmd/webhook/main.go has 101 lines: 100 are enough to read flags, wire, run and exit"},
+		},
+		"a suite stands on the lab": {
+			pkg: in("test/plugin", "test/lab/terminal"),
+		},
+		"a suite imports no other suite": {
+			pkg:  in("test/plugin", "test/conformance"),
+			want: []string{"test/plugin imports test/conformance: test may import only certs, cmd, internal, manifests and test/lab"},
+		},
+		"nor does its test, or the lab": {
+			pkg:  with(in("test/lab/terminal"), func(p *pkg) { p.XTestImports = []string{module + "/test/plugin"} }),
+			want: []string{"test/lab/terminal imports test/plugin: test may import only certs, cmd, internal, manifests and test/lab"},
 		},
 		"the oracle knows the names of keys": {
 			pkg: in("test/lab/oracle", "internal/wellknown", "k8s.io/client-go/dynamic"),

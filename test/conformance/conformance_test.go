@@ -23,11 +23,11 @@ import (
 
 	"github.com/configpin/configpin/manifests"
 	"github.com/configpin/configpin/test/conformance"
-	"github.com/configpin/configpin/test/docs"
 	"github.com/configpin/configpin/test/lab/clients"
 	"github.com/configpin/configpin/test/lab/controlplane"
 	"github.com/configpin/configpin/test/lab/controlplane/process"
 	"github.com/configpin/configpin/test/lab/installation"
+	"github.com/configpin/configpin/test/lab/markdown"
 	"github.com/configpin/configpin/test/lab/tools"
 )
 
@@ -105,7 +105,7 @@ func argoIgnores(t *testing.T) []string {
 			IgnoreDifferences []struct{ JQPathExpressions []string }
 		}
 	}
-	for _, block := range docs.Parse("docs/gitops.md", string(text)).Blocks {
+	for _, block := range markdown.Parse("docs/gitops.md", string(text)).Blocks {
 		if strings.Contains(strings.Join(block.Lines, "\n"), "ignoreDifferences:") {
 			require.NoError(t, yaml.Unmarshal([]byte(strings.Join(block.Lines, "\n")), &settings))
 		}

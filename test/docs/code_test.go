@@ -1,4 +1,6 @@
-package docs_test
+// Package docs compares what the documentation says with what is so: with the code,
+// with files, with what is installed, and with what commands print.
+package docs
 
 import (
 	"go/ast"

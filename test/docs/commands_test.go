@@ -1,4 +1,4 @@
-package docs_test
+package docs
 
 import (
 	"fmt"
@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/configpin/configpin/test/docs"
+	"github.com/configpin/configpin/test/lab/markdown"
 	"github.com/configpin/configpin/test/lab/terminal"
 )
 
@@ -22,9 +22,9 @@ const patience = 90 * time.Second
 const interval = 100 * time.Millisecond
 
 // readersDocuments are those whose commands people try: README.md and docs/.
-func readersDocuments(t *testing.T) []docs.Document {
+func readersDocuments(t *testing.T) []markdown.Document {
 	t.Helper()
-	var found []docs.Document
+	var found []markdown.Document
 	for _, d := range documents(t) {
 		if d.Path == "README.md" || strings.HasPrefix(d.Path, "docs/") {
 			found = append(found, d)
@@ -49,7 +49,7 @@ func TestCommands(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a control plane")
 	}
-	all := map[string][]docs.Session{}
+	all := map[string][]markdown.Session{}
 	for _, d := range readersDocuments(t) {
 		if sessions, _ := d.Sessions(); len(sessions) > 0 {
 			all[d.Path] = sessions
@@ -98,7 +98,7 @@ func begin(t *testing.T, desk *terminal.Terminal, document string) *shell {
 	}
 }
 
-func (s *shell) follow(session docs.Session) {
+func (s *shell) follow(session markdown.Session) {
 	s.t.Helper()
 	for _, step := range session.Steps {
 		if step.File != "" {
@@ -114,7 +114,7 @@ func (s *shell) follow(session docs.Session) {
 
 // try runs a command, again and again if it only reads, until it prints what is
 // expected.
-func (s *shell) try(step docs.Step) {
+func (s *shell) try(step markdown.Step) {
 	s.t.Helper()
 	deadline := time.Now().Add(patience)
 	for {
@@ -122,7 +122,7 @@ func (s *shell) try(step docs.Step) {
 		if complaint == "" {
 			return
 		}
-		if !docs.Reads(step.Command) || len(step.Expected) == 0 || time.Now().After(deadline) {
+		if !markdown.Reads(step.Command) || len(step.Expected) == 0 || time.Now().After(deadline) {
 			require.FailNow(s.t, complaint, "%s:%d: %s\nprints:\n%s", s.document, step.Line, step.Command, output)
 		}
 		s.pause()
@@ -137,7 +137,7 @@ const (
 )
 
 // run returns what a command prints, and what is wrong with it.
-func (s *shell) run(step docs.Step) (output, complaint string) {
+func (s *shell) run(step markdown.Step) (output, complaint string) {
 	s.t.Helper()
 	command := exec.CommandContext(s.t.Context(), "/bin/sh", "-c", remember+step.Command+remembered)
 	command.Dir, command.Env = s.folder, s.env
@@ -155,7 +155,7 @@ func (s *shell) run(step docs.Step) (output, complaint string) {
 }
 
 // settle waits until nothing in the namespace will change by itself any more.
-func (s *shell) settle(after docs.Step) {
+func (s *shell) settle(after markdown.Step) {
 	s.t.Helper()
 	deadline := time.Now().Add(patience)
 	for {

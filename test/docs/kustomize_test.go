@@ -1,4 +1,4 @@
-package docs_test
+package docs
 
 import (
 	"maps"
@@ -13,9 +13,9 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/configpin/configpin/manifests"
-	"github.com/configpin/configpin/test/docs"
 	"github.com/configpin/configpin/test/lab/controlplane"
 	"github.com/configpin/configpin/test/lab/kustomize"
+	"github.com/configpin/configpin/test/lab/markdown"
 )
 
 // byKustomize matches a command about a folder of manifests.
@@ -132,7 +132,7 @@ func without(kind string, all map[string]map[string]any) map[string]map[string]a
 
 // commandLines are the lines of a document's commands, those in its sentences as
 // well.
-func commandLines(d docs.Document) []string {
+func commandLines(d markdown.Document) []string {
 	var lines []string
 	for _, block := range d.Blocks {
 		lines = append(lines, block.Lines...)

@@ -1,4 +1,4 @@
-package docs_test
+package docs
 
 import (
 	"fmt"
@@ -13,13 +13,13 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/configpin/configpin/test/docs"
+	"github.com/configpin/configpin/test/lab/markdown"
 )
 
 // documents are all Markdown files of the checkout.
-func documents(t *testing.T) []docs.Document {
+func documents(t *testing.T) []markdown.Document {
 	t.Helper()
-	var found []docs.Document
+	var found []markdown.Document
 	err := filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
@@ -38,7 +38,7 @@ func documents(t *testing.T) []docs.Document {
 }
 
 // named are the places of what documents name that matches.
-func named(t *testing.T, in []docs.Document, pattern *regexp.Regexp) map[string][]string {
+func named(t *testing.T, in []markdown.Document, pattern *regexp.Regexp) map[string][]string {
 	t.Helper()
 	found := map[string][]string{}
 	for _, d := range in {

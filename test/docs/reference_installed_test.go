@@ -1,4 +1,4 @@
-package docs_test
+package docs
 
 import (
 	"fmt"
@@ -15,7 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/configpin/configpin/manifests"
-	"github.com/configpin/configpin/test/docs"
+	"github.com/configpin/configpin/test/lab/markdown"
 )
 
 func objects(t *testing.T, components ...manifests.Component) []*unstructured.Unstructured {
@@ -54,7 +54,7 @@ func TestReferenceListsWhatIsInstalled(t *testing.T) {
 		sameCell(t, row, "namespace", code(row, columnNamespace), there[name])
 	}
 
-	webhookRows, settings := map[string]docs.Row{}, map[string]docs.Row{}
+	webhookRows, settings := map[string]markdown.Row{}, map[string]markdown.Row{}
 	for name, row := range rows(t, d, "Webhooks") {
 		if strings.Contains(name, ".") {
 			webhookRows[name] = row

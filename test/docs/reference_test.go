@@ -1,4 +1,4 @@
-package docs_test
+package docs
 
 import (
 	"fmt"
@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/configpin/configpin/internal/wellknown"
-	"github.com/configpin/configpin/test/docs"
+	"github.com/configpin/configpin/test/lab/markdown"
 )
 
 const referencePath = "docs/reference.md"
@@ -23,20 +23,20 @@ const referencePath = "docs/reference.md"
 // The columns of tables. The first is what a row is about.
 const subject = 0
 
-func reference(t *testing.T) docs.Document { t.Helper(); return document(t, referencePath) }
+func reference(t *testing.T) markdown.Document { t.Helper(); return document(t, referencePath) }
 
-func document(t *testing.T, path string) docs.Document {
+func document(t *testing.T, path string) markdown.Document {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(root, path))
 	require.NoError(t, err)
-	return docs.Parse(path, string(text))
+	return markdown.Parse(path, string(text))
 }
 
 // rows are those of the tables below a heading, by what is in their first
 // column.
-func rows(t *testing.T, d docs.Document, section string) map[string]docs.Row {
+func rows(t *testing.T, d markdown.Document, section string) map[string]markdown.Row {
 	t.Helper()
-	found := map[string]docs.Row{}
+	found := map[string]markdown.Row{}
 	for _, table := range d.Tables {
 		if table.Section != section {
 			continue
@@ -50,7 +50,7 @@ func rows(t *testing.T, d docs.Document, section string) map[string]docs.Row {
 }
 
 // code is a cell without its backticks.
-func code(row docs.Row, column int) string {
+func code(row markdown.Row, column int) string {
 	if column >= len(row.Cells) {
 		return ""
 	}
@@ -58,7 +58,7 @@ func code(row docs.Row, column int) string {
 }
 
 // codes are the pieces of code in a cell.
-func codes(row docs.Row, column int) []string {
+func codes(row markdown.Row, column int) []string {
 	var found []string
 	for i, part := range strings.Split(row.Cells[column], "`") {
 		if i%2 == 1 {
@@ -70,7 +70,7 @@ func codes(row docs.Row, column int) []string {
 
 // sameSubjects compares what a section lists with what there is. where says
 // where that was looked for.
-func sameSubjects[V any](t *testing.T, section string, listed map[string]docs.Row, there map[string]V, where string) {
+func sameSubjects[V any](t *testing.T, section string, listed map[string]markdown.Row, there map[string]V, where string) {
 	t.Helper()
 	for _, name := range slices.Sorted(maps.Keys(there)) {
 		if _, found := listed[name]; !found {
@@ -85,7 +85,7 @@ func sameSubjects[V any](t *testing.T, section string, listed map[string]docs.Ro
 }
 
 // sameCell compares a cell with what there is.
-func sameCell(t *testing.T, row docs.Row, what, listed, there string) {
+func sameCell(t *testing.T, row markdown.Row, what, listed, there string) {
 	t.Helper()
 	if listed != there {
 		t.Errorf("%s:%d: %s of %s: `%s` is written, and it is `%s`: correct the row", referencePath, row.Line, what, row.Cells[subject], listed, there)

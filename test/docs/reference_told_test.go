@@ -1,4 +1,4 @@
-package docs_test
+package docs
 
 import (
 	"go/ast"
@@ -11,7 +11,7 @@ import (
 	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/wellknown"
 	"github.com/configpin/configpin/internal/workload"
-	"github.com/configpin/configpin/test/docs"
+	"github.com/configpin/configpin/test/lab/markdown"
 )
 
 func TestReferenceListsEveryEvent(t *testing.T) {
@@ -67,8 +67,8 @@ func TestReferenceListsEveryWarningAndDenial(t *testing.T) {
 	}
 	require.NotEmpty(t, warnings)
 	require.NotEmpty(t, denials)
-	unnamedRows := func(section string) map[string]docs.Row {
-		listed := map[string]docs.Row{}
+	unnamedRows := func(section string) map[string]markdown.Row {
+		listed := map[string]markdown.Row{}
 		for text, row := range rows(t, d, section) {
 			listed[unnamed(text)] = row
 		}

@@ -1,10 +1,10 @@
-// Package docs reads the project's Markdown, so that its tests can compare what
-// is written with what is so: docs/reference.md with the code, links with files,
-// and commands with what they do on a real control plane.
+// Package markdown reads the project's Markdown, so that tests can compare what is
+// written with what is so: links with files, and commands (session.go) with what they
+// do on a real control plane.
 //
 // It knows the Markdown that is written here and no more: ATX headings, fenced
 // blocks, tables, inline links and code. It deliberately renders nothing.
-package docs
+package markdown
 
 import (
 	"regexp"

@@ -1,4 +1,4 @@
-package docs_test
+package markdown_test
 
 import (
 	"testing"
@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/configpin/configpin/test/docs"
+	"github.com/configpin/configpin/test/lab/markdown"
 )
 
 const sample = "# A *page*, of `code`\n" +
@@ -40,55 +40,55 @@ const sample = "# A *page*, of `code`\n" +
 
 func TestParse(t *testing.T) {
 	t.Parallel()
-	assert.Equal(t, docs.Document{
+	assert.Equal(t, markdown.Document{
 		Path: "sample.md",
-		Headings: []docs.Heading{
+		Headings: []markdown.Heading{
 			{1, "A *page*, of `code`", "a-page-of-code"},
 			{13, "Part", "part"},
 			{20, "Part", "part-1"},
 		},
-		Blocks: []docs.Block{
+		Blocks: []markdown.Block{
 			{"A *page*, of `code`", 8, "sh", []string{"kubectl get pods  # [not](a link) `nor code`", "| not | a table |"}},
 			{"Part", 23, "yaml", []string{"a:", "  b: 1"}},
 		},
-		Comments: []docs.Comment{{7, "run: first"}},
-		Tables: []docs.Table{{"Part", []docs.Row{
+		Comments: []markdown.Comment{{7, "run: first"}},
+		Tables: []markdown.Table{{"Part", []markdown.Row{
 			{17, []string{"`a`", "first"}},
 			{18, []string{"`b`", ""}},
 		}}},
-		Links: []docs.Span{{3, "other.md#part"}, {4, "two.md"}, {28, "three.md"}},
-		Code:  []docs.Span{{1, "code"}, {4, "[not](a link)"}, {4, "a ` tick"}, {17, "a"}, {18, "b"}},
-	}, docs.Parse("sample.md", sample))
+		Links: []markdown.Span{{3, "other.md#part"}, {4, "two.md"}, {28, "three.md"}},
+		Code:  []markdown.Span{{1, "code"}, {4, "[not](a link)"}, {4, "a ` tick"}, {17, "a"}, {18, "b"}},
+	}, markdown.Parse("sample.md", sample))
 }
 
 func TestSessions(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
 		text     string
-		sessions []docs.Session
+		sessions []markdown.Session
 		mistakes []string
 	}{
 		"commands, what they print, and comments": {
 			text: "<!-- run: a -->\n```sh\n# say hello\nkubectl get pods # all\n\n# => web\n# => Running\necho hello\n```\n",
-			sessions: []docs.Session{{"a", []docs.Step{
-				{Line: 4, Command: "kubectl get pods # all", Expected: []docs.Expectation{{6, "web"}, {7, "Running"}}},
+			sessions: []markdown.Session{{"a", []markdown.Step{
+				{Line: 4, Command: "kubectl get pods # all", Expected: []markdown.Expectation{{6, "web"}, {7, "Running"}}},
 				{Line: 8, Command: "echo hello"},
 			}}},
 		},
 		"a command that goes on": {
 			text:     "<!-- run: a -->\n```sh\nkubectl get \\\n  # pods \\\n  pods\n# => web\n```\n",
-			sessions: []docs.Session{{"a", []docs.Step{{Line: 3, Command: "kubectl get \\\n  # pods \\\n  pods", Expected: []docs.Expectation{{6, "web"}}}}}},
+			sessions: []markdown.Session{{"a", []markdown.Step{{Line: 3, Command: "kubectl get \\\n  # pods \\\n  pods", Expected: []markdown.Expectation{{6, "web"}}}}}},
 		},
 		"blocks of one name are one session": {
 			text: "<!-- run: a -->\n```sh\none\n```\n<!-- run: b -->\n```sh\ntwo\n```\n<!-- run: a -->\n```sh\nthree\n```\n",
-			sessions: []docs.Session{
-				{"a", []docs.Step{{Line: 3, Command: "one"}, {Line: 11, Command: "three"}}},
-				{"b", []docs.Step{{Line: 7, Command: "two"}}},
+			sessions: []markdown.Session{
+				{"a", []markdown.Step{{Line: 3, Command: "one"}, {Line: 11, Command: "three"}}},
+				{"b", []markdown.Step{{Line: 7, Command: "two"}}},
 			},
 		},
 		"a file is there before the session goes on": {
 			text: "<!-- file: web.yaml -->\n```yaml\na: 1\n```\ntext\n<!-- run: a -->\n```sh\none\n```\n",
-			sessions: []docs.Session{{"a", []docs.Step{
+			sessions: []markdown.Session{{"a", []markdown.Step{
 				{Line: 2, File: "web.yaml", Content: "a: 1\n"},
 				{Line: 8, Command: "one"},
 			}}},
@@ -124,22 +124,22 @@ func TestSessions(t *testing.T) {
 		},
 		"nothing was run": {
 			text:     "<!-- run: a -->\n```sh\n# => web\n```\n",
-			sessions: []docs.Session{{Name: "a"}},
+			sessions: []markdown.Session{{Name: "a"}},
 			mistakes: []string{"doc.md:3: nothing was run that could print this"},
 		},
 		"nothing is expected": {
 			text:     "<!-- run: a -->\n```sh\nmake\n# =>\n```\n",
-			sessions: []docs.Session{{"a", []docs.Step{{Line: 3, Command: "make"}}}},
+			sessions: []markdown.Session{{"a", []markdown.Step{{Line: 3, Command: "make"}}}},
 			mistakes: []string{"doc.md:4: everything prints nothing: say what it prints"},
 		},
 		"a command without an end": {
 			text:     "<!-- run: a -->\n```sh\nmake \\\n```\n",
-			sessions: []docs.Session{{"a", []docs.Step{{Line: 3, Command: "make \\"}}}},
+			sessions: []markdown.Session{{"a", []markdown.Step{{Line: 3, Command: "make \\"}}}},
 			mistakes: []string{"doc.md:3: the last command goes on after its block"},
 		},
 		"a here-document": {
 			text:     "<!-- run: a -->\n```sh\ncat <<END\n```\n",
-			sessions: []docs.Session{{Name: "a"}},
+			sessions: []markdown.Session{{Name: "a"}},
 			mistakes: []string{"doc.md:3: a here-document isn't read: show the file, with <!-- file: NAME --> above it"},
 		},
 		"a file for nobody": {
@@ -153,7 +153,7 @@ func TestSessions(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			sessions, mistakes := docs.Parse("doc.md", row.text).Sessions()
+			sessions, mistakes := markdown.Parse("doc.md", row.text).Sessions()
 			assert.Equal(t, row.mistakes, mistakes)
 			require.Len(t, sessions, len(row.sessions))
 			for i, want := range row.sessions {
@@ -179,6 +179,6 @@ func TestReads(t *testing.T) {
 		"kubectl getter":                              false,
 		"make":                                        false,
 	} {
-		assert.Equal(t, want, docs.Reads(command), command)
+		assert.Equal(t, want, markdown.Reads(command), command)
 	}
 }
