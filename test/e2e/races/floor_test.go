@@ -30,7 +30,7 @@ func (l *lab) floor(t *testing.T) {
 		root, err := tools.Checkout()
 		require.NoError(t, err)
 		list := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "k8s.io/apiserver")
-		list.Dir = filepath.Join(root, "test", "controlplane", "build", "kubernetes")
+		list.Dir = filepath.Join(root, "test", "lab", "controlplane", "build", "kubernetes")
 		out, err := list.Output()
 		require.NoError(t, err)
 		text, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(out)), "pkg", "endpoints", "handlers", "rest.go"))
