@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -61,33 +62,35 @@ func TestAnUndoOfAnImage(t *testing.T) {
 		"nobody answers":               {slow: true, want: "Touched"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			client := fake.NewClientset(source("green").ConfigMap(), blue.ConfigMap()) // whose current snapshot is to be made
-			objects := cluster.NewObjects(client.CoreV1(), cluster.Scope{Namespaces: cluster.Everywhere}, func() *hashing.Key { return nil })
-			handler := admission.Handler{
-				Objects: live.NewViews(objects),
-				History: history(func(ctx context.Context) ([]string, error) {
-					if test.slow {
-						<-ctx.Done()
-						return nil, ctx.Err()
-					}
-					return test.kept, test.err
-				}),
-				Slots: semaphore.NewWeighted(1),
-			}
-			response := post(t, handler.Mux(), admission.PathWorkload+"?timeout=2s", admissionv1.AdmissionRequest{
-				UID: "1", Namespace: "shop", Operation: admissionv1.Update,
-				Kind:   metav1.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"},
-				Object: deployment("v1"), OldObject: deployment("v2"),
+			synctest.Test(t, func(t *testing.T) {
+				client := fake.NewClientset(source("green").ConfigMap(), blue.ConfigMap()) // whose current snapshot is to be made
+				objects := cluster.NewObjects(client.CoreV1(), cluster.Scope{Namespaces: cluster.Everywhere}, func() *hashing.Key { return nil })
+				handler := admission.Handler{
+					Objects: live.NewViews(objects),
+					History: history(func(ctx context.Context) ([]string, error) {
+						if test.slow {
+							<-ctx.Done()
+							return nil, ctx.Err()
+						}
+						return test.kept, test.err
+					}),
+					Slots: semaphore.NewWeighted(1),
+				}
+				response := post(t, handler.Mux(), admission.PathWorkload, admissionv1.AdmissionRequest{
+					UID: "1", Namespace: "shop", Operation: admissionv1.Update,
+					Kind:   metav1.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"},
+					Object: deployment("v1"), OldObject: deployment("v2"),
+				})
+				assert.Contains(t, response.AuditAnnotations["decision"], "("+test.want+")")
+				var operations []struct{ Path string }
+				require.NoError(t, json.Unmarshal(response.Patch, &operations))
+				paths := []string{}
+				for _, operation := range operations {
+					paths = append(paths, operation.Path)
+				}
+				const name = "/spec/template/spec/containers/0/envFrom/0/configMapRef/name"
+				assert.Equal(t, test.want != "RolledBack", assert.ObjectsAreEqual(paths[0], name), "%v", paths)
 			})
-			assert.Contains(t, response.AuditAnnotations["decision"], "("+test.want+")")
-			var operations []struct{ Path string }
-			require.NoError(t, json.Unmarshal(response.Patch, &operations))
-			paths := []string{}
-			for _, operation := range operations {
-				paths = append(paths, operation.Path)
-			}
-			const name = "/spec/template/spec/containers/0/envFrom/0/configMapRef/name"
-			assert.Equal(t, test.want != "RolledBack", assert.ObjectsAreEqual(paths[0], name), "%v", paths)
 		})
 	}
 }
