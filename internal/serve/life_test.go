@@ -1,4 +1,4 @@
-package serve_test
+package serve
 
 import (
 	"context"
@@ -8,74 +8,134 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
-	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/configpin/configpin/internal/serve"
 	"github.com/configpin/configpin/test/lab/pki"
 )
+
+// wires are a network in memory, of one listener: what crosses it may be waited for in a
+// bubble of synctest, where minutes pass at once.
+type wires struct {
+	dialled chan net.Conn
+	closed  chan struct{}
+	close   sync.Once
+}
+
+func newWires() *wires { return &wires{dialled: make(chan net.Conn), closed: make(chan struct{})} }
+
+func (w *wires) Accept() (net.Conn, error) {
+	select {
+	case connection := <-w.dialled:
+		return connection, nil
+	case <-w.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (w *wires) Close() error {
+	w.close.Do(func() { close(w.closed) })
+	return nil
+}
+
+func (w *wires) Addr() net.Addr { return &net.TCPAddr{} }
+
+func (w *wires) dial(context.Context, string, string) (net.Conn, error) {
+	here, there := net.Pipe()
+	select {
+	case w.dialled <- there:
+		return here, nil
+	case <-w.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// caller is one who calls over the wires, and keeps a connection.
+func (w *wires) caller(config *tls.Config, http2 bool) *http.Client {
+	return &http.Client{Transport: &http.Transport{DialContext: w.dial, TLSClientConfig: config, ForceAttemptHTTP2: http2}}
+}
+
+// asked is the answer to a request of path, and whether it came through a connection that was
+// there before.
+func asked(t *testing.T, by *http.Client, path string) (answer string, reused bool, err error) {
+	t.Helper()
+	traced := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) { reused = info.Reused }})
+	request, err := http.NewRequestWithContext(traced, http.MethodGet, "https://127.0.0.1"+path, nil)
+	require.NoError(t, err)
+	response, err := by.Do(request)
+	if err != nil {
+		return "", reused, err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	return string(text), reused, err
+}
+
+// lives starts a server on wires, whose certificate may come later.
+func lives(t *testing.T, server *Server) (on *wires, stop func(), served chan error) {
+	t.Helper()
+	on, served = newWires(), make(chan error, 1)
+	watching, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	go func() { assert.NoError(t, server.Watch(watching)) }()
+	ctx, stop := context.WithCancel(t.Context())
+	go func() { served <- server.serveOn(ctx, on) }()
+	return on, stop, served
+}
 
 // TestHTTPS follows a server through its life: it waits for its certificate,
 // serves TLS 1.3 only, and answers for a while after it was told to stop.
 func TestHTTPS(t *testing.T) {
-	dir, at := t.TempDir(), address(t)
-	slow := make(chan struct{})
-	server := &serve.Server{
-		Address: at,
-		CertDir: dir,
-		Drain:   time.Second,
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+	synctest.Test(t, func(t *testing.T) {
+		dir, slow := t.TempDir(), make(chan struct{})
+		server := &Server{CertDir: dir, Drain: 5 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 			if request.URL.Path == "/slow" {
 				<-slow
 			}
 			fmt.Fprint(w, "answer")
-		}),
-	}
-	assert.ErrorContains(t, server.Loaded(), "no certificate in")
-	go func() { assert.NoError(t, server.Watch(t.Context())) }()
+		})}
+		assert.ErrorContains(t, server.Loaded(), "no certificate in")
+		on, stop, served := lives(t, server)
+		ca := pki.NewAuthority(t, "ca")
+		trusting := &tls.Config{RootCAs: pki.Pool(ca), MinVersion: tls.VersionTLS13}
+		caller := on.caller(trusting, false)
+		defer caller.CloseIdleConnections()
+		_, _, err := asked(t, caller, "/")
+		assert.ErrorContains(t, err, "remote error: tls: internal error", "without a certificate it refuses the handshake")
 
-	ctx, stop := context.WithCancel(t.Context())
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(ctx) }()
-	url := "https://" + at + "/"
-	require.Eventually(t, func() bool {
-		_, err := get(t, url, &tls.Config{MinVersion: tls.VersionTLS13})
-		return err != nil && strings.Contains(err.Error(), "remote error: tls: internal error")
-	}, patience, pause, "without a certificate it refuses the handshake")
+		ca.Server(t).Write(t, dir)
+		<-time.After(certificatePoll)
+		synctest.Wait()
+		require.NoError(t, server.Loaded())
+		answer, _, err := asked(t, caller, "/")
+		require.NoError(t, err)
+		assert.Equal(t, "answer", answer)
+		_, _, err = asked(t, on.caller(&tls.Config{RootCAs: trusting.RootCAs, MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS12}, false), "/")
+		assert.ErrorContains(t, err, "protocol version")
 
-	ca := pki.NewAuthority(t, "ca")
-	ca.Server(t).Write(t, dir)
-	pool := pki.Pool(ca)
-	require.Eventually(t, func() bool { return server.Loaded() == nil }, patience, pause)
-	answer, err := get(t, url, &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13})
-	require.NoError(t, err)
-	assert.Equal(t, "answer", answer)
-	_, err = get(t, url, &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS12})
-	assert.ErrorContains(t, err, "protocol version")
-
-	slowAnswer := make(chan string, 1)
-	go func() {
-		answer, _ := get(t, url+"slow", &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13})
-		slowAnswer <- answer
-	}()
-	stop()
-	answer, err = get(t, url, &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13})
-	require.NoError(t, err, "it serves while it drains")
-	assert.Equal(t, "answer", answer)
-	require.Eventually(t, func() bool {
-		connection, err := net.Dial("tcp", at)
-		if err == nil {
-			_ = connection.Close()
-		}
-		return err != nil
-	}, patience, pause, "in the end it listens no more")
-	close(slow)
-	assert.Equal(t, "answer", <-slowAnswer, "what it was asked before is answered")
-	assert.NoError(t, <-served)
+		slowAnswer := make(chan string, 1)
+		go func() {
+			answer, _, _ := asked(t, caller, "/slow")
+			slowAnswer <- answer
+		}()
+		synctest.Wait()
+		stop()
+		answer, _, err = asked(t, caller, "/")
+		require.NoError(t, err, "it serves while it drains")
+		assert.Equal(t, "answer", answer)
+		<-time.After(server.Drain)
+		synctest.Wait()
+		_, _, err = asked(t, caller, "/")
+		require.ErrorIs(t, err, net.ErrClosed, "in the end it listens no more")
+		close(slow)
+		assert.Equal(t, "answer", <-slowAnswer, "what it was asked before is answered")
+		assert.NoError(t, <-served)
+	})
 }
 
 // TestCallersPart: a caller that keeps its connection gets it closed by an answer, and
@@ -83,48 +143,27 @@ func TestHTTPS(t *testing.T) {
 func TestCallersPart(t *testing.T) {
 	for protocol, http2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2.0": true} {
 		t.Run(protocol, func(t *testing.T) {
-			dir, ca := t.TempDir(), pki.NewAuthority(t, "ca")
-			ca.Server(t).Write(t, dir)
-			server := &serve.Server{Address: address(t), CertDir: dir, Drain: 2 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				_, _ = io.WriteString(w, r.Proto)
-			})}
-			go func() { assert.NoError(t, server.Watch(t.Context())) }()
-			require.Eventually(t, func() bool { return server.Loaded() == nil }, patience, pause)
-			ctx, stop := context.WithCancel(t.Context())
-			defer stop()
-			served := make(chan error, 1)
-			go func() { served <- server.Serve(ctx) }()
-
-			transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pki.Pool(ca)}, ForceAttemptHTTP2: http2}
-			defer transport.CloseIdleConnections()
-			ask := func() (answer string, reused bool, err error) {
-				traced := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) { reused = info.Reused }})
-				request, err := http.NewRequestWithContext(traced, http.MethodGet, "https://"+server.Address, nil)
-				require.NoError(t, err)
-				response, err := (&http.Client{Transport: transport}).Do(request)
-				if err != nil {
-					return "", reused, err
+			synctest.Test(t, func(t *testing.T) {
+				dir, ca := t.TempDir(), pki.NewAuthority(t, "ca")
+				ca.Server(t).Write(t, dir)
+				on, stop, served := lives(t, &Server{CertDir: dir, Drain: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					_, _ = io.WriteString(w, r.Proto)
+				})})
+				synctest.Wait()
+				caller := on.caller(&tls.Config{RootCAs: pki.Pool(ca)}, http2)
+				defer caller.CloseIdleConnections()
+				for _, want := range []struct{ reused, stopped bool }{{}, {reused: true}, {reused: true, stopped: true}, {}} {
+					if want.stopped {
+						stop()
+					}
+					answer, reused, err := asked(t, caller, "/")
+					require.NoError(t, err)
+					assert.Equal(t, protocol, answer)
+					assert.Equal(t, want.reused, reused, "it keeps its connection until the answer after the end")
+					synctest.Wait()
 				}
-				defer response.Body.Close()
-				text, err := io.ReadAll(response.Body)
-				return string(text), reused, err
-			}
-			require.Eventually(t, func() bool {
-				answer, _, err := ask()
-				return err == nil && assert.Equal(t, protocol, answer)
-			}, patience, pause)
-			_, reused, err := ask()
-			require.NoError(t, err)
-			assert.True(t, reused, "it keeps its connection")
-			stop()
-			answer, _, err := ask()
-			require.NoError(t, err)
-			assert.Equal(t, protocol, answer)
-			require.Eventually(t, func() bool {
-				_, reused, err := ask()
-				return err == nil && !reused
-			}, patience, pause, "it goes on with the same connection")
-			assert.NoError(t, <-served)
+				assert.NoError(t, <-served)
+			})
 		})
 	}
 }
@@ -132,44 +171,55 @@ func TestCallersPart(t *testing.T) {
 // TestSlowCallersAreCutOff: those that send a byte now and then lose their
 // connection, and others don't notice.
 func TestSlowCallersAreCutOff(t *testing.T) {
-	ca := pki.NewAuthority(t, "ca")
-	const readTime = 2 * time.Second // ample for those who aren't slow, on a machine that has other work
-	r := serving(t, ca, nil, func(s *serve.Server) { s.ReadTime = readTime })
-	config := &tls.Config{RootCAs: pki.Pool(ca)}
-	for name, begin := range map[string]string{
-		"in the middle of a body":     "POST / HTTP/1.1\r\nHost: webhook\r\nContent-Length: 1000000\r\n\r\n{",
-		"in the middle of its header": "POST / HTTP/1.1\r\nHost: webhook\r\nX: ",
-		"in an endless body":          "POST / HTTP/1.1\r\nHost: webhook\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
+	for name, test := range map[string]struct {
+		begin string
+		after time.Duration
+	}{
+		"in the middle of a body":     {"POST / HTTP/1.1\r\nHost: webhook\r\nContent-Length: 1000000\r\n\r\n{", reviewReadTime},
+		"in the middle of its header": {"POST / HTTP/1.1\r\nHost: webhook\r\nX: ", headerTime},
+		"in an endless body":          {"POST / HTTP/1.1\r\nHost: webhook\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n", reviewReadTime},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			connection, err := tls.Dial("tcp", r.address, config)
-			require.NoError(t, err)
-			defer connection.Close()
-			_, err = connection.Write([]byte(begin))
-			require.NoError(t, err)
-			cutOff := make(chan struct{})
-			go func() {
-				defer close(cutOff)
-				_, _ = io.Copy(io.Discard, connection) // it ends in whatever way
-			}()
-			byteByByte := time.NewTicker(readTime / 10)
-			defer byteByByte.Stop()
-			deadline := time.NewTimer(patience)
-			defer deadline.Stop()
-			for {
-				select {
-				case <-cutOff:
-					return
-				case <-deadline.C:
-					require.FailNow(t, "it still holds its connection")
-				case <-byteByByte.C:
+			synctest.Test(t, func(t *testing.T) {
+				dir, ca := t.TempDir(), pki.NewAuthority(t, "ca")
+				ca.Server(t).Write(t, dir)
+				on, stop, served := lives(t, &Server{CertDir: dir, Handler: http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+					if _, err := io.Copy(io.Discard, request.Body); err != nil {
+						http.Error(w, "slow", http.StatusBadRequest)
+						return
+					}
+					fmt.Fprint(w, "answer")
+				})})
+				synctest.Wait()
+				config := &tls.Config{RootCAs: pki.Pool(ca), ServerName: "127.0.0.1"}
+				wire, err := on.dial(t.Context(), "", "")
+				require.NoError(t, err)
+				connection := tls.Client(wire, config)
+				require.NoError(t, connection.Handshake())
+				defer connection.Close()
+				cutOff := make(chan time.Time, 1)
+				go func() {
+					_, _ = io.Copy(io.Discard, connection) // it ends in whatever way
+					cutOff <- time.Now()
+				}()
+				began := time.Now()
+				_, err = connection.Write([]byte(test.begin))
+				require.NoError(t, err)
+				other := on.caller(config, false)
+				defer other.CloseIdleConnections()
+				for time.Since(began) < 2*reviewReadTime {
+					<-time.After(reviewReadTime / 10)
 					_, _ = connection.Write([]byte("1")) // fails once it is cut off
-					answer, err := r.get(t, config)
+					answer, _, err := asked(t, other, "/")
 					require.NoError(t, err)
 					assert.Equal(t, "answer", answer)
 				}
-			}
+				synctest.Wait()
+				require.Len(t, cutOff, 1, "it still holds its connection")
+				assert.WithinDuration(t, began.Add(test.after), <-cutOff, reviewReadTime/5)
+				stop()
+				assert.NoError(t, <-served)
+			})
 		})
 	}
 }

@@ -89,7 +89,7 @@ func get(t *testing.T, url string, config *tls.Config) (string, error) {
 
 const (
 	patience = 30 * time.Second // of a machine that does something else too
-	pause    = 10 * time.Millisecond
+	pause    = 2 * time.Millisecond
 )
 
 func TestHealth(t *testing.T) {

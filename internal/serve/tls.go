@@ -41,9 +41,6 @@ type Server struct {
 	// who call it learn that it is going.
 	Drain time.Duration
 
-	// ReadTime is how long a caller may take to send a request. 0 means 15 s.
-	ReadTime time.Duration
-
 	// Poll is how often the files of certificates are read. 0 means every 500 ms.
 	Poll time.Duration
 
@@ -111,11 +108,15 @@ func (s *Server) Serve(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("serving: %w", err)
 	}
+	return s.serveOn(ctx, listener)
+}
+
+func (s *Server) serveOn(ctx context.Context, listener net.Listener) error {
 	server := &http.Server{
 		Handler:           partingFrom(ctx, s.Handler),
 		BaseContext:       func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 		ReadHeaderTimeout: headerTime,
-		ReadTimeout:       cmp.Or(s.ReadTime, reviewReadTime),
+		ReadTimeout:       reviewReadTime,
 		WriteTimeout:      reviewWriteTime,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    maxHeader,
