@@ -7,10 +7,12 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/go-logr/logr"
 	"github.com/go-logr/logr/funcr"
@@ -18,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/client-go/rest"
 
 	"github.com/configpin/configpin/internal/cluster"
@@ -74,11 +77,19 @@ func TestInformers(t *testing.T) {
 // listed is a list of metadata.
 const listed = `{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1","metadata":{"resourceVersion":"1"},"items":[%s]}`
 
+// TestMain has what client-go logs logged and nothing else: it remembers between tests when
+// an error was the last, and makes the next one wait, for decades where a bubble's clock is
+// another one.
+func TestMain(m *testing.M) {
+	utilruntime.ErrorHandlers = utilruntime.ErrorHandlers[:1]
+	os.Exit(m.Run())
+}
+
 // answering is an API server that refuses with a status, saying why, or answers: where
 // nothing is said, with an empty list.
-func answering(t *testing.T, answer func(path string) (status int, said string)) *rest.Config {
-	t.Helper()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+func answering(answer func(path string) (status int, said string)) *rest.Config {
+	return &rest.Config{Host: "localhost", QPS: -1, Transport: transport(func(request *http.Request) (*http.Response, error) {
+		w := httptest.NewRecorder()
 		status, said := answer(request.URL.Path)
 		switch {
 		case status == http.StatusForbidden:
@@ -88,77 +99,86 @@ func answering(t *testing.T, answer func(path string) (status int, said string))
 		}
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
-		_, _ = w.Write([]byte(said))
-	}))
-	t.Cleanup(server.Close)
-	return &rest.Config{Host: server.URL}
+		_, _ = w.WriteString(said)
+		return w.Result(), nil
+	})}
 }
+
+// transport answers without a network, so that what waits for it can do so in a bubble of
+// synctest.
+type transport func(*http.Request) (*http.Response, error)
+
+func (f transport) RoundTrip(request *http.Request) (*http.Response, error) { return f(request) }
 
 // TestAWatchThatIsRefused: one of several namespaces lets nobody wait, and what is
 // there isn't served.
 func TestAWatchThatIsRefused(t *testing.T) {
-	var refused atomic.Int64
-	config := answering(t, func(path string) (int, string) {
-		if strings.Contains(path, "/namespaces/bank/") {
-			refused.Add(1)
-			return http.StatusForbidden, "not in bank"
+	synctest.Test(t, func(t *testing.T) {
+		var refused atomic.Int64
+		config := answering(func(path string) (int, string) {
+			if strings.Contains(path, "/namespaces/bank/") {
+				refused.Add(1)
+				return http.StatusForbidden, "not in bank"
+			}
+			return http.StatusOK, ""
+		})
+		s, err := NewSources(config, cluster.Scope{Namespaces: []string{"bank", "shop"}}, nil)
+		require.NoError(t, err)
+		var said atomic.Int64
+		log := funcr.New(func(_, line string) {
+			if strings.Contains(line, "Failed to watch") && strings.Contains(line, "bank") {
+				said.Add(1)
+			}
+		}, funcr.Options{})
+		ctx, stop := context.WithCancel(logr.NewContext(t.Context(), log))
+		ended := make(chan error)
+		go func() { ended <- s.Start(ctx) }()
+		require.NoError(t, WaitSynced(ctx, s.Synced))
+		for namespace, want := range map[string]pin.Fact{"bank": {Role: pin.Unserved, Hidden: true}, "shop": {Role: pin.Absent}} {
+			fact, ready := s.fact(cluster.Key{Namespace: namespace, Target: refs.Target{Kind: wellknown.ConfigMap, Name: "app"}})
+			assert.True(t, ready, namespace)
+			assert.Equal(t, want, fact, namespace)
 		}
-		return http.StatusOK, ""
+		const tries = 2 * 3 // of each a watch, and a list
+		require.NoError(t, WaitSynced(ctx, func() bool { return refused.Load() >= tries }))
+		assert.EqualValues(t, 1, said.Load(), "that it is refused is said once")
+		stop()
+		require.NoError(t, <-ended)
 	})
-	s, err := NewSources(config, cluster.Scope{Namespaces: []string{"bank", "shop"}}, nil)
-	require.NoError(t, err)
-	var said atomic.Int64
-	log := funcr.New(func(_, line string) {
-		if strings.Contains(line, "Failed to watch") && strings.Contains(line, "bank") {
-			said.Add(1)
-		}
-	}, funcr.Options{})
-	ctx, stop := context.WithCancel(logr.NewContext(t.Context(), log))
-	ended := make(chan error)
-	go func() { ended <- s.Start(ctx) }()
-	require.NoError(t, WaitSynced(ctx, s.Synced))
-	for namespace, want := range map[string]pin.Fact{"bank": {Role: pin.Unserved, Hidden: true}, "shop": {Role: pin.Absent}} {
-		fact, ready := s.fact(cluster.Key{Namespace: namespace, Target: refs.Target{Kind: wellknown.ConfigMap, Name: "app"}})
-		assert.True(t, ready, namespace)
-		assert.Equal(t, want, fact, namespace)
-	}
-	const tries = 2 * 3 // of each a watch, and a list
-	require.NoError(t, WaitSynced(ctx, func() bool { return refused.Load() >= tries }))
-	assert.EqualValues(t, 1, said.Load(), "that it is refused is said once")
-	stop()
-	require.NoError(t, <-ended)
 }
 
 // TestWhatIsWaitedForIsTold: by the name that people know, and with the words of whoever
 // is in the way.
 func TestWhatIsWaitedForIsTold(t *testing.T) {
-	var open atomic.Bool
-	config := answering(t, func(path string) (int, string) {
-		if path == "/api/v1/configmaps" && !open.Load() {
-			return http.StatusForbidden, "no"
-		}
-		return http.StatusOK, ""
-	})
-	scope := cluster.Scope{Namespaces: cluster.Everywhere, Secrets: []string{"bank", "shop"}}
-	key := testKey(t, 1)
-	s, err := NewSources(config, scope, func() *hashing.Key { return key })
-	require.NoError(t, err)
-	assert.Equal(t, []string{"configmaps", "secrets of namespace bank", "secrets of namespace shop"}, s.Waiting())
-	w, err := NewWorkloads(config, scope, nil)
-	require.NoError(t, err)
-	assert.Equal(t, []string{"cronjobs", "daemonsets", "deployments", "namespaces", "statefulsets"}, w.Waiting())
+	synctest.Test(t, func(t *testing.T) {
+		var open atomic.Bool
+		config := answering(func(path string) (int, string) {
+			if path == "/api/v1/configmaps" && !open.Load() {
+				return http.StatusForbidden, "no"
+			}
+			return http.StatusOK, ""
+		})
+		scope := cluster.Scope{Namespaces: cluster.Everywhere, Secrets: []string{"bank", "shop"}}
+		key := testKey(t, 1)
+		s, err := NewSources(config, scope, func() *hashing.Key { return key })
+		require.NoError(t, err)
+		assert.Equal(t, []string{"configmaps", "secrets of namespace bank", "secrets of namespace shop"}, s.Waiting())
+		w, err := NewWorkloads(config, scope, nil)
+		require.NoError(t, err)
+		assert.Equal(t, []string{"cronjobs", "daemonsets", "deployments", "namespaces", "statefulsets"}, w.Waiting())
 
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error)
-	go func() { ended <- s.Start(ctx) }()
-	told := []string{"configmaps (no)"}
-	require.NoError(t, WaitSynced(ctx, func() bool { return slices.Equal(s.Waiting(), told) }))
-	assert.False(t, s.Synced())
-	open.Store(true)
-	require.NoError(t, WaitSynced(ctx, s.Synced))
-	assert.Empty(t, s.Waiting())
-	stop()
-	require.NoError(t, <-ended)
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- s.Start(ctx) }()
+		told := []string{"configmaps (no)"}
+		require.NoError(t, WaitSynced(ctx, func() bool { return slices.Equal(s.Waiting(), told) }))
+		assert.False(t, s.Synced())
+		open.Store(true)
+		require.NoError(t, WaitSynced(ctx, s.Synced))
+		assert.Empty(t, s.Waiting())
+		stop()
+		require.NoError(t, <-ended)
+	})
 }
 
 func TestPlainly(t *testing.T) {

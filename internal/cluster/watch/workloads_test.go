@@ -80,7 +80,7 @@ func TestOfManagedFieldsOnlyIsKeptWhetherTheyAreRight(t *testing.T) {
 // TestUnlabelledAreListedAsFarAsTheyCanBe: a kind that can't be listed hides no other, and a
 // namespace that can't be asked hides none.
 func TestUnlabelledAreListedAsFarAsTheyCanBe(t *testing.T) {
-	config := answering(t, func(path string) (int, string) {
+	config := answering(func(path string) (int, string) {
 		switch {
 		case strings.Contains(path, "/gone/"), path == "/api/v1/namespaces/hidden":
 			return http.StatusForbidden, "no"
