@@ -266,7 +266,7 @@ func TestNoMoreThanTheSlotsAreAnsweredAtATime(t *testing.T) {
 // TestManyContainers: what a review costs grows as its containers do, and no
 // faster. Memory is compared, since time depends on what else the machine does.
 func TestManyContainers(t *testing.T) {
-	const fewer, more = 10_000, 100_000
+	const fewer, more = 4_000, 40_000
 	cost := func(containers int) uint64 {
 		var list []string
 		for i := range containers {
