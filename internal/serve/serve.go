@@ -36,6 +36,10 @@ var errUsage = errors.New("see --help")
 // Version is what the program was released as. Builds of a release set it, by -ldflags.
 var Version = "unreleased"
 
+// Between is what is put between a program and the API server. Nothing is, but in builds that
+// fail on purpose.
+var Between = func(*rest.Config) {}
+
 // Main runs a program until it is done or told to stop, and returns its exit
 // code: 2 for wrong flags, 1 for any other error. Either is told in one line.
 func Main(run func(ctx context.Context, args []string) error) int {
@@ -146,7 +150,7 @@ func (f *Flags) Connect() (*rest.Config, error) {
 	config.WarningHandler = rest.NoWarnings{} // the warnings are ours, and are for people
 	config.ContentType = "application/vnd.kubernetes.protobuf"
 	config.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
-	addFaults(config)
+	Between(config)
 	return config, nil
 }
 

@@ -153,6 +153,16 @@ func TestTheModuleKeepsItsRules(t *testing.T) {
 	}
 }
 
+// TestOnlyBuildsForTestsAreLinkedWithFaults: nothing that a release is built from knows what
+// tests stand on, and of what is built to fail, one file of each program.
+func TestOnlyBuildsForTestsAreLinkedWithFaults(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, []string{
+		"cmd/versioner/faults.go:7: cmd/versioner imports test/lab/faults: cmd may import only internal and manifests",
+		"cmd/webhook/faults.go:7: cmd/webhook imports test/lab/faults: cmd may import only internal and manifests",
+	}, check(list(t, "-tags=faults")))
+}
+
 // TestTheLinterKnowsThePurePackages: who asks for the time is for the linter to see.
 func TestTheLinterKnowsThePurePackages(t *testing.T) {
 	t.Parallel()
@@ -166,9 +176,9 @@ func TestTheLinterKnowsThePurePackages(t *testing.T) {
 
 // list returns the packages of the module, those that don't build as well: why
 // they don't is for the compiler to say.
-func list(t *testing.T) []pkg {
+func list(t *testing.T, flags ...string) []pkg {
 	t.Helper()
-	command := exec.CommandContext(t.Context(), "go", "list", "-e", "-json", "./...")
+	command := exec.CommandContext(t.Context(), "go", slices.Concat([]string{"list", "-e", "-json"}, flags, []string{"./..."})...)
 	command.Dir = filepath.Join("..", "..")
 	command.Stderr = t.Output()
 	out, err := command.Output()

@@ -20,6 +20,7 @@ import (
 
 	"github.com/configpin/configpin/manifests"
 	"github.com/configpin/configpin/test/lab/controlplane"
+	"github.com/configpin/configpin/test/lab/faults"
 	"github.com/configpin/configpin/test/lab/installation"
 )
 
@@ -56,7 +57,7 @@ func newLab(t *testing.T) *lab {
 			"--gc-interval=1s", "--gc-min-age=1s", "--gc-grace=90s",
 		},
 		BuildFlags: []string{"-tags=faults"},
-		Env:        []string{"CONFIGPIN_SABOTAGE=true"},
+		Env:        []string{faults.EnvSabotage + "=true"},
 		Progress:   t.Output(),
 	})
 	require.NoError(t, err)

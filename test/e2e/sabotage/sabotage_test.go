@@ -1,6 +1,6 @@
 // Package sabotage shows what the policy configpin-ourselves is good for: the real
 // programs run on a real control plane, and their requests are changed on the way
-// (internal/serve/sabotage.go), as a bug would change them. With the policy, each is
+// (test/lab/faults), as a bug would change them. With the policy, each is
 // refused and the cluster is as before; without it, the harm is done, so that the
 // test would notice if the policy refused nothing.
 //
@@ -12,7 +12,9 @@ package sabotage
 import (
 	"context"
 	"flag"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,6 +27,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/configpin/configpin/internal/wellknown"
+	"github.com/configpin/configpin/test/lab/faults"
 	"github.com/configpin/configpin/test/lab/installation"
 )
 
@@ -39,7 +42,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// sabotaged are the sabotages of internal/serve by name, with what the policy says
+// sabotaged are the sabotages of test/lab/faults by name, with what the policy says
 // of each, word for word.
 var sabotaged = map[string]string{
 	"touch-scales":                touched("spec.replicas"),
@@ -104,6 +107,11 @@ var sabotaged = map[string]string{
 	"look-marks":                  "configpin-webhook may not mark configmap/SNAPSHOT as unused: this is a bug of configpin. Please report it.",
 	"look-deletes":                byWebhook(notDeleted("configmap/SNAPSHOT")),
 	"look-scales":                 byWebhook(noBusiness("UPDATE of deployment/web (apps/deployments)")),
+}
+
+func TestEachSabotageHasARow(t *testing.T) {
+	t.Parallel()
+	assert.ElementsMatch(t, faults.Sabotages(), slices.Collect(maps.Keys(sabotaged)))
 }
 
 const report = "this is a bug of configpin. Please report it."

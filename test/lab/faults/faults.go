@@ -1,6 +1,9 @@
-//go:build faults
-
-package serve
+// Package faults has a program fail, or do what it must never do, as the environment asks for:
+// it stands between the program and the API server. It is linked into builds with the tag
+// faults alone, by the one file of each program that has it.
+//
+// It deliberately knows nothing of what programs do: it sees requests.
+package faults
 
 import (
 	"fmt"
@@ -23,9 +26,9 @@ const (
 // exitFault is the exit code of a program that failed as it was told to.
 const exitFault = 86
 
-// addFaults makes the program exit right before or after one of its calls of
+// Between makes the program exit right before or after one of its calls of
 // the API server, without any of its deferred work: as if it was killed there.
-func addFaults(config *rest.Config) {
+func Between(config *rest.Config) {
 	before, after := numberIn(envExitBefore), numberIn(envExitAfter)
 	var calls atomic.Int64
 	addSabotage(config)
@@ -57,7 +60,7 @@ func counts(request *http.Request) bool {
 func exitAt(number, call int64, request *http.Request) {
 	if number == call {
 		fmt.Fprintf(os.Stderr, "fault: exit at call %d, %s %s\n", call, request.Method, request.URL.Path)
-		os.Exit(exitFault)
+		os.Exit(exitFault) //nolint:revive // it is killed here
 	}
 }
 

@@ -1,23 +1,23 @@
-//go:build faults
-
-package serve
+package faults
 
 import (
 	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 
 	"k8s.io/client-go/rest"
 )
 
-// envSabotage, set to anything, has a program do what it must never do: where a
+// EnvSabotage, set to anything, has a program do what it must never do: where a
 // namespace is called like a sabotage, or like one and "--" and more, its requests
 // are changed on their way to the API server. So one program serves all of a test.
-const envSabotage = "CONFIGPIN_SABOTAGE"
+const EnvSabotage = "CONFIGPIN_SABOTAGE"
 
 // wire is a request on its way.
 type wire struct {
@@ -133,6 +133,9 @@ var sabotages = map[string]sabotage{
 	"look-scales":                 {"webhook", look, deployment(patch(`{"spec":{"replicas":0}}`))},
 }
 
+// Sabotages are the names of all there are.
+func Sabotages() []string { return slices.Collect(maps.Keys(sabotages)) }
+
 // patch writes a patch that looks the same for every kind.
 func patch(body string) func(*wire) {
 	return func(w *wire) {
@@ -205,7 +208,7 @@ func namespaceIn(path string) string {
 // addSabotage changes requests, if the environment asks for it. Bodies have to be
 // JSON then.
 func addSabotage(config *rest.Config) {
-	if os.Getenv(envSabotage) == "" {
+	if os.Getenv(EnvSabotage) == "" {
 		return
 	}
 	program := config.UserAgent
