@@ -73,14 +73,7 @@ func (h *Handler) admit(ctx context.Context, r review, namespaceEnabled bool) (a
 	if err != nil { // pins matter more than who owns them
 		logf.FromContext(ctx).Error(err, "Leaving managedFields as they are", "workload", klog.KRef(r.namespace, r.name), "kind", r.kind)
 	}
-	operations = append(decision.Patch, operations...)
-	if len(operations) == 0 {
-		return respond(decision, nil)
-	}
-	if err := patchable(kind, r.object); err != nil {
-		return admissionv1.AdmissionResponse{}, fmt.Errorf("patching %s %s/%s: %w", r.kind, r.namespace, r.name, err)
-	}
-	return respond(decision, operations)
+	return respond(decision, append(decision.Patch, operations...))
 }
 
 func requestOf(kind *workload.Kind, r review) (pin.Request, error) {

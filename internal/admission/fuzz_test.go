@@ -14,8 +14,11 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/tidwall/gjson"
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	admissionv1 "k8s.io/api/admission/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes/scheme"
 
 	"github.com/configpin/configpin/internal/admission"
 )
@@ -27,8 +30,8 @@ var statuses = []int{
 }
 
 // FuzzReview: whatever comes in, one of the known answers goes out. It is a denial
-// only where the decision denies; and if there is a patch, it applies to the object
-// as encoding/json reads it, and changes nothing but names of refs and our keys.
+// only where the decision denies; and if an API server could have sent what came, a patch
+// applies to the object and changes nothing but names of refs and our keys.
 func FuzzReview(f *testing.F) {
 	for _, text := range seeds() {
 		f.Add([]byte(text), false)
@@ -40,23 +43,45 @@ func FuzzReview(f *testing.F) {
 		if ofNamespace {
 			path = admission.PathNamespace
 		}
-		recorder := httptest.NewRecorder()
-		mux.ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, bytes.NewReader(body)))
-		require.Contains(t, statuses, recorder.Code)
-		require.NotContains(t, recorder.Body.String(), "internal error", "a panic")
-		if recorder.Code != http.StatusOK {
-			return
-		}
-		var answer admissionv1.AdmissionReview
-		require.NoError(t, json.Unmarshal(recorder.Body.Bytes(), &answer))
-		if !answer.Response.Allowed {
-			require.Regexp(t, denial, answer.Response.Result.Message)
-			require.Nil(t, answer.Response.Patch)
-		}
-		if answer.Response.Patch != nil {
-			checkPatch(t, body, answer.Response.Patch)
+		answered(t, mux, path, body)
+		if sent, is := asSent(body); is {
+			if patch := answered(t, mux, path, sent); patch != nil {
+				checkPatch(t, sent, patch)
+			}
 		}
 	})
+}
+
+// answered is the patch of an answer, which has to be one of those that are known.
+func answered(t *testing.T, mux http.Handler, path string, body []byte) []byte {
+	t.Helper()
+	recorder := httptest.NewRecorder()
+	mux.ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, bytes.NewReader(body)))
+	require.Contains(t, statuses, recorder.Code)
+	require.NotContains(t, recorder.Body.String(), "internal error", "a panic")
+	if recorder.Code != http.StatusOK {
+		return nil
+	}
+	var answer admissionv1.AdmissionReview
+	require.NoError(t, json.Unmarshal(recorder.Body.Bytes(), &answer))
+	if !answer.Response.Allowed {
+		require.Regexp(t, denial, answer.Response.Result.Message)
+		require.Nil(t, answer.Response.Patch)
+	}
+	return answer.Response.Patch
+}
+
+// asSent is a review as an API server encodes it, if its object is of the type that it says.
+func asSent(body []byte) (sent []byte, is bool) {
+	var review map[string]any
+	if json.Unmarshal(body, &review) != nil {
+		return nil, false
+	}
+	sent, _ = json.Marshal(review) // it was JSON
+	request := gjson.GetBytes(sent, "request")
+	kind := schema.GroupVersionKind{Group: request.Get("kind.group").String(), Version: "v1", Kind: request.Get("kind.kind").String()}
+	object, err := scheme.Scheme.New(kind)
+	return sent, err == nil && request.Get("object.metadata").IsObject() && json.Unmarshal([]byte(request.Get("object").Raw), object) == nil
 }
 
 var denial = regexp.MustCompile(`^(?s).* (can't be rolled back to .*: there is no such snapshot of|refers to \d+ snapshots of) `)

@@ -35,6 +35,10 @@ var errNotAReview = errors.New("not an AdmissionReview of " + admissionv1.Scheme
 
 // parse reads a review. Its error is about the body, never about what an object
 // in it contains.
+//
+// Objects are taken to be what an API server encoded from their types: no key is there
+// twice, and maps are maps. Whoever sends others gets a patch that means something else
+// than they do, and nobody but them has it: what else admission does, it does by what was read.
 func parse(body string) (review, error) {
 	if !shallow(body) {
 		return review{}, fmt.Errorf("body is nested more than %d levels deep", maxDepth)
