@@ -242,54 +242,6 @@ func TestWhatOneOfSeveralRefsIsEnoughFor(t *testing.T) {
 	}
 }
 
-// Changes of several sources are in their order, and of nothing there is nothing to tell.
-func TestChangesAreSorted(t *testing.T) {
-	names := []string{"d", "b", "e", "a", "c"}
-	var pins, volumes []string
-	for _, name := range names {
-		pins = append(pins, "configmap/"+name+"="+name+"-1")
-		volumes = append(volumes, fmt.Sprintf(`{"configMap": {"name": "%s-1"}}`, name))
-	}
-	object := raw(t, "", fmt.Sprintf(`{"annotations": {"configpin.io/pins": %q}}`, strings.Join(pins, ",")), `{"volumes": [`+strings.Join(volumes, ",")+`]}`)
-	changes := pin.Changes(nil, object, func(refs.Target, string) bool { return true })
-	var told []string
-	for _, c := range changes {
-		told = append(told, c.Source.Name)
-	}
-	assert.Equal(t, []string{"a", "b", "c", "d", "e"}, told)
-	assert.Empty(t, pin.Tell(object.Kind, nil))
-}
-
-func TestChangesOfLabels(t *testing.T) {
-	for name, test := range map[string]struct {
-		before, after *workload.Object
-		live          string
-		want          string
-	}{
-		"the label moves away from a pin that stays":  {pinnedObject(t, "app-aaa", "aaa"), pinnedObject(t, "app-aaa", "bbb"), "bbb", wellknown.ReasonRollbackHeld},
-		"a shorter label of the same content":         {pinnedObject(t, "app-ccc", "ccc"), pinnedObject(t, "app-aaabbb", "aaa"), "aaabbb", wellknown.ReasonRolledForward},
-		"it moves to another snapshot without source": {pinnedObject(t, "app-aaa", "aaa"), pinnedObject(t, "app-bbb", "bbb"), "", wellknown.ReasonPinned},
-	} {
-		changes := pin.Changes(test.before, *test.after, func(_ refs.Target, suffix string) bool {
-			return test.live != "" && strings.HasPrefix(test.live, suffix)
-		})
-		require.Len(t, changes, 1, name)
-		assert.Equal(t, test.want, changes[0].Reason, name)
-	}
-}
-
-// What is missing is what is named, pinned, and not there.
-func TestWhatIsNotMissing(t *testing.T) {
-	absent := pin.Fact{Role: pin.Absent}
-	old := on("", "app").withPins("configmap/app=" + a1).object(t)
-	facts := with(world(a1), "app", absent)
-	assert.Empty(t, pin.Missing(decide(pin.Request{New: old, Old: &old}, facts), facts), "it names the source itself")
-	old = on(a1, a1).object(t)
-	assert.Empty(t, pin.Missing(decide(pin.Request{New: old, Old: &old}, facts), facts), "its snapshot is there")
-	facts = with(with(world(a1), "app", absent), a1, absent)
-	assert.Len(t, pin.Missing(decide(pin.Request{New: old, Old: &old}, facts), facts), 1)
-}
-
 // A changed template is one that differs in more than names of snapshots and our keys.
 func TestWhatADeployIs(t *testing.T) {
 	old := on(a2, a1, "plain").withExclude("configmap/x")

@@ -8,7 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/configpin/configpin/internal/cluster"
-	"github.com/configpin/configpin/internal/pin"
+	"github.com/configpin/configpin/internal/news"
 	"github.com/configpin/configpin/internal/wellknown"
 )
 
@@ -119,7 +119,7 @@ func (c *crowds) end() {
 
 // inCrowd says whether what a change did to a workload is told in one Event with what
 // it did to others. What people did to one workload, such as a rollback, isn't.
-func (r *Rollout) inCrowd(namespace string, change pin.Change) bool {
+func (r *Rollout) inCrowd(namespace string, change news.Change) bool {
 	if change.Reason != wellknown.ReasonPinned && change.Reason != wellknown.ReasonRolledForward {
 		return false
 	}

@@ -23,6 +23,7 @@ import (
 
 	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/cluster/watch"
+	"github.com/configpin/configpin/internal/news"
 	"github.com/configpin/configpin/internal/pin"
 	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/snapshot"
@@ -265,7 +266,7 @@ type state struct {
 	moves    bool // it changes a name in the template: only then it rolls out
 	patch    []jsonpatch.Operation
 	warnings []string
-	missing  []pin.Gone // snapshots that it names, and that nobody makes again
+	missing  []news.Gone // snapshots that it names, and that nobody makes again
 }
 
 func (r *Rollout) look(object workload.Object) state {
@@ -278,7 +279,7 @@ func (r *Rollout) look(object workload.Object) state {
 		moves:    slices.ContainsFunc(decision.Outcomes, pin.Outcome.Moves),
 		patch:    decision.Patch,
 		warnings: decision.Warnings,
-		missing: slices.DeleteFunc(pin.Missing(decision, touch.Facts()), func(gone pin.Gone) bool {
+		missing: slices.DeleteFunc(news.Missing(decision, touch.Facts()), func(gone news.Gone) bool {
 			return unknown[gone.Source] // it may be the current one, which is made again
 		}),
 	}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/cluster/watch"
-	"github.com/configpin/configpin/internal/pin"
+	"github.com/configpin/configpin/internal/news"
 	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/wellknown"
 )
@@ -38,21 +38,21 @@ func (r *Rollout) tell(change watch.Change) {
 	if change.After == nil || change.Initial || !r.feed.Running() || !r.sources.Synced() {
 		return
 	}
-	changes := pin.Changes(change.Before, *change.After, func(source refs.Target, suffix string) bool {
+	changes := news.Changes(change.Before, *change.After, func(source refs.Target, suffix string) bool {
 		return r.sources.Holds(cluster.Key{Namespace: change.Namespace, Target: source}, suffix)
 	})
-	changes = slices.DeleteFunc(changes, func(c pin.Change) bool { return r.inCrowd(change.Namespace, c) })
+	changes = slices.DeleteFunc(changes, func(c news.Change) bool { return r.inCrowd(change.Namespace, c) })
 	for len(changes) > 0 {
 		alike, others := sameReason(changes)
 		regarding := reference(change.Workload, change.UID)
 		regarding.ResourceVersion = change.ResourceVersion // or it would be counted as the same event as the last
-		r.event(regarding, corev1.EventTypeNormal, alike[0].Reason, "%s", pin.Tell(change.Kind, alike))
+		r.event(regarding, corev1.EventTypeNormal, alike[0].Reason, "%s", news.Tell(change.Kind, alike))
 		changes = others
 	}
 }
 
 // sameReason parts the changes that have the reason of the first from the others.
-func sameReason(changes []pin.Change) (alike, others []pin.Change) {
+func sameReason(changes []news.Change) (alike, others []news.Change) {
 	for _, c := range changes {
 		if c.Reason == changes[0].Reason {
 			alike = append(alike, c)
@@ -66,7 +66,7 @@ func sameReason(changes []pin.Change) (alike, others []pin.Change) {
 // tellMissing tells, once, of snapshots that a workload names and that are gone.
 // The watches of workloads and of snapshots don't wait for each other, so it asks
 // before it says so.
-func (r *Rollout) tellMissing(ctx context.Context, of cluster.Workload, uid types.UID, missing []pin.Gone) error {
+func (r *Rollout) tellMissing(ctx context.Context, of cluster.Workload, uid types.UID, missing []news.Gone) error {
 	var names []string
 	advice := fmt.Sprintf("to use what the source holds now, label the %s %s=true", strings.ToLower(of.Kind.Kind), wellknown.Resume)
 	for _, gone := range missing {

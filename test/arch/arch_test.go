@@ -45,6 +45,7 @@ var layers = []layer{
 	{name: "pin", pure: true, may: []string{"refs", "snapshot", "wellknown", "workload"}},
 	{name: "retention", pure: true, may: []string{"snapshot", "wellknown"}},
 
+	{name: "news", pure: true, may: []string{"pin", "refs", "snapshot", "wellknown", "workload"}},
 	{name: "ownership", pure: true, may: []string{"pin", "refs", "wellknown", "workload"}},
 
 	{name: "inspect", pure: true, may: core},
@@ -58,7 +59,7 @@ var layers = []layer{
 
 	{name: "admission", may: append([]string{"cluster/live", "ownership"}, belowEdges...)},
 	{name: "versioner", may: append([]string{"cluster/watch"}, belowEdges...)},
-	{name: "rollout", may: append([]string{"cluster/watch"}, belowEdges...)},
+	{name: "rollout", may: append([]string{"cluster/watch", "news"}, belowEdges...)},
 	{name: "gc", may: append([]string{"cluster/census"}, belowEdges...)},
 	{name: "cli", may: append([]string{"cluster/ask", "inspect"}, belowEdges...)},
 

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/configpin/configpin/internal/pin"
+	"github.com/configpin/configpin/internal/news"
 	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/wellknown"
 	"github.com/configpin/configpin/internal/workload"
@@ -44,7 +44,7 @@ func toldOfPins() map[string][2]string {
 	for _, reason := range []string{
 		wellknown.ReasonPinned, wellknown.ReasonRolledForward, wellknown.ReasonRollbackHeld, wellknown.ReasonHoldReleased, wellknown.ReasonUnpinned,
 	} {
-		notes[reason] = [2]string{"Normal", names.Replace(pin.Tell(kind, []pin.Change{{Source: app, Reason: reason, From: "app-from", To: "app-to"}}))}
+		notes[reason] = [2]string{"Normal", names.Replace(news.Tell(kind, []news.Change{{Source: app, Reason: reason, From: "app-from", To: "app-to"}}))}
 	}
 	return notes
 }

@@ -63,7 +63,7 @@ const (
 )
 
 // deciding are the packages that are pure and decide something.
-var deciding = []string{"./internal/pin", "./internal/snapshot", "./internal/retention", "./internal/inspect"}
+var deciding = []string{"./internal/pin", "./internal/news", "./internal/snapshot", "./internal/retention", "./internal/inspect"}
 
 func main() { os.Exit(execute(os.Args[1:], os.Stdout, os.Stderr)) }
 

@@ -1,9 +1,15 @@
-package pin
+// Package news says, for people to read in Events, what a write did to the pins of a workload,
+// and which of the snapshots that it names are gone.
+//
+// It is apart from package pin because it decides nothing: it compares what was stored with
+// what is.
+package news
 
 import (
 	"slices"
 	"strings"
 
+	"github.com/configpin/configpin/internal/pin"
 	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/snapshot"
 	"github.com/configpin/configpin/internal/wellknown"
@@ -76,11 +82,14 @@ func changed(was, is stored, live func(suffix string) bool) (reason string) {
 // storedPins are the pins that refs name. An entry that no ref names says what
 // was there before somebody un-pinned it.
 func storedPins(o workload.Object) map[refs.Target]stored {
-	state := read(o, refs.Walk(o.Template.Spec))
+	named := map[refs.Target]bool{}
+	for _, ref := range refs.Walk(o.Template.Spec) {
+		named[ref.Target] = true
+	}
 	pins := map[refs.Target]stored{}
-	for _, ref := range state.refs {
-		if source, pinned := state.sources[ref.Target]; pinned {
-			pins[source] = stored{ref.Name, state.observed(source)}
+	for source, name := range pin.ParsePins(o.Template.Annotations[wellknown.Pins]) {
+		if named[refs.Target{Kind: source.Kind, Name: name}] {
+			pins[source] = stored{name, o.Labels[snapshot.ObservedLabel(source.Kind, source.Name)]}
 		}
 	}
 	return pins
@@ -131,12 +140,12 @@ type Gone struct {
 
 // Missing are the snapshots, sorted by source, that a workload goes on to name and
 // that are gone. A current snapshot isn't among them: it is made again.
-func Missing(decision Decision, facts Facts) []Gone {
+func Missing(decision pin.Decision, facts pin.Facts) []Gone {
 	var missing []Gone
 	for _, outcome := range decision.Outcomes {
 		named := refs.Target{Kind: outcome.Source.Kind, Name: outcome.Name}
 		current := facts[outcome.Source].Current
-		if outcome.Pinned() && facts[named].Role == Absent && outcome.Name != current {
+		if outcome.Pinned() && facts[named].Role == pin.Absent && outcome.Name != current {
 			missing = append(missing, Gone{named, outcome.Source, current != ""})
 		}
 	}
