@@ -1,8 +1,6 @@
 package versioner_test
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -22,162 +20,10 @@ import (
 
 	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/cluster/watch"
-	"github.com/configpin/configpin/internal/hashing"
-	"github.com/configpin/configpin/internal/refs"
 	"github.com/configpin/configpin/internal/snapshot"
 	"github.com/configpin/configpin/internal/versioner"
 	"github.com/configpin/configpin/internal/wellknown"
 )
-
-var app = cluster.Key{Namespace: "shop", Target: refs.Target{Kind: wellknown.ConfigMap, Name: "app"}}
-
-// world is a cluster with one source, as its API server and its watches tell.
-type world struct {
-	all              []snapshot.Object // as the watch sees them
-	pinned           int               // workloads
-	workloadsUnknown bool
-
-	source    *snapshot.Object
-	unseen    bool // the watch hasn't got it
-	snapshots map[string]snapshot.Object
-	current   map[cluster.Key]watch.Current
-	read      map[string]bool // by UID
-	stale     bool            // the watch has seen no snapshot
-	refuses   error
-	taken     int
-	vanishes  bool // snapshots do, before they are annotated
-	made      int
-	writes    int
-	changed   int
-}
-
-func holding(colour string) *snapshot.Object {
-	return &snapshot.Object{
-		Kind: wellknown.ConfigMap, Namespace: "shop", Name: "app", UID: "1",
-		Annotations: map[string]string{wellknown.Versioned: "true"},
-		Data:        map[string]string{"colour": colour},
-	}
-}
-
-func (w *world) Find(context.Context, string, refs.Target) (snapshot.Object, bool, error) {
-	if w.source == nil {
-		return snapshot.Object{}, false, nil
-	}
-	return *w.source, true, nil
-}
-
-func (w *world) Keep(_ context.Context, source snapshot.Object, _ bool) (cluster.Kept, error) {
-	if w.refuses != nil {
-		return cluster.Kept{}, w.refuses
-	}
-	made := snapshot.Of(source, 12)
-	if kept, there := w.snapshots[made.Name]; there {
-		return cluster.Kept{Snapshot: kept, Taken: w.taken}, nil
-	}
-	w.writes++
-	w.made++
-	made.UID = "snapshot-" + strconv.Itoa(w.made)
-	w.snapshots[made.Name] = made
-	return cluster.Kept{Snapshot: made, Created: true, Taken: w.taken}, nil
-}
-
-func (w *world) Annotate(_ context.Context, object snapshot.Object, annotations map[string]any) (snapshot.Object, error) {
-	w.writes++
-	if w.vanishes {
-		delete(w.snapshots, object.Name)
-		return snapshot.Object{}, fmt.Errorf("annotating: %w", apierrors.NewNotFound(schema.GroupResource{Resource: "configmaps"}, object.Name))
-	}
-	for key, value := range annotations {
-		if value == nil {
-			delete(w.snapshots[object.Name].Annotations, key)
-		} else {
-			w.snapshots[object.Name].Annotations[key] = value.(string)
-		}
-	}
-	return w.snapshots[object.Name], nil
-}
-
-func (w *world) Labelled(_ context.Context, _ cluster.Key, f func(snapshot.Object)) error {
-	for _, object := range w.snapshots {
-		f(object)
-	}
-	return nil
-}
-
-func (w *world) Unread(object snapshot.Object) bool {
-	return object.Kind == wellknown.Secret && snapshot.Rekeyed(object, w.source.Key) && !w.read[object.UID]
-}
-
-func (w *world) SetRead(object snapshot.Object) { w.read[object.UID] = true }
-func (w *world) ForgetDigests()                 { clear(w.current) }
-
-func (w *world) Synced() bool           { return true }
-func (w *world) All() []snapshot.Object { return w.all }
-
-func (w *world) Metadata(key cluster.Key) (snapshot.Object, bool) {
-	if key == app && w.source != nil && !w.unseen {
-		return *w.source, true
-	}
-	found, there := w.snapshots[key.Name]
-	return found, there
-}
-
-func (w *world) Snapshots(context.Context, cluster.Key) ([]snapshot.Object, error) {
-	var all []snapshot.Object
-	for _, object := range w.snapshots {
-		all = append(all, object)
-	}
-	return all, nil
-}
-
-func (w *world) KnownSnapshots(source cluster.Key) []snapshot.Object {
-	if w.stale {
-		return nil
-	}
-	all, _ := w.Snapshots(context.Background(), source)
-	return all
-}
-
-func (w *world) SetCurrent(source cluster.Key, current watch.Current) bool {
-	have, known := w.current[source]
-	news := !known || have != current
-	w.current[source] = current
-	return news
-}
-
-func (w *world) Current(source cluster.Key) (watch.Current, bool) {
-	current, known := w.current[source]
-	return current, known
-}
-
-func (w *world) Forget(source cluster.Key) bool {
-	_, known := w.current[source]
-	delete(w.current, source)
-	return known
-}
-
-func (w *world) revision(colour string) int {
-	made, there := w.snapshots[snapshot.Of(*holding(colour), 12).Name]
-	if !there {
-		return 0
-	}
-	revision, _ := strconv.Atoi(made.Annotations[wellknown.Revision])
-	return revision
-}
-
-func newWorld() *world {
-	return &world{read: map[string]bool{}, snapshots: map[string]snapshot.Object{}, current: map[cluster.Key]watch.Current{}}
-}
-
-// start returns a versioner of the world, as a new process would be.
-func (w *world) start(recorder *events.FakeRecorder) *versioner.Versioner {
-	w.current = map[cluster.Key]watch.Current{}
-	return &versioner.Versioner{
-		Objects: w, Sources: w, Events: recorder,
-		Changed:   func(cluster.Key) { w.changed++ },
-		PinnedFor: func(cluster.Key) (int, bool) { return w.pinned, !w.workloadsUnknown },
-	}
-}
 
 func TestRevisionsRise(t *testing.T) {
 	w, recorder := newWorld(), events.NewFakeRecorder(10)
@@ -237,15 +83,6 @@ func TestASnapshotThatWasDeletedIsMadeAndNumberedAgain(t *testing.T) {
 		require.Equal(t, 1, w.revision("blue"))
 		clear(w.snapshots)
 	}
-}
-
-// keepAs puts a snapshot there as somebody does who has it from elsewhere.
-func (w *world) keepAs(colour string, revision int) snapshot.Object {
-	made := snapshot.Of(*holding(colour), 12)
-	made.UID = "from-elsewhere-" + colour
-	made.Annotations[wellknown.Revision] = strconv.Itoa(revision)
-	w.snapshots[made.Name] = made
-	return made
 }
 
 func TestASnapshotThatComesBackDoesNotOutnumberTheCurrentOne(t *testing.T) {
@@ -432,34 +269,6 @@ func TestATakenNameIsTold(t *testing.T) {
 	assert.Equal(t, "Warning SnapshotNameTaken Something else has the name of its snapshot, which is kept under a longer one", <-recorder.Events)
 }
 
-var db = cluster.Key{Namespace: "shop", Target: refs.Target{Kind: wellknown.Secret, Name: "db"}}
-
-func secretKey(t *testing.T, fill byte) *hashing.Key {
-	t.Helper()
-	key, err := hashing.NewKey(bytes.Repeat([]byte{fill}, hashing.KeySize))
-	require.NoError(t, err)
-	return key
-}
-
-func secret(key *hashing.Key) *snapshot.Object {
-	return &snapshot.Object{
-		Kind: wellknown.Secret, Namespace: "shop", Name: "db", UID: "2", Type: "Opaque", Key: key,
-		Annotations: map[string]string{wellknown.Versioned: "true"},
-		Data:        map[string]string{"password": "hunter2"},
-	}
-}
-
-func TestNothingIsToldOfASecretThatIsKept(t *testing.T) {
-	w, recorder := newWorld(), events.NewFakeRecorder(10)
-	w.source = secret(secretKey(t, 1))
-	_, err := w.start(recorder).Reconcile(t.Context(), db)
-	require.NoError(t, err)
-	assert.Empty(t, recorder.Events)
-	for _, made := range w.snapshots {
-		assert.Equal(t, "1", made.Annotations[wellknown.Revision])
-	}
-}
-
 func TestWhatIsNeverKeptIsToldAndNotTriedAgain(t *testing.T) {
 	w, recorder := newWorld(), events.NewFakeRecorder(10)
 	w.source = secret(secretKey(t, 1))
@@ -468,55 +277,6 @@ func TestWhatIsNeverKeptIsToldAndNotTriedAgain(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "Warning SnapshotFailed Nothing is pinned to what it holds now: Secrets of type x are never kept", <-recorder.Events)
 	assert.Contains(t, w.current, db)
-}
-
-// TestSnapshotsOfALostKeyAreRead: whether they are what the source holds can't be
-// told from their metadata.
-func TestATakenNameOfASecretIsToldWithoutIt(t *testing.T) {
-	w, recorder := newWorld(), events.NewFakeRecorder(10)
-	w.source = secret(secretKey(t, 1))
-	w.taken = 1
-	_, err := w.start(recorder).Reconcile(t.Context(), db)
-	require.NoError(t, err)
-	require.Len(t, recorder.Events, 1)
-	assert.Equal(t, "Warning SnapshotNameTaken Something else has the name of its snapshot, which is kept under a longer one", <-recorder.Events)
-}
-
-// TestSnapshotsOfALostKeyAreReadThoughNothingCanBeKept: a quota that is full holds up
-// no workload that uses what is there.
-func TestSnapshotsOfALostKeyAreReadThoughNothingCanBeKept(t *testing.T) {
-	w := newWorld()
-	made := snapshot.Of(*secret(secretKey(t, 1)), 12)
-	made.UID = "old"
-	w.snapshots[made.Name] = made
-	w.source = secret(secretKey(t, 2))
-	w.refuses = &cluster.RefusedError{Err: errors.New("exceeded quota")}
-	_, err := w.start(events.NewFakeRecorder(10)).Reconcile(t.Context(), db)
-	require.Error(t, err)
-	assert.True(t, w.read["old"])
-}
-
-func TestSnapshotsOfALostKeyAreRead(t *testing.T) {
-	w, recorder := newWorld(), events.NewFakeRecorder(10)
-	made := snapshot.Of(*secret(secretKey(t, 1)), 12)
-	made.UID = "old"
-	w.snapshots[made.Name] = made
-	w.source = secret(secretKey(t, 2))
-	v := w.start(recorder)
-	_, err := v.Reconcile(t.Context(), db)
-	require.NoError(t, err)
-	assert.True(t, w.read["old"])
-	assert.Len(t, w.snapshots, 2, "what it holds has a name by the present key, too")
-
-	w.read["old"] = false
-	before := w.changed
-	_, err = v.Reconcile(t.Context(), db)
-	require.NoError(t, err)
-	assert.Equal(t, before+1, w.changed, "who waits for it is told, though the source holds what it held")
-
-	w.source.Key = secretKey(t, 3)
-	v.KeyChanged()
-	assert.Empty(t, w.current, "nothing is decided until it is read again")
 }
 
 // TestASourceThatChangesTooFast: the last content is kept, and most of those before
