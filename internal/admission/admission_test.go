@@ -92,11 +92,11 @@ type outcome struct {
 	Marked   []string        `json:"marked,omitempty"`
 }
 
-func answer(t *testing.T, clusterYAML, requestYAML []byte) []byte {
+// holding is a cluster that holds sources, and those of their snapshots that are to be there.
+func holding(t *testing.T, sources map[string]snapshot.Object) (client *fake.Clientset, names map[string]bool) {
 	t.Helper()
-	sources := stored(t, clusterYAML)
 	var objects []runtime.Object
-	before := map[string]bool{}
+	names = map[string]bool{}
 	for _, o := range sources {
 		if of, found := strings.CutPrefix(o.Name, "snapshot-of-"); found {
 			if o.Kind == wellknown.Secret {
@@ -111,19 +111,16 @@ func answer(t *testing.T, clusterYAML, requestYAML []byte) []byte {
 		} else {
 			objects = append(objects, o.ConfigMap())
 		}
-		before[o.Name] = true
+		names[o.Name] = true
 	}
-	client := fake.NewClientset(objects...)
-	scope := cluster.Scope{Namespaces: cluster.Everywhere, Secrets: []string{"shop"}}
-	served := cluster.NewObjects(client.CoreV1(), scope, func() *hashing.Key { return testKey(t, 1) })
-	handler := admission.Handler{Objects: live.NewViews(served), Slots: semaphore.NewWeighted(1)}
+	return fake.NewClientset(objects...), names
+}
 
-	var request admissionv1.AdmissionRequest
-	require.NoError(t, yaml.Unmarshal(expand(t, sources, requestYAML), &request))
-	request.UID = "1"
-	if request.Namespace == "" {
-		request.Namespace = "shop"
-	}
+// requested is a request with what it doesn't say.
+func requested(t *testing.T, text []byte) admissionv1.AdmissionRequest {
+	t.Helper()
+	request := admissionv1.AdmissionRequest{UID: "1", Namespace: "shop"}
+	require.NoError(t, yaml.Unmarshal(text, &request))
 	if request.Operation == "" {
 		request.Operation = admissionv1.Create
 		if request.OldObject.Raw != nil {
@@ -132,9 +129,18 @@ func answer(t *testing.T, clusterYAML, requestYAML []byte) []byte {
 	}
 	var object metav1.PartialObjectMetadata
 	require.NoError(t, json.Unmarshal(request.Object.Raw, &object))
-	gvk := object.GroupVersionKind()
-	request.Kind = metav1.GroupVersionKind{Group: gvk.Group, Version: gvk.Version, Kind: gvk.Kind}
+	request.Kind = metav1.GroupVersionKind(object.GroupVersionKind())
+	return request
+}
 
+func answer(t *testing.T, clusterYAML, requestYAML []byte) []byte {
+	t.Helper()
+	sources := stored(t, clusterYAML)
+	client, before := holding(t, sources)
+	scope := cluster.Scope{Namespaces: cluster.Everywhere, Secrets: []string{"shop"}}
+	served := cluster.NewObjects(client.CoreV1(), scope, func() *hashing.Key { return testKey(t, 1) })
+	handler := admission.Handler{Objects: live.NewViews(served), Slots: semaphore.NewWeighted(1)}
+	request := requested(t, expand(t, sources, requestYAML))
 	response := post(t, handler.Mux(), admission.PathWorkload, request)
 	got := outcome{Warnings: response.Warnings, Patch: response.Patch, Decision: response.AuditAnnotations["decision"]}
 	if !response.Allowed {

@@ -31,33 +31,25 @@ func TestWhoIsPinnedToWhatIsNotVersionedAnyMoreIsTold(t *testing.T) {
 		require.NoError(t, err)
 		return result.RequeueAfter
 	}
-	notVersioned := func() (all []string) {
-		for len(recorder.Events) > 0 {
-			if event := <-recorder.Events; strings.Contains(event, "NotVersioned") {
-				all = append(all, event)
-			}
-		}
-		return all
-	}
 	w.source = holding("blue")
 	reconcile()
 	w.source = lost("blue")
 	reconcile()
-	assert.Empty(t, notVersioned(), "nobody is pinned to it")
+	assert.Empty(t, notVersioned(recorder), "nobody is pinned to it")
 
 	w.pinned = 3
 	reconcile()
 	reconcile()
-	assert.Equal(t, []string{told}, notVersioned())
+	assert.Equal(t, []string{told}, notVersioned(recorder))
 
 	w.source = holding("blue")
 	reconcile()
 	w.source, w.workloadsUnknown = lost("green"), true
 	assert.NotZero(t, reconcile(), "it isn't known yet who is pinned to it")
-	assert.Empty(t, notVersioned())
+	assert.Empty(t, notVersioned(recorder))
 	w.workloadsUnknown = false
 	reconcile()
-	assert.Equal(t, []string{told}, notVersioned(), "it was versioned in between")
+	assert.Equal(t, []string{told}, notVersioned(recorder), "it was versioned in between")
 
 	v = w.start(recorder)
 	w.all = []snapshot.Object{*w.source}
@@ -66,22 +58,32 @@ func TestWhoIsPinnedToWhatIsNotVersionedAnyMoreIsTold(t *testing.T) {
 	require.NoError(t, v.Feed().Start(t.Context(), queue))
 	require.Equal(t, 1, queue.Len(), "at its start it looks at what has snapshots")
 	reconcile()
-	assert.Equal(t, []string{told}, notVersioned())
+	assert.Equal(t, []string{told}, notVersioned(recorder))
 
 	gone := *w.source
 	w.source = nil
 	v.Observe(gone)
 	w.source = &gone
 	reconcile()
-	assert.Equal(t, []string{told}, notVersioned(), "of what is gone, and came back, it is told again")
+	assert.Equal(t, []string{told}, notVersioned(recorder), "of what is gone, and came back, it is told again")
 
 	v.Observe(gone)
 	reconcile()
-	assert.Empty(t, notVersioned(), "it is there")
+	assert.Empty(t, notVersioned(recorder), "it is there")
 
 	w.source = nil
 	reconcile()
-	assert.Empty(t, notVersioned(), "what is gone may come back versioned")
+	assert.Empty(t, notVersioned(recorder), "what is gone may come back versioned")
+}
+
+// notVersioned are the Events that say so, since it was asked last.
+func notVersioned(recorder *events.FakeRecorder) (all []string) {
+	for len(recorder.Events) > 0 {
+		if event := <-recorder.Events; strings.Contains(event, "NotVersioned") {
+			all = append(all, event)
+		}
+	}
+	return all
 }
 
 // TestWhatGoesWhileItIsToldOfIsForgotten: nothing else is seen of it from then on.

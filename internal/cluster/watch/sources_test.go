@@ -101,6 +101,17 @@ func TestFactsOfWhatIsNotKnownYet(t *testing.T) {
 }
 
 // TestFactsOfSecrets: what was made with another key is known once it was read.
+// pinnedTo is a workload that is pinned to a snapshot of the Secret db, and was offered it.
+func pinnedTo(t *testing.T, name string) workload.Object {
+	t.Helper()
+	object, err := workload.Lookup("apps", "Deployment").Read(fmt.Sprintf(`{"metadata": {"name": "web", "namespace": "shop", "labels": {
+		"configpin.io/enabled": "true", "observed.configpin.io/secret.db": %q}}, "spec": {"template": {
+		"metadata": {"annotations": {"configpin.io/pins": "secret/db=%s"}},
+		"spec": {"volumes": [{"secret": {"secretName": %q}}]}}}}`, snapshot.Suffix(name), name, name))
+	require.NoError(t, err)
+	return object
+}
+
 func TestFactsOfSecrets(t *testing.T) {
 	lost, present := testKey(t, 1), testKey(t, 2)
 	now := present
@@ -132,11 +143,7 @@ func TestFactsOfSecrets(t *testing.T) {
 	_, ready = s.fact(key(made.Name))
 	assert.False(t, ready)
 	s.SetCurrent(key("db"), Current{Name: snapshot.Of(source, 12).Name, Digest: source.Digest("db").String()})
-	web, err := workload.Lookup("apps", "Deployment").Read(fmt.Sprintf(`{"metadata": {"name": "web", "namespace": "shop", "labels": {
-		"configpin.io/enabled": "true", "observed.configpin.io/secret.db": %q}}, "spec": {"template": {
-		"metadata": {"annotations": {"configpin.io/pins": "secret/db=%s"}},
-		"spec": {"volumes": [{"secret": {"secretName": %q}}]}}}}`, snapshot.Suffix(made.Name), made.Name, made.Name))
-	require.NoError(t, err)
+	web := pinnedTo(t, made.Name)
 	touch := pin.NewCase(pin.Request{New: web, Old: &web})
 	unknown := s.Tell("shop", touch)
 	assert.Equal(t, map[refs.Target]bool{key("db").Target: true}, unknown, "it may be what the snapshot holds")
