@@ -56,6 +56,7 @@ type Recorder struct {
 	mutex   sync.Mutex
 	waiting map[words]*told
 	queues  map[string][]*told // by type, the oldest first
+	retried map[string]int     // how many that wait were tried already, by namespace
 }
 
 // sink is where Events are written.
@@ -111,6 +112,7 @@ func newRecorder(program, host string, sink sink) *Recorder {
 		wake:     make(chan struct{}, 1),
 		waiting:  map[words]*told{},
 		queues:   map[string][]*told{},
+		retried:  map[string]int{},
 	}
 }
 
@@ -171,6 +173,7 @@ func (r *Recorder) putBack(t *told) {
 	if r.room(t.words) {
 		r.waiting[t.words] = t
 		r.queues[t.eventType] = slices.Insert(r.queues[t.eventType], 0, t)
+		r.retried[t.about.Namespace]++
 	}
 }
 
@@ -181,10 +184,9 @@ func (r *Recorder) room(said words) bool {
 	if len(r.waiting) < maxEvents {
 		return true
 	}
-	failing := r.failing()
-	oldest := r.oldest(corev1.EventTypeNormal, func(t *told) bool { return failing[t.about.Namespace] })
-	if oldest == nil && (said.eventType == corev1.EventTypeWarning || !failing[said.about.Namespace]) {
-		oldest = r.oldest(corev1.EventTypeWarning, func(t *told) bool { return failing[t.about.Namespace] })
+	oldest := r.oldest(corev1.EventTypeNormal, r.failing)
+	if oldest == nil && (said.eventType == corev1.EventTypeWarning || r.retried[said.about.Namespace] == 0) {
+		oldest = r.oldest(corev1.EventTypeWarning, r.failing)
 	}
 	if oldest == nil {
 		oldest = r.oldest(corev1.EventTypeNormal, anyOf)
@@ -203,16 +205,8 @@ func (r *Recorder) room(said words) bool {
 
 func anyOf(*told) bool { return true }
 
-// failing are the namespaces of which an Event waits to be tried again.
-func (r *Recorder) failing() map[string]bool {
-	failing := map[string]bool{}
-	for said, t := range r.waiting {
-		if t.tries > 0 {
-			failing[said.about.Namespace] = true
-		}
-	}
-	return failing
-}
+// failing says whether an Event of the namespace of t waits to be tried again.
+func (r *Recorder) failing(t *told) bool { return r.retried[t.about.Namespace] > 0 }
 
 // oldest is the first of a type that is wanted, or nil.
 func (r *Recorder) oldest(eventType string, wanted func(*told) bool) *told {
@@ -227,6 +221,12 @@ func (r *Recorder) take(t *told) {
 	i := slices.Index(queue, t)
 	r.queues[t.eventType] = slices.Delete(queue, i, i+1)
 	delete(r.waiting, t.words)
+	if t.tries == 0 {
+		return
+	}
+	if r.retried[t.about.Namespace]--; r.retried[t.about.Namespace] == 0 {
+		delete(r.retried, t.about.Namespace)
+	}
 }
 
 // next takes what to write next, or returns nil and when there will be something, if that is
@@ -236,9 +236,8 @@ func (r *Recorder) take(t *told) {
 func (r *Recorder) next(now time.Time) (next *told, again time.Time) {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
-	failing := r.failing()
 	for _, wanted := range []func(*told) bool{
-		func(t *told) bool { return !failing[t.about.Namespace] },
+		func(t *told) bool { return !r.failing(t) },
 		func(t *told) bool { return t.tries > 0 && !t.again.After(now) },
 	} {
 		for _, eventType := range []string{corev1.EventTypeWarning, corev1.EventTypeNormal} {
