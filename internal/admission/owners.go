@@ -71,21 +71,15 @@ func (o owners) of(manager owner) (found owner, is bool) {
 }
 
 // byUpdate are the fields that somebody owns by an update.
-func (o owners) byUpdate() *fieldpath.Set {
-	fields := &fieldpath.Set{}
-	for _, each := range o {
-		if each.updated() {
-			fields = fields.Union(each.fields)
-		}
-	}
-	return fields
-}
+func (o owners) byUpdate() *fieldpath.Set { return o.fieldsOf(owner.updated) }
 
 // byApply are the fields that somebody owns by apply.
-func (o owners) byApply() *fieldpath.Set {
+func (o owners) byApply() *fieldpath.Set { return o.fieldsOf(owner.applied) }
+
+func (o owners) fieldsOf(wanted func(owner) bool) *fieldpath.Set {
 	fields := &fieldpath.Set{}
 	for _, each := range o {
-		if each.applied() {
+		if wanted(each) {
 			fields = fields.Union(each.fields)
 		}
 	}
