@@ -100,7 +100,6 @@ func TestFactsOfWhatIsNotKnownYet(t *testing.T) {
 	}
 }
 
-// TestFactsOfSecrets: what was made with another key is known once it was read.
 // pinnedTo is a workload that is pinned to a snapshot of the Secret db, and was offered it.
 func pinnedTo(t *testing.T, name string) workload.Object {
 	t.Helper()
@@ -112,6 +111,7 @@ func pinnedTo(t *testing.T, name string) workload.Object {
 	return object
 }
 
+// TestFactsOfSecrets: what was made with another key is known once it was read.
 func TestFactsOfSecrets(t *testing.T) {
 	lost, present := testKey(t, 1), testKey(t, 2)
 	now := present
