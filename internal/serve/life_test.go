@@ -62,11 +62,12 @@ func (w *wires) caller(config *tls.Config, http2 bool) *http.Client {
 
 // asked is the answer to a request of path, and whether it came through a connection that was
 // there before.
-func asked(t *testing.T, by *http.Client, path string) (answer string, reused bool, err error) {
-	t.Helper()
-	traced := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) { reused = info.Reused }})
+func asked(ctx context.Context, by *http.Client, path string) (answer string, reused bool, err error) {
+	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) { reused = info.Reused }})
 	request, err := http.NewRequestWithContext(traced, http.MethodGet, "https://127.0.0.1"+path, nil)
-	require.NoError(t, err)
+	if err != nil {
+		return "", false, err
+	}
 	response, err := by.Do(request)
 	if err != nil {
 		return "", reused, err
@@ -105,32 +106,32 @@ func TestHTTPS(t *testing.T) {
 		trusting := &tls.Config{RootCAs: pki.Pool(ca), MinVersion: tls.VersionTLS13}
 		caller := on.caller(trusting, false)
 		defer caller.CloseIdleConnections()
-		_, _, err := asked(t, caller, "/")
+		_, _, err := asked(t.Context(), caller, "/")
 		assert.ErrorContains(t, err, "remote error: tls: internal error", "without a certificate it refuses the handshake")
 
 		ca.Server(t).Write(t, dir)
 		<-time.After(certificatePoll)
 		synctest.Wait()
 		require.NoError(t, server.Loaded())
-		answer, _, err := asked(t, caller, "/")
+		answer, _, err := asked(t.Context(), caller, "/")
 		require.NoError(t, err)
 		assert.Equal(t, "answer", answer)
-		_, _, err = asked(t, on.caller(&tls.Config{RootCAs: trusting.RootCAs, MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS12}, false), "/")
+		_, _, err = asked(t.Context(), on.caller(&tls.Config{RootCAs: trusting.RootCAs, MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS12}, false), "/")
 		assert.ErrorContains(t, err, "protocol version")
 
 		slowAnswer := make(chan string, 1)
 		go func() {
-			answer, _, _ := asked(t, caller, "/slow")
+			answer, _, _ := asked(t.Context(), caller, "/slow")
 			slowAnswer <- answer
 		}()
 		synctest.Wait()
 		stop()
-		answer, _, err = asked(t, caller, "/")
+		answer, _, err = asked(t.Context(), caller, "/")
 		require.NoError(t, err, "it serves while it drains")
 		assert.Equal(t, "answer", answer)
 		<-time.After(server.Drain)
 		synctest.Wait()
-		_, _, err = asked(t, caller, "/")
+		_, _, err = asked(t.Context(), caller, "/")
 		require.ErrorIs(t, err, net.ErrClosed, "in the end it listens no more")
 		close(slow)
 		assert.Equal(t, "answer", <-slowAnswer, "what it was asked before is answered")
@@ -156,7 +157,7 @@ func TestCallersPart(t *testing.T) {
 					if want.stopped {
 						stop()
 					}
-					answer, reused, err := asked(t, caller, "/")
+					answer, reused, err := asked(t.Context(), caller, "/")
 					require.NoError(t, err)
 					assert.Equal(t, protocol, answer)
 					assert.Equal(t, want.reused, reused, "it keeps its connection until the answer after the end")
@@ -210,7 +211,7 @@ func TestSlowCallersAreCutOff(t *testing.T) {
 				for time.Since(began) < 2*reviewReadTime {
 					<-time.After(reviewReadTime / 10)
 					_, _ = connection.Write([]byte("1")) // fails once it is cut off
-					answer, _, err := asked(t, other, "/")
+					answer, _, err := asked(t.Context(), other, "/")
 					require.NoError(t, err)
 					assert.Equal(t, "answer", answer)
 				}

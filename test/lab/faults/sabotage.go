@@ -14,8 +14,8 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// EnvSabotage, set to anything, has a program do what it must never do: where a
-// namespace is called like a sabotage, or like one and "--" and more, its requests
+// EnvSabotage is a variable that, set to anything, has a program do what it must never do:
+// where a namespace is called like a sabotage, or like one and "--" and more, its requests
 // are changed on their way to the API server. So one program serves all of a test.
 const EnvSabotage = "CONFIGPIN_SABOTAGE"
 
