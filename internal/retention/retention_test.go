@@ -38,176 +38,76 @@ func markedSince(s retention.Snapshot, ago, seen time.Duration) retention.Snapsh
 	return s
 }
 
+const day = 24 * time.Hour
+
+// change is what a row has of a snapshot that nothing names, or of its source.
+type change func(*retention.Snapshot, *retention.Source)
+
+func room(limit int) change {
+	return func(_ *retention.Snapshot, source *retention.Source) { source.Limit = limit }
+}
+
+func aged(age time.Duration) change {
+	return func(s *retention.Snapshot, _ *retention.Source) { s.Created = now.Add(-age) }
+}
+
+func marked(ago, seen time.Duration) change {
+	return func(s *retention.Snapshot, _ *retention.Source) { *s = markedSince(*s, ago, seen) }
+}
+
+func gone(after time.Duration) change {
+	return func(_ *retention.Snapshot, source *retention.Source) { isGone(source).GoneAfter = after }
+}
+
 func TestDecide(t *testing.T) {
+	used := func(s *retention.Snapshot, _ *retention.Source) { s.Used = true }
+	current := func(s *retention.Snapshot, source *retention.Source) { source.Current = s.Digest }
+	unreadable := func(s *retention.Snapshot, _ *retention.Source) { s.Mark = "yesterday" }
+	undigested := func(s *retention.Snapshot, _ *retention.Source) { s.Digest = "" }
+	back := func(_ *retention.Snapshot, source *retention.Source) { source.GoneAfter = day }
+	unversioned := func(_ *retention.Snapshot, source *retention.Source) { source.Current = "" }
 	for name, test := range map[string]struct {
-		change func(*retention.Snapshot, *retention.Source)
-		want   retention.Verdict
+		changes []change
+		state   retention.State
+		action  retention.Action
 	}{
-		"nothing names it, and there is no room for it": {
-			func(*retention.Snapshot, *retention.Source) {},
-			retention.Verdict{State: retention.Marked, Action: retention.Mark},
-		},
-		"there is room": {
-			func(_ *retention.Snapshot, source *retention.Source) { source.Limit = 1 },
-			retention.Verdict{State: retention.Retained, Action: retention.Keep},
-		},
-		"it is what the source holds": {
-			func(s *retention.Snapshot, source *retention.Source) { source.Current = s.Digest },
-			retention.Verdict{State: retention.Current, Action: retention.Keep},
-		},
-		"something names it": {
-			func(s *retention.Snapshot, _ *retention.Source) { s.Used = true },
-			retention.Verdict{State: retention.Used, Action: retention.Keep},
-		},
-		"it is a moment too young": {
-			func(s *retention.Snapshot, _ *retention.Source) { s.Created = now.Add(time.Second - time.Hour) },
-			retention.Verdict{State: retention.Retained, Action: retention.Keep},
-		},
-		"it is of tomorrow": {
-			func(s *retention.Snapshot, _ *retention.Source) { s.Created = now.Add(24 * time.Hour) },
-			retention.Verdict{State: retention.Retained, Action: retention.Keep},
-		},
-		"its mark is a moment too young": {
-			func(s *retention.Snapshot, _ *retention.Source) {
-				*s = markedSince(*s, 10*time.Minute-time.Second, time.Hour)
-			},
-			retention.Verdict{State: retention.Marked, Action: retention.Keep},
-		},
-		"nobody here has seen its mark for long": {
-			func(s *retention.Snapshot, _ *retention.Source) {
-				*s = markedSince(*s, time.Hour, 10*time.Minute-time.Second)
-			},
-			retention.Verdict{State: retention.Marked, Action: retention.Keep},
-		},
-		"it was marked and seen long enough": {
-			func(s *retention.Snapshot, _ *retention.Source) {
-				*s = markedSince(*s, 10*time.Minute, 10*time.Minute)
-			},
-			retention.Verdict{State: retention.Marked, Action: retention.Collect},
-		},
-		"its mark is of tomorrow": {
-			func(s *retention.Snapshot, _ *retention.Source) { *s = markedSince(*s, -24*time.Hour, time.Hour) },
-			retention.Verdict{State: retention.Marked, Action: retention.Mark},
-		},
-		"nobody can read its mark": {
-			func(s *retention.Snapshot, _ *retention.Source) { s.Mark, s.Seen = "yesterday", time.Hour },
-			retention.Verdict{State: retention.Marked, Action: retention.Mark},
-		},
-		"it is marked, and something names it": {
-			func(s *retention.Snapshot, _ *retention.Source) {
-				*s = markedSince(*s, time.Hour, time.Hour)
-				s.Used = true
-			},
-			retention.Verdict{State: retention.Used, Action: retention.Unmark},
-		},
-		"it is marked, and is what the source holds again": {
-			func(s *retention.Snapshot, source *retention.Source) {
-				*s = markedSince(*s, time.Hour, time.Hour)
-				source.Current = s.Digest
-			},
-			retention.Verdict{State: retention.Current, Action: retention.Unmark},
-		},
-		"it is marked, and there is room now": {
-			func(s *retention.Snapshot, source *retention.Source) {
-				*s = markedSince(*s, time.Hour, time.Hour)
-				source.Limit = 1
-			},
-			retention.Verdict{State: retention.Retained, Action: retention.Unmark},
-		},
-		"it is marked, and too young": {
-			func(s *retention.Snapshot, _ *retention.Source) {
-				*s = markedSince(*s, time.Hour, time.Hour)
-				s.Created = now
-			},
-			retention.Verdict{State: retention.Retained, Action: retention.Unmark},
-		},
-		"the source is gone, and there would be room": {
-			func(_ *retention.Snapshot, source *retention.Source) { isGone(source).Limit = 10 },
-			retention.Verdict{State: retention.Marked, Action: retention.Mark},
-		},
-		"the source is gone, and nobody understood its limit": {
-			func(_ *retention.Snapshot, source *retention.Source) { isGone(source).Limit = retention.Unlimited },
-			retention.Verdict{State: retention.Marked, Action: retention.Mark},
-		},
-		"the source is gone, and something names it": {
-			func(s *retention.Snapshot, source *retention.Source) {
-				isGone(source)
-				*s = markedSince(*s, 24*time.Hour, 24*time.Hour)
-				s.Used = true
-			},
-			retention.Verdict{State: retention.Used, Action: retention.Unmark},
-		},
-		"the source is gone, and it is too young": {
-			func(s *retention.Snapshot, source *retention.Source) {
-				isGone(source)
-				s.Created = now.Add(time.Second - time.Hour)
-			},
-			retention.Verdict{State: retention.Retained, Action: retention.Keep},
-		},
-		"the source is gone, and its mark is a moment too young": {
-			func(s *retention.Snapshot, source *retention.Source) {
-				isGone(source)
-				*s = markedSince(*s, 24*time.Hour-time.Second, 24*time.Hour)
-			},
-			retention.Verdict{State: retention.Marked, Action: retention.Keep},
-		},
-		"the source is gone, and its mark is old enough": {
-			func(s *retention.Snapshot, source *retention.Source) {
-				isGone(source)
-				*s = markedSince(*s, 24*time.Hour, 10*time.Minute)
-			},
-			retention.Verdict{State: retention.Marked, Action: retention.Collect},
-		},
-		"the source is gone, and nobody here has seen its mark for long": {
-			func(s *retention.Snapshot, source *retention.Source) {
-				isGone(source)
-				*s = markedSince(*s, 48*time.Hour, 10*time.Minute-time.Second)
-			},
-			retention.Verdict{State: retention.Marked, Action: retention.Keep},
-		},
-		"the source is gone, and may be for no time at all": {
-			func(s *retention.Snapshot, source *retention.Source) {
-				isGone(source).GoneAfter = 0
-				*s = markedSince(*s, 10*time.Minute-time.Second, time.Hour)
-			},
-			retention.Verdict{State: retention.Marked, Action: retention.Keep},
-		},
-		"the source is gone, and was for as long as the grace": {
-			func(s *retention.Snapshot, source *retention.Source) {
-				isGone(source).GoneAfter = 0
-				*s = markedSince(*s, 10*time.Minute, 10*time.Minute)
-			},
-			retention.Verdict{State: retention.Marked, Action: retention.Collect},
-		},
-		"the source came back, and there is room": {
-			func(s *retention.Snapshot, source *retention.Source) {
-				source.Limit, source.GoneAfter = 1, 24*time.Hour
-				*s = markedSince(*s, 23*time.Hour, 23*time.Hour)
-			},
-			retention.Verdict{State: retention.Retained, Action: retention.Unmark},
-		},
-		"the source is there, and how long others may be gone is nothing to it": {
-			func(s *retention.Snapshot, source *retention.Source) {
-				source.GoneAfter = 24 * time.Hour
-				*s = markedSince(*s, 10*time.Minute, 10*time.Minute)
-			},
-			retention.Verdict{State: retention.Marked, Action: retention.Collect},
-		},
-		"the source isn't versioned any more, and there is room": {
-			func(_ *retention.Snapshot, source *retention.Source) { source.Current, source.Limit = "", 1 },
-			retention.Verdict{State: retention.Retained, Action: retention.Keep},
-		},
-		"the source is gone, and it has no digest that anybody can read": {
-			func(s *retention.Snapshot, source *retention.Source) { s.Digest, source.Current = "", "" },
-			retention.Verdict{State: retention.Marked, Action: retention.Mark},
-		},
+		"nothing names it, and there is no room for it": {nil, retention.Marked, retention.Mark},
+		"there is room":                                                         {[]change{room(1)}, retention.Retained, retention.Keep},
+		"it is what the source holds":                                           {[]change{current}, retention.Current, retention.Keep},
+		"something names it":                                                    {[]change{used}, retention.Used, retention.Keep},
+		"it is a moment too young":                                              {[]change{aged(time.Hour - time.Second)}, retention.Retained, retention.Keep},
+		"it is of tomorrow":                                                     {[]change{aged(-24 * time.Hour)}, retention.Retained, retention.Keep},
+		"its mark is a moment too young":                                        {[]change{marked(10*time.Minute-time.Second, time.Hour)}, retention.Marked, retention.Keep},
+		"nobody here has seen its mark for long":                                {[]change{marked(time.Hour, 10*time.Minute-time.Second)}, retention.Marked, retention.Keep},
+		"it was marked and seen long enough":                                    {[]change{marked(10*time.Minute, 10*time.Minute)}, retention.Marked, retention.Collect},
+		"its mark is of tomorrow":                                               {[]change{marked(-24*time.Hour, time.Hour)}, retention.Marked, retention.Mark},
+		"nobody can read its mark":                                              {[]change{marked(time.Hour, time.Hour), unreadable}, retention.Marked, retention.Mark},
+		"it is marked, and something names it":                                  {[]change{marked(time.Hour, time.Hour), used}, retention.Used, retention.Unmark},
+		"it is marked, and is what the source holds again":                      {[]change{marked(time.Hour, time.Hour), current}, retention.Current, retention.Unmark},
+		"it is marked, and there is room now":                                   {[]change{marked(time.Hour, time.Hour), room(1)}, retention.Retained, retention.Unmark},
+		"it is marked, and too young":                                           {[]change{marked(time.Hour, time.Hour), aged(0)}, retention.Retained, retention.Unmark},
+		"the source is gone, and there would be room":                           {[]change{gone(day), room(10)}, retention.Marked, retention.Mark},
+		"the source is gone, and nobody understood its limit":                   {[]change{gone(day), room(retention.Unlimited)}, retention.Marked, retention.Mark},
+		"the source is gone, and something names it":                            {[]change{gone(day), marked(day, day), used}, retention.Used, retention.Unmark},
+		"the source is gone, and it is too young":                               {[]change{gone(day), aged(time.Hour - time.Second)}, retention.Retained, retention.Keep},
+		"the source is gone, and its mark is a moment too young":                {[]change{gone(day), marked(day-time.Second, day)}, retention.Marked, retention.Keep},
+		"the source is gone, and its mark is old enough":                        {[]change{gone(day), marked(day, 10*time.Minute)}, retention.Marked, retention.Collect},
+		"the source is gone, and nobody here has seen its mark for long":        {[]change{gone(day), marked(2*day, 10*time.Minute-time.Second)}, retention.Marked, retention.Keep},
+		"the source is gone, and may be for no time at all":                     {[]change{gone(0), marked(10*time.Minute-time.Second, time.Hour)}, retention.Marked, retention.Keep},
+		"the source is gone, and was for as long as the grace":                  {[]change{gone(0), marked(10*time.Minute, 10*time.Minute)}, retention.Marked, retention.Collect},
+		"the source came back, and there is room":                               {[]change{back, room(1), marked(23*time.Hour, 23*time.Hour)}, retention.Retained, retention.Unmark},
+		"the source is there, and how long others may be gone is nothing to it": {[]change{back, marked(10*time.Minute, 10*time.Minute)}, retention.Marked, retention.Collect},
+		"the source isn't versioned any more, and there is room":                {[]change{unversioned, room(1)}, retention.Retained, retention.Keep},
+		"the source is gone, and it has no digest that anybody can read":        {[]change{unversioned, undigested}, retention.Marked, retention.Mark},
 	} {
 		t.Run(name, func(t *testing.T) {
 			source := retention.Source{Current: "something else"}
 			s := old(1)
-			test.change(&s, &source)
+			for _, change := range test.changes {
+				change(&s, &source)
+			}
 			source.Snapshots = []retention.Snapshot{s}
-			assert.Equal(t, []retention.Verdict{test.want}, rules.Decide(source, now))
+			assert.Equal(t, []retention.Verdict{{State: test.state, Action: test.action}}, rules.Decide(source, now))
 		})
 	}
 }
