@@ -8,9 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"k8s.io/client-go/tools/events"
-	"k8s.io/client-go/util/workqueue"
 
-	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/snapshot"
 )
 
@@ -53,9 +51,7 @@ func TestWhoIsPinnedToWhatIsNotVersionedAnyMoreIsTold(t *testing.T) {
 
 	v = w.start(recorder)
 	w.all = []snapshot.Object{*w.source}
-	queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[cluster.Key]())
-	t.Cleanup(queue.ShutDown)
-	require.NoError(t, v.Feed().Start(t.Context(), queue))
+	queue := leading(t, v)
 	require.Equal(t, 1, queue.Len(), "at its start it looks at what has snapshots")
 	reconcile()
 	assert.Equal(t, []string{told}, notVersioned(recorder))

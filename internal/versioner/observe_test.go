@@ -11,7 +11,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"k8s.io/client-go/tools/events"
-	"k8s.io/client-go/util/workqueue"
 
 	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/cluster/watch"
@@ -39,9 +38,7 @@ func TestWhatIsLookedAt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld()
 			v := w.start(events.NewFakeRecorder(10))
-			queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[cluster.Key]())
-			t.Cleanup(queue.ShutDown)
-			require.NoError(t, v.Feed().Start(t.Context(), queue))
+			queue := leading(t, v)
 			if test.known {
 				w.current[app] = watch.Current{Name: "app-1"}
 			}
@@ -62,9 +59,7 @@ func TestWhatOutnumbersNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld()
 			v := w.start(events.NewFakeRecorder(10))
-			queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[cluster.Key]())
-			t.Cleanup(queue.ShutDown)
-			require.NoError(t, v.Feed().Start(t.Context(), queue))
+			queue := leading(t, v)
 			w.source = holding("blue")
 			_, err := v.Reconcile(t.Context(), app)
 			require.NoError(t, err)

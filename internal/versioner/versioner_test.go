@@ -16,7 +16,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/tools/events"
-	"k8s.io/client-go/util/workqueue"
 
 	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/cluster/watch"
@@ -94,9 +93,7 @@ func TestASnapshotThatComesBackDoesNotOutnumberTheCurrentOne(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld()
 			v := w.start(events.NewFakeRecorder(10))
-			queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[cluster.Key]())
-			t.Cleanup(queue.ShutDown)
-			require.NoError(t, v.Feed().Start(t.Context(), queue))
+			queue := leading(t, v)
 			w.source = holding("blue")
 			_, err := v.Reconcile(t.Context(), app)
 			require.NoError(t, err)

@@ -4,10 +4,14 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"testing"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/workqueue"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/configpin/configpin/internal/cluster"
 	"github.com/configpin/configpin/internal/cluster/watch"
@@ -176,4 +180,13 @@ func (w *world) keepAs(colour string, revision int) snapshot.Object {
 	made.Annotations[wellknown.Revision] = strconv.Itoa(revision)
 	w.snapshots[made.Name] = made
 	return made
+}
+
+// leading is the queue of a versioner that begins to lead.
+func leading(t *testing.T, v *versioner.Versioner) workqueue.TypedRateLimitingInterface[cluster.Key] {
+	t.Helper()
+	queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[cluster.Key]())
+	t.Cleanup(queue.ShutDown)
+	require.NoError(t, v.Feed().Start(t.Context(), queue))
+	return queue
 }
