@@ -35,7 +35,7 @@ func Began(current, source, before Object) map[string]any {
 	switch {
 	case Revision(current) > 0 && heard(current) == cause: // it is current as before, or all the same
 		return nil
-	case heard(before) != cause && (cause != "" || Revision(current) == 0):
+	case heard(before) != cause && cause != "":
 		return annotations(current, cause, "", false)
 	case Revision(current) == 0:
 		return annotations(current, "", cause, cause != "")
