@@ -53,8 +53,9 @@ func pinsIn(object workload.Object, operation jsonpatch.Operation) (pins string,
 		return "", false
 	}
 	value := operation.Value
-	if annotations, whole := value.(map[string]any); whole && rest == "" {
-		value = annotations["annotations"]
+	if rest == "" {
+		metadata, _ := value.(map[string]any)
+		value = metadata["annotations"]
 	}
 	if each, whole := value.(map[string]any); whole {
 		value = each[wellknown.Pins]
